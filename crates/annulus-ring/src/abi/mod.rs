@@ -1,0 +1,25 @@
+//! The user API of io_uring as Linux 6.18 has it, and the later constants known so far.
+//!
+//! Flat `#[repr(C)]` structs with the kernel's field names (one field per offset: no anonymous
+//! unions) and integer newtypes whose constants carry the kernel's name as `doc(alias)`. Sizes and
+//! offsets are asserted at compile time; `tests/abi_table.rs` compares every name and value with
+//! `linux-raw-sys`.
+//!
+//! Nothing that the kernel writes is held in a closed enum: a newer kernel's numbers pass through.
+
+pub(crate) mod newtypes;
+
+mod cqe;
+mod ids;
+mod setup;
+mod sqe;
+
+pub use cqe::{CQE_BUFFER_SHIFT, Cqe, Cqe32, CqeFlags};
+pub use ids::{BufGroup, BufIndex, FixedFd, Personality};
+pub use newtypes::Known;
+pub use setup::{
+    CqRingFlags, CqringOffsets, EnterFlags, Features, GeteventsArg, Params, RegWait, RegWaitFlags,
+    SetupFlags, SqRingFlags, SqringOffsets, Timespec,
+};
+pub use setup::{OFF_CQ_RING, OFF_MMAP_MASK, OFF_PBUF_RING, OFF_PBUF_SHIFT, OFF_SQ_RING, OFF_SQES};
+pub use sqe::{Op, Sqe, Sqe128, SqeFlags};

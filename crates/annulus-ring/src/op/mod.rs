@@ -1,0 +1,85 @@
+//! A typed builder for each operation: pointers and descriptors in, an [`Sqe`] out.
+//!
+//! `new` takes what the operation cannot do without, methods set what it can, and [`build`] makes
+//! the entry. What every operation shares (`user_data`, links, drain, personality, …) is set on the
+//! [`Sqe`] itself:
+//!
+//! ```
+//! use annulus_ring::{abi::{Op, SqeFlags}, op};
+//! let sqe = op::Nop::new().build().user_data(7).link();
+//! assert_eq!((sqe.opcode, sqe.user_data, sqe.flags), (Op::NOP, 7, SqeFlags::IO_LINK));
+//! ```
+//!
+//! Building an entry is safe: nothing happens. *Submitting* it is where the promises are made, so
+//! the queue's `push` is unsafe: whatever the entry points to must stay valid (and, where the
+//! kernel writes, untouched) until its completion, except what `IORING_FEAT_SUBMIT_STABLE` lets go
+//! earlier; each operation's page says which of its pointers those are.
+//!
+//! [`build`]: Nop::build
+
+mod nop;
+mod target;
+
+pub use nop::Nop;
+pub use target::Target;
+
+use crate::abi::Sqe;
+
+/// What every builder has: `build`, and conversion into the entry.
+macro_rules! operation {
+    ($($Type:ident),* $(,)?) => {$(
+        impl $Type {
+            /// The entry, ready to be pushed.
+            #[inline]
+            #[must_use]
+            pub const fn build(self) -> $crate::abi::Sqe {
+                self.sqe
+            }
+        }
+
+        impl From<$Type> for $crate::abi::Sqe {
+            #[inline]
+            fn from(op: $Type) -> Self {
+                op.sqe
+            }
+        }
+
+        impl From<$Type> for $crate::abi::Sqe128 {
+            #[inline]
+            fn from(op: $Type) -> Self {
+                $crate::abi::Sqe128::from(op.sqe)
+            }
+        }
+    )*};
+}
+use operation;
+
+/// An entry for `op` on `target`, everything else zero.
+#[inline]
+const fn entry(op: crate::abi::Op, target: Target) -> Sqe {
+    Sqe { opcode: op, flags: target.flags(), fd: target.fd(), ..ZERO }
+}
+
+/// An entry for `op` on no descriptor (−1, as liburing sets it).
+#[inline]
+const fn bare_entry(op: crate::abi::Op) -> Sqe {
+    Sqe { opcode: op, fd: -1, ..ZERO }
+}
+
+/// `Sqe::default()`, where a constant is needed.
+const ZERO: Sqe = Sqe {
+    opcode: crate::abi::Op::NOP,
+    flags: crate::abi::SqeFlags::empty(),
+    ioprio: 0,
+    fd: 0,
+    off: 0,
+    addr: 0,
+    len: 0,
+    rw_flags: 0,
+    user_data: 0,
+    buf_index: 0,
+    personality: 0,
+    splice_fd_in: 0,
+    addr3: 0,
+    resv: 0,
+};
