@@ -1,7 +1,34 @@
 //! io_uring, whole: every operation, flag and registration of Linux 6.18, typed and lean.
 
 pub mod abi;
+mod builder;
+mod cq;
+mod diagnose;
 mod errno;
+mod error;
+mod fork;
+pub mod kernel;
+mod layout;
+mod linux;
 pub mod op;
+#[doc(hidden)]
+pub mod raw;
+pub mod register;
+mod ring;
+mod sq;
+mod submitter;
+mod sync;
+mod wait;
 
+pub use builder::{Build, Builder, Parked, latched_off};
+pub use cq::{CompletionQueue, Completions, TwoSlices};
+pub use diagnose::SetupError;
 pub use errno::Errno;
+pub use error::{Error, Result};
+pub use kernel::Fd;
+pub use layout::{CqeKind, Mixed, MixedCqe, SqeKind};
+pub use linux::{Linux, RingRegion};
+pub use ring::{CompletionHalf, Local, LocalRing, Movable, Place, Ring, RingOf, SubmissionHalf};
+pub use sq::{Reserved, SubmissionQueue};
+pub use submitter::{Submitter, WaitIndex};
+pub use wait::{SignalMask, Wait};

@@ -11,12 +11,14 @@ pub(crate) mod newtypes;
 
 mod cqe;
 mod ids;
+mod register;
 mod setup;
 mod sqe;
 
 pub use cqe::{CQE_BUFFER_SHIFT, Cqe, Cqe32, CqeFlags};
 pub use ids::{BufGroup, BufIndex, FixedFd, Personality};
 pub use newtypes::Known;
+pub use register::{RegisterOp, RsrcUpdate};
 pub use setup::{
     CqRingFlags, CqringOffsets, EnterFlags, Features, GeteventsArg, Params, RegWait, RegWaitFlags,
     SetupFlags, SqRingFlags, SqringOffsets, Timespec,

@@ -1,0 +1,501 @@
+//! [`Builder`]: every way to make a ring.
+
+mod open;
+
+pub use open::{Parked, latched_off};
+
+use core::marker::PhantomData;
+use core::time::Duration;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use crate::abi::{Cqe, Cqe32, Params, SetupFlags, Sqe, Sqe128};
+use crate::error::{Error, Result};
+use crate::layout::{CqeKind, Mixed, SqeKind};
+use crate::linux::{Linux, RegionLayout, RingRegion};
+use crate::ring::{Local, LocalRing, Movable, Place, Ring, RingOf};
+
+/// How many entries a ring has if nothing else is asked for: 28 KiB, little enough for two rings
+/// under a locked-memory limit of 64 KiB.
+const DEFAULT_ENTRIES: u32 = 256;
+
+/// What a ring that stays on its thread is made with.
+const LOCAL: SetupFlags =
+    SetupFlags::SINGLE_ISSUER.union(SetupFlags::DEFER_TASKRUN).union(SetupFlags::TASKRUN_FLAG);
+
+/// What asks the kernel for something that this library's queues do not do.
+const UNKNOWN_QUEUES: SetupFlags = SetupFlags::SQE_MIXED.union(SetupFlags::SQ_REWIND);
+
+/// Makes rings: how long, how polled, where, in whose memory.
+///
+/// Without being asked it uses `NO_SQARRAY` and `SUBMIT_ALL` where the kernel has them: each is
+/// tried once per process and latched off when refused.
+///
+/// ```
+/// use annulus_ring::Builder;
+/// let ring = Builder::new().entries(64).cq_entries(256).build_local()?;
+/// assert_eq!((ring.sq_entries(), ring.cq_entries()), (64, 256));
+/// # Ok::<(), annulus_ring::Error>(())
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Builder<S: SqeKind = Sqe, C: CqeKind = Cqe> {
+    entries: u32,
+    params: Params,
+    region: Option<RingRegion>,
+    keep_from_children: bool,
+    kinds: PhantomData<(S, C)>,
+}
+
+impl Builder {
+    /// 256 entries, twice as many completions, everything else as the kernel has it.
+    ///
+    /// ```
+    /// assert_eq!(annulus_ring::Builder::new().build()?.sq_entries(), 256);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn new() -> Self {
+        Self {
+            entries: DEFAULT_ENTRIES,
+            params: Params::default(),
+            region: None,
+            keep_from_children: false,
+            kinds: PhantomData,
+        }
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: SqeKind, C: CqeKind> Builder<S, C> {
+    fn with(mut self, flags: SetupFlags) -> Self {
+        self.params.flags |= flags;
+        self
+    }
+
+    fn kinds<T: SqeKind, D: CqeKind>(self) -> Builder<T, D> {
+        let Self { entries, params, region, keep_from_children, .. } = self;
+        Builder { entries, params, region, keep_from_children, kinds: PhantomData }
+    }
+
+    /// How many submission entries, rounded up to a power of two; at most 32,768.
+    ///
+    /// ```
+    /// assert_eq!(annulus_ring::Builder::new().entries(5).build()?.sq_entries(), 8);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn entries(mut self, entries: u32) -> Self {
+        self.entries = entries;
+        self
+    }
+
+    /// How many completion entries, rounded up to a power of two, if not twice the submission's; at
+    /// least as many as those, at most 65,536 (Linux 5.5).
+    ///
+    /// ```
+    /// let ring = annulus_ring::Builder::new().entries(8).cq_entries(100).build()?;
+    /// assert_eq!(ring.cq_entries(), 128);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "IORING_SETUP_CQSIZE")]
+    pub fn cq_entries(mut self, entries: u32) -> Self {
+        self.params.cq_entries = entries;
+        self.with(SetupFlags::CQSIZE)
+    }
+
+    /// Cuts lengths over the kernel's limits to them, instead of an error (Linux 5.6).
+    ///
+    /// ```
+    /// let region = annulus_ring::Builder::new().entries(1 << 20).clamp().build();
+    /// # let Ok(ring) = region else { return Ok(()) }; // little locked memory
+    /// assert_eq!(ring.sq_entries(), 32768);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "IORING_SETUP_CLAMP")]
+    pub fn clamp(self) -> Self {
+        self.with(SetupFlags::CLAMP)
+    }
+
+    /// A kernel thread takes entries from the queue, without being asked, until it was idle for
+    /// `idle` (whole milliseconds; zero is the kernel's default of one second). For [`Ring`] only.
+    ///
+    /// ```
+    /// use annulus_ring::{Builder, op};
+    /// use std::time::Duration;
+    /// let mut ring = Builder::new().entries(8).sqpoll(Duration::from_millis(5)).build()?;
+    /// // SAFETY: a NOP points to nothing.
+    /// unsafe { ring.push(op::Nop::new())? };
+    /// ring.submit_and_wait(1)?;
+    /// assert_eq!(ring.completions()?.count(), 1);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "IORING_SETUP_SQPOLL")]
+    pub fn sqpoll(mut self, idle: Duration) -> Self {
+        self.params.sq_thread_idle = u32::try_from(idle.as_millis()).unwrap_or(u32::MAX);
+        self.with(SetupFlags::SQPOLL)
+    }
+
+    /// Binds that thread to one processor.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let ring = annulus_ring::Builder::new().entries(8).sqpoll(Duration::ZERO).sqpoll_cpu(0).build()?;
+    /// assert!(ring.setup_flags().contains(annulus_ring::abi::SetupFlags::SQ_AFF));
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "IORING_SETUP_SQ_AFF")]
+    pub fn sqpoll_cpu(mut self, cpu: u32) -> Self {
+        self.params.sq_thread_cpu = cpu;
+        self.with(SetupFlags::SQ_AFF)
+    }
+
+    /// Shares the workers of `other` (and its polling thread, if both have one) (Linux 5.6).
+    ///
+    /// ```
+    /// use annulus_ring::{Builder, Ring};
+    /// use std::os::fd::AsFd;
+    /// let first = Ring::new(8)?;
+    /// let second = Builder::new().entries(8).attach_wq(first.as_fd()).build()?;
+    /// # drop(second);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "IORING_SETUP_ATTACH_WQ")]
+    pub fn attach_wq(mut self, other: BorrowedFd<'_>) -> Self {
+        self.params.wq_fd = other.as_raw_fd() as u32;
+        self.with(SetupFlags::ATTACH_WQ)
+    }
+
+    /// Begins disabled: restrict it, register, then
+    /// [`enable`](crate::register::Register::enable) it (Linux 5.10).
+    ///
+    /// ```
+    /// let mut ring = annulus_ring::Builder::new().entries(8).disabled().build()?;
+    /// ring.register().enable()?;
+    /// assert_eq!(ring.submit()?, 0);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "IORING_SETUP_R_DISABLED")]
+    pub fn disabled(self) -> Self {
+        self.with(SetupFlags::R_DISABLED)
+    }
+
+    /// Finds completions by polling the device instead of by its interrupts: `O_DIRECT` on devices
+    /// with polling queues only (Linux 5.1).
+    ///
+    /// ```
+    /// let ring = annulus_ring::Builder::new().entries(8).iopoll().build()?;
+    /// assert!(ring.setup_flags().contains(annulus_ring::abi::SetupFlags::IOPOLL));
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "IORING_SETUP_IOPOLL")]
+    pub fn iopoll(self) -> Self {
+        self.with(SetupFlags::IOPOLL)
+    }
+
+    /// As [`iopoll`](Self::iopoll), sleeping first for half the time that such operations took
+    /// (Linux 6.13).
+    ///
+    /// ```
+    /// let ring = annulus_ring::Builder::new().entries(8).hybrid_iopoll().build();
+    /// # if ring.as_ref().is_err_and(|e| e.is_unsupported()) { return Ok(()); }
+    /// assert!(ring?.setup_flags().contains(annulus_ring::abi::SetupFlags::HYBRID_IOPOLL));
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "IORING_SETUP_HYBRID_IOPOLL")]
+    pub fn hybrid_iopoll(self) -> Self {
+        self.with(SetupFlags::IOPOLL | SetupFlags::HYBRID_IOPOLL)
+    }
+
+    /// Runs task work when the thread enters the kernel anyway, instead of interrupting it, and
+    /// raises a flag for it (Linux 5.19). A [`LocalRing`] does better by itself.
+    ///
+    /// ```
+    /// let ring = annulus_ring::Builder::new().entries(8).coop_taskrun().build()?;
+    /// assert!(ring.setup_flags().contains(annulus_ring::abi::SetupFlags::COOP_TASKRUN));
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "IORING_SETUP_COOP_TASKRUN")]
+    #[doc(alias = "IORING_SETUP_TASKRUN_FLAG")]
+    pub fn coop_taskrun(self) -> Self {
+        self.with(SetupFlags::COOP_TASKRUN | SetupFlags::TASKRUN_FLAG)
+    }
+
+    /// Promises that only one thread submits (the first that does, or that enables the ring): others
+    /// get `EEXIST` (Linux 6.0). A [`LocalRing`] does this by itself.
+    ///
+    /// ```
+    /// let ring = annulus_ring::Builder::new().entries(8).single_issuer().build()?;
+    /// assert!(ring.setup_flags().contains(annulus_ring::abi::SetupFlags::SINGLE_ISSUER));
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "IORING_SETUP_SINGLE_ISSUER")]
+    pub fn single_issuer(self) -> Self {
+        self.with(SetupFlags::SINGLE_ISSUER)
+    }
+
+    /// Puts the queues into memory of the caller's own (Linux 6.5): see
+    /// [`memory_bytes`](Self::memory_bytes) for how much.
+    ///
+    /// ```
+    /// use annulus_ring::{Builder, RingRegion};
+    /// let builder = Builder::new().entries(8);
+    /// let region = RingRegion::new(builder.memory_bytes())?;
+    /// let ring = builder.memory(region).build();
+    /// # if ring.as_ref().is_err_and(|e| e.is_unsupported()) { return Ok(()); }
+    /// assert_eq!(ring?.sq_entries(), 8);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "IORING_SETUP_NO_MMAP")]
+    #[doc(alias = "io_uring_queue_init_mem")]
+    pub fn memory(mut self, region: RingRegion) -> Self {
+        self.region = Some(region);
+        self.with(SetupFlags::NO_MMAP)
+    }
+
+    /// How many bytes such memory needs for the lengths and entry sizes asked for so far.
+    ///
+    /// ```
+    /// assert!(annulus_ring::Builder::new().entries(64).memory_bytes() >= 64 * 64 + 128 * 16);
+    /// ```
+    #[doc(alias = "io_uring_memory_size")]
+    pub fn memory_bytes(&self) -> usize {
+        self.layout(self.params.flags.union(S::SETUP).union(C::SETUP)).bytes
+    }
+
+    /// Makes no descriptor: the ring is known by its index in this thread's table alone (Linux 6.5).
+    /// For [`LocalRing`] in [`memory`](Self::memory) of the caller's own.
+    ///
+    /// ```
+    /// use annulus_ring::{Builder, RingRegion};
+    /// let builder = Builder::new().entries(8);
+    /// let region = RingRegion::new(builder.memory_bytes())?;
+    /// let ring = builder.memory(region).registered_fd_only().build_local();
+    /// # if ring.as_ref().is_err_and(|e| e.is_unsupported()) { return Ok(()); }
+    /// assert_eq!(ring?.raw_fd(), -1);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "IORING_SETUP_REGISTERED_FD_ONLY")]
+    pub fn registered_fd_only(self) -> Self {
+        self.with(SetupFlags::REGISTERED_FD_ONLY)
+    }
+
+    /// Leaves the ring's memory out of forked children: one that touches it dies (`SIGSEGV`)
+    /// instead of getting an error.
+    ///
+    /// ```
+    /// let ring = annulus_ring::Builder::new().entries(8).dontfork().build()?;
+    /// # drop(ring);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "io_uring_ring_dontfork")]
+    pub fn dontfork(mut self) -> Self {
+        self.keep_from_children = true;
+        self
+    }
+
+    /// Submission entries of 128 bytes (Linux 5.19): for pass-through commands.
+    ///
+    /// ```
+    /// use annulus_ring::{Builder, Ring, abi::Sqe128};
+    /// let ring: Ring<Sqe128> = Builder::new().entries(8).sqe128().build()?;
+    /// assert_eq!(ring.sq_entries(), 8);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "IORING_SETUP_SQE128")]
+    pub fn sqe128(self) -> Builder<Sqe128, C> {
+        self.kinds()
+    }
+
+    /// Completions of 32 bytes (Linux 5.19).
+    ///
+    /// ```
+    /// use annulus_ring::{Builder, Ring, abi::{Cqe32, Sqe}};
+    /// let ring: Ring<Sqe, Cqe32> = Builder::new().entries(8).cqe32().build()?;
+    /// assert_eq!(ring.cq_entries(), 16);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "IORING_SETUP_CQE32")]
+    pub fn cqe32(self) -> Builder<S, Cqe32> {
+        self.kinds()
+    }
+
+    /// Completions of 16 or 32 bytes, each as it needs (Linux 6.18).
+    ///
+    /// ```
+    /// use annulus_ring::{Builder, Mixed, Ring, abi::Sqe};
+    /// let ring = Builder::new().entries(8).cqe_mixed().build();
+    /// # if ring.as_ref().is_err_and(|e| e.is_unsupported()) { return Ok(()); }
+    /// let ring: Ring<Sqe, Mixed> = ring?;
+    /// assert_eq!(ring.cq_entries(), 16);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "IORING_SETUP_CQE_MIXED")]
+    pub fn cqe_mixed(self) -> Builder<S, Mixed> {
+        self.kinds()
+    }
+
+    /// More set-up flags, as they are: for what a newer kernel has.
+    ///
+    /// Entry sizes and queue disciplines are types here, so those flags are refused.
+    ///
+    /// ```
+    /// use annulus_ring::{Builder, abi::SetupFlags};
+    /// let ring = Builder::new().entries(8).raw_flags(SetupFlags::COOP_TASKRUN).build()?;
+    /// assert!(ring.setup_flags().contains(SetupFlags::COOP_TASKRUN));
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn raw_flags(self, flags: SetupFlags) -> Self {
+        self.with(flags)
+    }
+
+    /// Makes a ring that may move between threads.
+    ///
+    /// # Errors
+    /// [`setup_error`](Error::setup_error) says why the kernel refused: the cause, the evidence and
+    /// the cure. Requests that contradict themselves are refused before the kernel is asked.
+    ///
+    /// See `io_uring_setup(2)`, <https://man7.org/linux/man-pages/man2/io_uring_setup.2.html>.
+    ///
+    /// ```
+    /// let ring = annulus_ring::Builder::new().entries(8).build()?;
+    /// # drop(ring);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "io_uring_queue_init_params")]
+    pub fn build(self) -> Result<Ring<S, C>> {
+        if self.params.flags.intersects(SetupFlags::DEFER_TASKRUN) {
+            return Err(Error::usage(
+                "DEFER_TASKRUN ties a ring to its thread: use build_local() or build_parked()",
+            ));
+        }
+        if self.params.flags.intersects(SetupFlags::REGISTERED_FD_ONLY) {
+            return Err(Error::usage(
+                "a ring without a descriptor is tied to its thread: use build_local()",
+            ));
+        }
+        let (kernel, memory, params) = self.open()?;
+        // SAFETY: the memory is the kernel's, made for these kinds; the flags that tie a ring to a
+        // thread were refused above.
+        Ok(unsafe { RingOf::<Movable, S, C, Linux>::from_parts(kernel, memory, params) })
+    }
+
+    /// Makes a ring that stays on this thread.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    ///
+    /// ```
+    /// let ring = annulus_ring::Builder::new().entries(8).build_local()?;
+    /// # drop(ring);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn build_local(self) -> Result<LocalRing<S, C>> {
+        let mut ring = self.local()?;
+        ring.linux_mut()
+            .register_descriptor()
+            .map_err(|errno| Error::register(errno, crate::abi::RegisterOp::RING_FDS))?;
+        Ok(ring)
+    }
+
+    /// Makes a ring, disabled, that will stay on *another* thread: send it there and
+    /// [`enable`](Parked::enable) it.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    ///
+    /// ```
+    /// use annulus_ring::{Builder, op};
+    /// let parked = Builder::new().entries(8).build_parked()?;
+    /// let worker = std::thread::spawn(move || {
+    ///     let mut ring = parked.enable()?;
+    ///     // SAFETY: a NOP points to nothing.
+    ///     unsafe { ring.push(op::Nop::new())? };
+    ///     ring.submit_and_wait(1)
+    /// });
+    /// assert_eq!(worker.join().unwrap()?, 1);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn build_parked(self) -> Result<Parked<S, C>> {
+        if self.params.flags.contains(SetupFlags::REGISTERED_FD_ONLY) {
+            return Err(Error::usage(
+                "a ring without a descriptor is known to the thread that made it alone",
+            ));
+        }
+        Ok(Parked::new(self.disabled().local()?))
+    }
+
+    fn local(mut self) -> Result<RingOf<Local, S, C, Linux>> {
+        if self.params.flags.contains(SetupFlags::SQPOLL) {
+            return Err(Error::usage(
+                "SQPOLL submits from a thread of the kernel's: use build(), not a local ring",
+            ));
+        }
+        self.params.flags |= LOCAL;
+        let (kernel, memory, params) = self.open()?;
+        // SAFETY: the memory is the kernel's, made for these kinds.
+        Ok(unsafe { RingOf::from_parts(kernel, memory, params) })
+    }
+
+    /// The queue lengths asked for, as the kernel rounds them.
+    fn lengths(&self) -> (u32, u32) {
+        let sq = self.entries.checked_next_power_of_two().unwrap_or(u32::MAX).min(MAX_SQ_ENTRIES);
+        let cq = if self.params.flags.contains(SetupFlags::CQSIZE) {
+            self.params.cq_entries.checked_next_power_of_two().unwrap_or(u32::MAX)
+        } else {
+            sq * 2
+        };
+        (sq, cq.min(MAX_CQ_ENTRIES))
+    }
+
+    fn layout(&self, flags: SetupFlags) -> RegionLayout {
+        let (sq, cq) = self.lengths();
+        RegionLayout::of(sq, cq, flags)
+    }
+}
+
+/// The longest submission queue that Linux makes.
+const MAX_SQ_ENTRIES: u32 = 32_768;
+/// The longest completion queue that Linux makes.
+const MAX_CQ_ENTRIES: u32 = 65_536;
+
+/// Where a ring may be used, and how one is made for there: [`Local`] or [`Movable`].
+pub trait Build: Place + Sized {
+    /// Makes the ring that `builder` describes.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    fn build(builder: Builder) -> Result<RingOf<Self, Sqe, Cqe, Linux>>;
+}
+
+impl Build for Local {
+    fn build(builder: Builder) -> Result<LocalRing> {
+        builder.build_local()
+    }
+}
+
+impl Build for Movable {
+    fn build(builder: Builder) -> Result<Ring> {
+        builder.build()
+    }
+}
+
+impl<P: Build> RingOf<P, Sqe, Cqe, Linux> {
+    /// A ring of `entries` submission entries, with the defaults of [`Builder`].
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    ///
+    /// ```
+    /// use annulus_ring::{LocalRing, Ring};
+    /// assert_eq!(LocalRing::new(8)?.sq_entries(), 8);
+    /// assert_eq!(Ring::new(8)?.sq_entries(), 8);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "io_uring_queue_init")]
+    pub fn new(entries: u32) -> Result<Self> {
+        P::build(Builder::new().entries(entries))
+    }
+}

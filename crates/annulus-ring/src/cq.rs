@@ -1,0 +1,284 @@
+//! [`CompletionQueue`]: completions on their way from the kernel.
+
+use crate::abi::{CqRingFlags, Cqe};
+use crate::error::{Error, Result};
+use crate::fork::Generation;
+use crate::kernel::CqMemory;
+use crate::layout::CqeKind;
+use crate::raw;
+use crate::sync::Ordering;
+
+/// The completion queue of one ring, in the hands of its only consumer.
+///
+/// ```
+/// let mut ring = annulus_ring::LocalRing::new(8)?;
+/// let (_sq, cq, _submitter) = ring.parts();
+/// assert_eq!((cq.len(), cq.capacity()), (0, 16));
+/// # Ok::<(), annulus_ring::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct CompletionQueue<C: CqeKind = Cqe> {
+    pub(crate) raw: raw::Cq<C>,
+    generation: Generation,
+}
+
+// SAFETY: the queue is the only consumer wherever it is; the words it points to are atomics and
+// the slots are handed over by them.
+unsafe impl<C: CqeKind> Send for CompletionQueue<C> {}
+
+/// What lies in a ring of slots, oldest first: up to its end, and from its beginning.
+pub type TwoSlices<'a, T> = (&'a [T], &'a [T]);
+
+impl<C: CqeKind> CompletionQueue<C> {
+    /// Takes up the queue in `memory`.
+    ///
+    /// # Safety
+    /// - As [`raw::Cq::new`].
+    pub(crate) unsafe fn new(memory: &CqMemory<C::Slot>) -> Self {
+        // SAFETY: the caller's promise.
+        let raw = unsafe { raw::Cq::new(memory) };
+        Self { raw, generation: Generation::current() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.generation.is_current() { Ok(()) } else { Err(Error::forked()) }
+    }
+
+    /// The completions that are there now, oldest first, copied out one by one.
+    ///
+    /// What was taken from the iterator goes back to the kernel in one store when the iterator is
+    /// dropped; what was not stays for the next call. It never enters the kernel: where completions
+    /// wait outside the queue, [`LocalRing::completions`](crate::LocalRing::completions) brings them.
+    ///
+    /// # Errors
+    /// [`is_forked`](Error::is_forked).
+    ///
+    /// ```
+    /// use annulus_ring::{LocalRing, op};
+    /// let mut ring = LocalRing::new(8)?;
+    /// // SAFETY: a NOP points to nothing.
+    /// unsafe { ring.push(op::Nop::new().build().user_data(1))? };
+    /// ring.submit_and_wait(1)?;
+    /// // Both queues at once: push the next entry while walking the completions.
+    /// let (sq, cq, _) = ring.parts();
+    /// for cqe in cq.completions()? {
+    ///     // SAFETY: as above.
+    ///     unsafe { sq.push(op::Nop::new().build().user_data(cqe.user_data + 1))? };
+    /// }
+    /// ring.submit_and_wait(1)?;
+    /// assert_eq!(ring.completions()?.next().unwrap().user_data, 2);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "io_uring_for_each_cqe")]
+    #[inline(always)]
+    pub fn completions(&mut self) -> Result<Completions<'_, C>> {
+        self.check()?;
+        let (next, tail) = (self.raw.head(), self.raw.tail());
+        Ok(Completions { raw: &mut self.raw, next, tail })
+    }
+
+    /// The completions that are there now, in place: two slices, because the queue may wrap between
+    /// them. [`advance`](Self::advance) gives them back.
+    ///
+    /// The leanest walk: no copy, one load before it and one store after it. In a
+    /// [`Mixed`](crate::Mixed) queue these are slots, and iteration knows better.
+    ///
+    /// # Errors
+    /// [`is_forked`](Error::is_forked).
+    ///
+    /// ```
+    /// use annulus_ring::{LocalRing, op};
+    /// let mut ring = LocalRing::new(8)?;
+    /// // SAFETY: a NOP points to nothing.
+    /// unsafe { ring.push(op::Nop::new().build().user_data(5))? };
+    /// ring.submit_and_wait(1)?;
+    /// let (_, cq, _) = ring.parts();
+    /// let (first, second) = cq.ready()?;
+    /// assert_eq!((first.len(), first[0].user_data, second.len()), (1, 5, 0));
+    /// let seen = first.len() + second.len();
+    /// cq.advance(seen as u32);
+    /// assert!(cq.is_empty());
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "io_uring_peek_batch_cqe")]
+    #[inline(always)]
+    pub fn ready(&self) -> Result<TwoSlices<'_, C::Slot>> {
+        self.check()?;
+        let tail = self.raw.tail();
+        // SAFETY: the tail was loaded one line above; `advance` needs `&mut self`, so not while the
+        // slices borrow the queue.
+        Ok(unsafe { self.raw.slices(tail) })
+    }
+
+    /// Gives the oldest `count` slots back to the kernel.
+    ///
+    /// More than there are is cut to what there is.
+    ///
+    /// ```
+    /// let mut ring = annulus_ring::LocalRing::new(8)?;
+    /// ring.parts().1.advance(0);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "io_uring_cq_advance")]
+    #[doc(alias = "io_uring_cqe_seen")]
+    #[inline]
+    pub fn advance(&mut self, count: u32) {
+        if self.generation.is_current() {
+            self.raw.advance(count.min(self.raw.ready()));
+        }
+    }
+
+    /// Copies up to `out.len()` completions out and gives them back; how many.
+    ///
+    /// # Errors
+    /// [`is_forked`](Error::is_forked).
+    ///
+    /// ```
+    /// use annulus_ring::{LocalRing, abi::Cqe};
+    /// let mut ring = LocalRing::new(8)?;
+    /// let mut out = [Cqe::default(); 4];
+    /// assert_eq!(ring.parts().1.copy_out(&mut out)?, 0);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn copy_out(&mut self, out: &mut [C::Item]) -> Result<usize> {
+        let mut count = 0;
+        for (place, cqe) in out.iter_mut().zip(self.completions()?) {
+            *place = cqe;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// How many slots hold completions.
+    ///
+    /// ```
+    /// assert_eq!(annulus_ring::LocalRing::new(8)?.parts().1.len(), 0);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "io_uring_cq_ready")]
+    #[inline]
+    pub fn len(&self) -> u32 {
+        self.raw.ready()
+    }
+
+    /// Whether no completion is there. More may wait outside the queue: see
+    /// [`SqRingFlags::CQ_OVERFLOW`](crate::abi::SqRingFlags::CQ_OVERFLOW).
+    ///
+    /// ```
+    /// assert!(annulus_ring::LocalRing::new(8)?.parts().1.is_empty());
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many slots the queue has.
+    ///
+    /// ```
+    /// assert_eq!(annulus_ring::LocalRing::new(8)?.parts().1.capacity(), 16);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[inline]
+    pub fn capacity(&self) -> u32 {
+        self.raw.entries()
+    }
+
+    /// How many completions were lost: only kernels without `IORING_FEAT_NODROP` lose any.
+    ///
+    /// ```
+    /// assert_eq!(annulus_ring::LocalRing::new(8)?.parts().1.overflow(), 0);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn overflow(&self) -> u32 {
+        self.raw.overflow()
+    }
+
+    /// Whether completions signal the registered eventfd.
+    ///
+    /// ```
+    /// assert!(annulus_ring::LocalRing::new(8)?.parts().1.is_eventfd_enabled());
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "io_uring_cq_eventfd_enabled")]
+    pub fn is_eventfd_enabled(&self) -> bool {
+        // Relaxed: our own word; pairs with nothing but the store below.
+        let flags = CqRingFlags(self.raw.flags().load(Ordering::Relaxed));
+        !flags.contains(CqRingFlags::EVENTFD_DISABLED)
+    }
+
+    /// Switches the signalling of the registered eventfd on or off, without a system call.
+    ///
+    /// A completion posted meanwhile may still be signalled, or missed: look at the queue after
+    /// switching on.
+    ///
+    /// ```
+    /// let mut ring = annulus_ring::LocalRing::new(8)?;
+    /// let (_, cq, _) = ring.parts();
+    /// cq.enable_eventfd(false);
+    /// assert!(!cq.is_eventfd_enabled());
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "io_uring_cq_eventfd_toggle")]
+    pub fn enable_eventfd(&mut self, enabled: bool) {
+        let flags = if enabled { CqRingFlags::empty() } else { CqRingFlags::EVENTFD_DISABLED };
+        if self.generation.is_current() {
+            // Relaxed: a hint; pairs with the kernel's plain read when it posts a completion.
+            self.raw.flags().store(flags.bits(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Completions, copied out one by one; those taken go back to the kernel when this is dropped.
+///
+/// Made by [`CompletionQueue::completions`].
+#[derive(Debug)]
+pub struct Completions<'a, C: CqeKind = Cqe> {
+    raw: &'a mut raw::Cq<C>,
+    next: u32,
+    tail: u32,
+}
+
+impl<C: CqeKind> Completions<'_, C> {
+    /// How many slots are left (in a [`Mixed`](crate::Mixed) queue a completion may fill two).
+    ///
+    /// ```
+    /// let mut ring = annulus_ring::LocalRing::new(8)?;
+    /// assert_eq!(ring.completions()?.slots_left(), 0);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn slots_left(&self) -> u32 {
+        self.tail.wrapping_sub(self.next)
+    }
+}
+
+impl<C: CqeKind> Iterator for Completions<'_, C> {
+    type Item = C::Item;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<C::Item> {
+        while self.next != self.tail {
+            // SAFETY: `next` began at the head and went from entry to entry, and is not yet at the
+            // tail that was loaded for it.
+            let (item, slots) = unsafe { self.raw.read(self.next) };
+            self.next = self.next.wrapping_add(slots);
+            if item.is_some() {
+                return item;
+            }
+        }
+        None
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(self.slots_left() as usize))
+    }
+}
+
+impl<C: CqeKind> Drop for Completions<'_, C> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let taken = self.next.wrapping_sub(self.raw.head());
+        self.raw.advance(taken);
+    }
+}

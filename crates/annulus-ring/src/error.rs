@@ -1,0 +1,321 @@
+//! [`Error`]: what went wrong with a ring, with the errno kept and the cure said.
+
+use core::fmt;
+use std::io;
+
+use crate::abi::RegisterOp;
+use crate::diagnose::SetupError;
+use crate::errno::Errno;
+
+/// What went wrong with a ring.
+///
+/// One opaque type with predicates: what to *do* about an error is asked with `is_…`, the number
+/// with [`errno`](Self::errno), and its text says the likely cause and the cure. It converts into
+/// [`io::Error`] with the kind kept.
+///
+/// An operation's own failure is none of these: it is the `res` of its completion.
+///
+/// ```
+/// let error = annulus_ring::LocalRing::new(0).unwrap_err();
+/// assert_eq!(error.errno(), Some(annulus_ring::Errno::EINVAL));
+/// assert!(error.to_string().contains("entries"));
+/// assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::InvalidInput);
+/// ```
+#[derive(Debug)]
+pub struct Error(Repr);
+
+/// The result of what a ring does.
+///
+/// ```
+/// fn room() -> annulus_ring::Result<u32> {
+///     Ok(annulus_ring::LocalRing::new(8)?.sq_space_left())
+/// }
+/// assert_eq!(room()?, 8);
+/// # Ok::<(), annulus_ring::Error>(())
+/// ```
+pub type Result<T> = core::result::Result<T, Error>;
+
+#[derive(Debug)]
+enum Repr {
+    /// No room for that many entries.
+    Full { wanted: u32, entries: u32 },
+    /// The process is a child of the one that made the ring.
+    Forked,
+    /// `io_uring_enter` failed, and this many entries are still queued.
+    Enter { errno: Errno, queued: u32 },
+    /// `io_uring_register` failed.
+    Register { errno: Errno, op: RegisterOp },
+    /// The ring could not be made.
+    Setup(Box<SetupError>),
+    /// The request contradicts itself: found before the kernel was asked.
+    Usage(&'static str),
+    /// A system call around the ring failed: what was being done, and why.
+    Os { errno: Errno, doing: &'static str },
+}
+
+impl Error {
+    #[cold]
+    pub(crate) fn full(wanted: u32, entries: u32) -> Self {
+        Self(Repr::Full { wanted, entries })
+    }
+
+    #[cold]
+    pub(crate) fn forked() -> Self {
+        Self(Repr::Forked)
+    }
+
+    #[cold]
+    pub(crate) fn enter(errno: Errno, queued: u32) -> Self {
+        Self(Repr::Enter { errno, queued })
+    }
+
+    #[cold]
+    pub(crate) fn register(errno: Errno, op: RegisterOp) -> Self {
+        Self(Repr::Register { errno, op })
+    }
+
+    #[cold]
+    pub(crate) fn setup(error: SetupError) -> Self {
+        Self(Repr::Setup(Box::new(error)))
+    }
+
+    #[cold]
+    pub(crate) fn usage(what: &'static str) -> Self {
+        Self(Repr::Usage(what))
+    }
+
+    #[cold]
+    pub(crate) fn os(errno: Errno, doing: &'static str) -> Self {
+        Self(Repr::Os { errno, doing })
+    }
+
+    /// The kernel's error number, if the kernel (and not this library) refused.
+    ///
+    /// A request that contradicts itself reports the number that the kernel would have given.
+    ///
+    /// ```
+    /// use annulus_ring::{Errno, LocalRing};
+    /// assert_eq!(LocalRing::new(0).unwrap_err().errno(), Some(Errno::EINVAL));
+    /// ```
+    pub fn errno(&self) -> Option<Errno> {
+        match &self.0 {
+            Repr::Full { .. } | Repr::Forked => None,
+            Repr::Enter { errno, .. } | Repr::Register { errno, .. } | Repr::Os { errno, .. } => {
+                Some(*errno)
+            }
+            Repr::Setup(setup) => Some(setup.errno()),
+            Repr::Usage(_) => Some(Errno::EINVAL),
+        }
+    }
+
+    fn is(&self, errno: Errno) -> bool {
+        self.errno() == Some(errno)
+    }
+
+    /// Whether the submission queue has no room: submit, then push again. Nothing was queued.
+    ///
+    /// ```
+    /// use annulus_ring::{LocalRing, op};
+    /// let mut ring = LocalRing::new(1)?;
+    /// // SAFETY: a NOP points to nothing.
+    /// unsafe { ring.push(op::Nop::new())? };
+    /// // SAFETY: as above.
+    /// let error = unsafe { ring.push(op::Nop::new()) }.unwrap_err();
+    /// assert!(error.is_queue_full());
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn is_queue_full(&self) -> bool {
+        matches!(self.0, Repr::Full { .. })
+    }
+
+    /// Whether the ring belongs to the parent of this (forked) process.
+    ///
+    /// ```
+    /// assert!(!annulus_ring::LocalRing::new(0).unwrap_err().is_forked());
+    /// ```
+    pub fn is_forked(&self) -> bool {
+        matches!(self.0, Repr::Forked)
+    }
+
+    /// Whether the time of a wait was up (`ETIME`). Not a failure.
+    ///
+    /// ```
+    /// use annulus_ring::{LocalRing, Wait};
+    /// use std::time::Duration;
+    /// let mut ring = LocalRing::new(8)?;
+    /// let wait = Wait::new().timeout(Duration::from_millis(1));
+    /// assert!(ring.submit_and_wait_with(1, &wait).unwrap_err().is_timeout());
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn is_timeout(&self) -> bool {
+        self.is(Errno::ETIME)
+    }
+
+    /// Whether a signal ended a wait (`EINTR`). Not a failure: wait again, or end.
+    ///
+    /// ```
+    /// assert!(!annulus_ring::LocalRing::new(0).unwrap_err().is_interrupted());
+    /// ```
+    pub fn is_interrupted(&self) -> bool {
+        self.is(Errno::EINTR)
+    }
+
+    /// Whether the kernel is short of something for now (`EAGAIN`, `EBUSY`): take completions, then
+    /// try again.
+    ///
+    /// ```
+    /// assert!(!annulus_ring::LocalRing::new(0).unwrap_err().is_busy());
+    /// ```
+    pub fn is_busy(&self) -> bool {
+        matches!(self.0, Repr::Enter { .. }) && (self.is(Errno::EAGAIN) || self.is(Errno::EBUSY))
+    }
+
+    /// Whether a thread other than the ring's own entered it (`EEXIST`).
+    ///
+    /// ```
+    /// assert!(!annulus_ring::LocalRing::new(0).unwrap_err().is_wrong_thread());
+    /// ```
+    pub fn is_wrong_thread(&self) -> bool {
+        matches!(self.0, Repr::Enter { .. } | Repr::Register { .. }) && self.is(Errno::EEXIST)
+    }
+
+    /// Whether this kernel does not have what was asked for, or is not allowed to give it:
+    /// a fallback is called for, not a retry.
+    ///
+    /// ```
+    /// use annulus_ring::{Builder, abi::SetupFlags};
+    /// let refused = Builder::new().raw_flags(SetupFlags(1 << 30)).build();
+    /// assert!(refused.unwrap_err().is_unsupported());
+    /// ```
+    pub fn is_unsupported(&self) -> bool {
+        match &self.0 {
+            Repr::Setup(setup) => setup.is_unsupported(),
+            Repr::Register { errno, .. } => {
+                matches!(*errno, Errno::EINVAL | Errno::EOPNOTSUPP | Errno::ENOSYS)
+            }
+            _ => self.is(Errno::ENOSYS) || self.is(Errno::EOPNOTSUPP),
+        }
+    }
+
+    /// Why the ring could not be made, if that is what failed.
+    ///
+    /// ```
+    /// let error = annulus_ring::LocalRing::new(1 << 20).unwrap_err();
+    /// assert!(error.setup_error().is_some());
+    /// ```
+    pub fn setup_error(&self) -> Option<&SetupError> {
+        match &self.0 {
+            Repr::Setup(setup) => Some(setup),
+            _ => None,
+        }
+    }
+
+    /// How many entries a failed submit left in the queue: the next submit sends them, and what
+    /// they point to must stay valid. `None` for errors that are not a submit's.
+    ///
+    /// ```
+    /// use annulus_ring::{LocalRing, Wait};
+    /// use std::time::Duration;
+    /// let mut ring = LocalRing::new(8)?;
+    /// let wait = Wait::new().timeout(Duration::ZERO);
+    /// assert_eq!(ring.submit_and_wait_with(1, &wait).unwrap_err().queued(), Some(0));
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn queued(&self) -> Option<u32> {
+        match self.0 {
+            Repr::Enter { queued, .. } => Some(queued),
+            _ => None,
+        }
+    }
+}
+
+/// What an errno of `io_uring_enter(2)` means for who called it.
+fn enter_advice(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EAGAIN => "the kernel is out of memory for requests: take completions, then retry",
+        Errno::EBUSY => "completions wait outside the full queue: take them, then retry",
+        Errno::EBADFD => "the ring is still disabled: call enable() first",
+        Errno::EEXIST => {
+            "only the thread that owns a single-issuer ring may enter it: move the work there"
+        }
+        Errno::EINTR => "a signal came: call again",
+        Errno::ETIME => "the time was up: call again, or go on",
+        Errno::EINVAL => {
+            "the kernel does not know what was asked of the wait (see io_uring_enter(2))"
+        }
+        Errno::EFAULT => "the address of the wait's argument is not readable",
+        Errno::EBADF => "the ring's descriptor was closed behind its back",
+        Errno::ENXIO => "the ring is being torn down",
+        Errno::EOPNOTSUPP => "the descriptor is not a ring, or the ring has no such mode",
+        Errno::EPERM | Errno::EACCES | Errno::ENOSYS => {
+            "a filter blocks io_uring_enter although the ring was set up: run `annulus probe`"
+        }
+        Errno::EOVERFLOW => "the wait's time limit does not fit",
+        _ => "see io_uring_enter(2)",
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Repr::Full { wanted, entries } => write!(
+                f,
+                "no room for {wanted} in the submission queue of {entries} entries: submit first"
+            ),
+            Repr::Forked => {
+                f.write_str("this ring belongs to the parent process: make a new one after fork(2)")
+            }
+            Repr::Enter { errno, queued } => {
+                write!(f, "io_uring_enter: {errno}: {}", enter_advice(*errno))?;
+                match queued {
+                    0 => Ok(()),
+                    1 => f.write_str(" (1 entry stays queued)"),
+                    n => write!(f, " ({n} entries stay queued)"),
+                }
+            }
+            Repr::Register { errno, op } => write!(f, "{op:?}: {errno}"),
+            Repr::Setup(setup) => setup.fmt(f),
+            Repr::Usage(what) => f.write_str(what),
+            Repr::Os { errno, doing } => write!(f, "{doing}: {errno}"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match (&error.0, error.errno()) {
+            (Repr::Full { .. }, _) => io::ErrorKind::WouldBlock,
+            (_, Some(errno)) => io::Error::from(errno).kind(),
+            (_, None) => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_fits_in_three_words() {
+        assert!(size_of::<Error>() <= 24, "{}", size_of::<Error>());
+        assert!(size_of::<Result<u32>>() <= 24);
+    }
+
+    #[test]
+    fn a_failed_submit_says_what_stays_queued() {
+        let text = Error::enter(Errno::EAGAIN, 3).to_string();
+        assert!(text.contains("EAGAIN") && text.contains("3 entries stay queued"), "{text}");
+        assert!(Error::enter(Errno::EBUSY, 1).is_busy());
+        assert_eq!(Error::enter(Errno::EBUSY, 1).queued(), Some(1));
+    }
+
+    #[test]
+    fn the_kind_survives_the_conversion() {
+        let error = io::Error::from(Error::enter(Errno::EINTR, 0));
+        assert_eq!(error.kind(), io::ErrorKind::Interrupted);
+        assert!(error.to_string().contains("EINTR"));
+    }
+}

@@ -1,0 +1,300 @@
+//! The waist: everything above it is queues and entries, everything below it is a kernel.
+//!
+//! [`Kernel`] is what a ring needs of whoever answers its entries: Linux ([`Linux`](crate::Linux)),
+//! a kernel in user space, a simulated one, or a test's. [`RingMemory`] is where the two meet, and
+//! [`Fd`] a descriptor that belongs to one of them.
+
+use core::ffi::c_void;
+use core::fmt;
+use core::ptr::NonNull;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+use crate::abi::{EnterFlags, RegisterOp, Sqe, Timespec};
+use crate::errno::Errno;
+pub use crate::sync::{AtomicU32, Slot};
+
+/// What answers the entries of a ring.
+///
+/// # Safety
+/// Whoever implements it promises:
+/// - `enter` consumes at most `to_submit` entries, in order, beginning at the submission head; it
+///   stores the head (release) only when it has done with the slots, and returns how many it took.
+/// - It writes completions only to slots between tail and head + entries, then stores the tail
+///   (release); with both queues' words it treats the program's stores as acquire.
+/// - It raises `NEED_WAKEUP`, `CQ_OVERFLOW` and `TASKRUN` as Linux does, and lowers them itself.
+/// - The [`RingMemory`] given with it stays valid, and in place, until it is dropped.
+/// - It touches what an entry points to from `enter` until the entry's last completion, no longer.
+/// - An error leaves every entry that was not taken in the queue.
+pub unsafe trait Kernel {
+    /// Closes this kernel's descriptors: see [`Fd`].
+    type Descriptors: Descriptors;
+
+    /// `io_uring_enter(2)`: takes entries, waits for completions.
+    ///
+    /// # Safety
+    /// - What the entries in the queue point to is valid as their operations demand.
+    /// - `arg` is null, or what `flags` say it is, `arg_bytes` long.
+    ///
+    /// # Errors
+    /// What `io_uring_enter(2)` names. Entries that were not taken are still in the queue.
+    unsafe fn enter(
+        &self,
+        to_submit: u32,
+        min_complete: u32,
+        flags: EnterFlags,
+        arg: *const c_void,
+        arg_bytes: usize,
+    ) -> Result<u32, Errno>;
+
+    /// `io_uring_register(2)`: registers resources, or changes how the ring behaves.
+    ///
+    /// # Safety
+    /// - `arg` is what `op` says it is, `count` of them, valid as long as `op` demands.
+    ///
+    /// # Errors
+    /// What `io_uring_register(2)` names for `op`.
+    unsafe fn register(&self, op: RegisterOp, arg: *mut c_void, count: u32) -> Result<u32, Errno>;
+
+    /// Does one entry at once, on this thread and past the ring, if that cannot block.
+    ///
+    /// # Safety
+    /// - What the entry points to is valid for the length of the call.
+    ///
+    /// # Errors
+    /// `EAGAIN` if it would block or has no such way: submit it instead. Else the operation's own.
+    unsafe fn call(&self, sqe: &Sqe) -> Result<u32, Errno>;
+
+    /// This kernel's monotonic time.
+    fn now(&self) -> Timespec;
+
+    /// A descriptor of the process that becomes readable when completions are there, if there is one.
+    fn poll_fd(&self) -> Option<BorrowedFd<'_>>;
+
+    /// What closes this kernel's descriptors.
+    fn descriptors(&self) -> Self::Descriptors;
+}
+
+// SAFETY: every call goes to the same kernel, whose promises are its own.
+unsafe impl<K: Kernel> Kernel for Arc<K> {
+    type Descriptors = K::Descriptors;
+
+    #[inline]
+    unsafe fn enter(
+        &self,
+        to_submit: u32,
+        min_complete: u32,
+        flags: EnterFlags,
+        arg: *const c_void,
+        arg_bytes: usize,
+    ) -> Result<u32, Errno> {
+        // SAFETY: the caller's promises are this call's.
+        unsafe { (**self).enter(to_submit, min_complete, flags, arg, arg_bytes) }
+    }
+
+    #[inline]
+    unsafe fn register(&self, op: RegisterOp, arg: *mut c_void, count: u32) -> Result<u32, Errno> {
+        // SAFETY: the caller's promises are this call's.
+        unsafe { (**self).register(op, arg, count) }
+    }
+
+    #[inline]
+    unsafe fn call(&self, sqe: &Sqe) -> Result<u32, Errno> {
+        // SAFETY: the caller's promises are this call's.
+        unsafe { (**self).call(sqe) }
+    }
+
+    fn now(&self) -> Timespec {
+        (**self).now()
+    }
+
+    fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
+        (**self).poll_fd()
+    }
+
+    fn descriptors(&self) -> Self::Descriptors {
+        (**self).descriptors()
+    }
+}
+
+/// The memory that a ring and its kernel share: typed pointers to the words and the entries.
+///
+/// `S` is what lies in the submission queue's slots and `C` what lies in the completion queue's.
+/// The pointers come from the kernel that was set up, and are valid as long as that kernel lives.
+#[derive(Debug)]
+pub struct RingMemory<S, C> {
+    /// The submission queue.
+    pub sq: SqMemory<S>,
+    /// The completion queue.
+    pub cq: CqMemory<C>,
+}
+
+/// The submission queue's half of [`RingMemory`].
+#[derive(Debug)]
+pub struct SqMemory<S> {
+    /// The kernel's index: entries before it are consumed.
+    pub head: NonNull<AtomicU32>,
+    /// The program's index: entries before it are ready.
+    pub tail: NonNull<AtomicU32>,
+    /// [`SqRingFlags`](crate::abi::SqRingFlags), written by the kernel.
+    pub flags: NonNull<AtomicU32>,
+    /// How many entries the kernel refused for a bad index in the array.
+    pub dropped: NonNull<AtomicU32>,
+    /// The index array (the first of `entries`), where there is one.
+    pub array: Option<NonNull<AtomicU32>>,
+    /// The first of the entries.
+    pub slots: NonNull<Slot<S>>,
+    /// How many there are: a power of two.
+    pub entries: u32,
+}
+
+/// The completion queue's half of [`RingMemory`].
+#[derive(Debug)]
+pub struct CqMemory<C> {
+    /// The program's index: completions before it are seen.
+    pub head: NonNull<AtomicU32>,
+    /// The kernel's index: completions before it are there.
+    pub tail: NonNull<AtomicU32>,
+    /// [`CqRingFlags`](crate::abi::CqRingFlags), written by the program.
+    pub flags: NonNull<AtomicU32>,
+    /// How many completions were dropped, on kernels without `NODROP`.
+    pub overflow: NonNull<AtomicU32>,
+    /// The first of the entries.
+    pub slots: NonNull<Slot<C>>,
+    /// How many there are: a power of two.
+    pub entries: u32,
+}
+
+/// Closes the descriptors of a kernel.
+///
+/// # Safety
+/// - `close` affects only the descriptor it is given.
+pub unsafe trait Descriptors: Clone + fmt::Debug {
+    /// Closes `raw`, which nobody uses afterwards.
+    ///
+    /// # Errors
+    /// As `close(2)`. The descriptor is gone all the same.
+    fn close(&self, raw: RawFd) -> Result<(), Errno>;
+}
+
+/// The descriptors of the process: what Linux's rings return.
+///
+/// ```
+/// use annulus_ring::{Fd, kernel::Process};
+/// let file: Fd<Process> = std::fs::File::open("/dev/null")?.into();
+/// drop(file); // closed
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Process;
+
+// SAFETY: the descriptor is wrapped and dropped: nothing else is closed.
+unsafe impl Descriptors for Process {
+    fn close(&self, raw: RawFd) -> Result<(), Errno> {
+        // SAFETY: the caller owns `raw`, and gives it up.
+        let owned = unsafe { OwnedFd::from_raw_fd(raw) };
+        drop(owned);
+        Ok(())
+    }
+}
+
+/// A descriptor of one kernel, closed through that kernel when it is dropped.
+///
+/// A simulated kernel's 5 is not the process's 5, so a number alone is never owned: an [`OwnedFd`]
+/// comes in and goes out only where the kernel is the process's own.
+///
+/// ```
+/// use annulus_ring::Fd;
+/// use std::os::fd::OwnedFd;
+/// let fd: Fd = std::fs::File::open("/dev/null")?.into();
+/// assert!(fd.raw() >= 0);
+/// let owned: OwnedFd = fd.into();
+/// # drop(owned);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Fd<D: Descriptors = Process> {
+    raw: RawFd,
+    descriptors: D,
+}
+
+impl<D: Descriptors> Fd<D> {
+    /// Takes charge of `raw`.
+    ///
+    /// # Safety
+    /// - `raw` is open in the kernel of `descriptors`, and nothing else will close it.
+    ///
+    /// ```
+    /// use annulus_ring::{Fd, kernel::Process};
+    /// use std::os::fd::IntoRawFd;
+    /// let raw = std::fs::File::open("/dev/null")?.into_raw_fd();
+    /// // SAFETY: the file gave up its descriptor.
+    /// let fd = unsafe { Fd::from_raw(raw, Process) };
+    /// assert_eq!(fd.raw(), raw);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub unsafe fn from_raw(raw: RawFd, descriptors: D) -> Self {
+        debug_assert!(raw >= 0, "not a descriptor: {raw}");
+        Self { raw, descriptors }
+    }
+
+    /// The number, as entries carry it.
+    ///
+    /// ```
+    /// let fd: annulus_ring::Fd = std::fs::File::open("/dev/null")?.into();
+    /// assert!(fd.raw() > 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn raw(&self) -> RawFd {
+        self.raw
+    }
+
+    /// Gives up the descriptor without closing it.
+    ///
+    /// ```
+    /// use annulus_ring::{Fd, kernel::Process};
+    /// let fd: Fd = std::fs::File::open("/dev/null")?.into();
+    /// let raw = fd.into_raw();
+    /// // SAFETY: the descriptor was given up one line above.
+    /// drop(unsafe { Fd::from_raw(raw, Process) });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn into_raw(self) -> RawFd {
+        let raw = self.raw;
+        core::mem::forget(self);
+        raw
+    }
+}
+
+impl<D: Descriptors> Drop for Fd<D> {
+    fn drop(&mut self) {
+        // An error of close(2) says that data was lost earlier; the descriptor is gone anyway, and a
+        // drop has nobody to tell. Who cares closes by an entry and reads its result.
+        let _ = self.descriptors.close(self.raw);
+    }
+}
+
+impl AsRawFd for Fd<Process> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.raw
+    }
+}
+
+impl From<OwnedFd> for Fd<Process> {
+    fn from(owned: OwnedFd) -> Self {
+        Self { raw: owned.into_raw_fd(), descriptors: Process }
+    }
+}
+
+impl From<std::fs::File> for Fd<Process> {
+    fn from(file: std::fs::File) -> Self {
+        OwnedFd::from(file).into()
+    }
+}
+
+impl From<Fd<Process>> for OwnedFd {
+    fn from(fd: Fd<Process>) -> Self {
+        // SAFETY: the descriptor was owned by `fd` alone, which gives it up.
+        unsafe { OwnedFd::from_raw_fd(fd.into_raw()) }
+    }
+}

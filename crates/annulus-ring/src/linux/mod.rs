@@ -1,0 +1,236 @@
+//! [`Linux`]: the kernel itself, behind the waist.
+
+mod call;
+mod mapping;
+mod memory;
+mod syscall;
+
+pub use memory::RingRegion;
+pub(crate) use memory::{Maps, RegionLayout};
+
+use core::ffi::c_void;
+use core::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use crate::abi::{EnterFlags, Params, RegisterOp, RsrcUpdate, SetupFlags, Sqe, Timespec};
+use crate::errno::Errno;
+use crate::fork::Generation;
+use crate::kernel::{Kernel, Process};
+
+/// `io_uring_setup(2)`: the descriptor (or the registered index), and what the kernel answered in
+/// `params`.
+///
+/// # Safety
+/// - With `NO_MMAP`, the addresses in `params` are memory that outlives the ring and that nobody
+///   else uses.
+///
+/// # Errors
+/// What `io_uring_setup(2)` names.
+pub(crate) unsafe fn setup(entries: u32, params: &mut Params) -> Result<u32, Errno> {
+    let args = [entries as usize, core::ptr::from_mut(params) as usize, 0, 0];
+    // SAFETY: `params` is a valid `io_uring_params`; its addresses are the caller's promise.
+    unsafe { syscall::call4(syscall::IO_URING_SETUP, args) }
+}
+
+/// `io_uring_enter(2)` on any descriptor: for finding out what answers it.
+///
+/// # Safety
+/// - As [`Kernel::enter`], for the ring behind `fd`; a descriptor that is none is refused.
+pub(crate) unsafe fn enter_raw(fd: RawFd, flags: EnterFlags) -> Result<u32, Errno> {
+    let args = [fd as usize, 0, 0, flags.bits() as usize, 0, 0];
+    // SAFETY: no entry is taken (0), no argument is given; the rest is the caller's promise.
+    unsafe { syscall::call6(syscall::IO_URING_ENTER, args) }
+}
+
+/// `io_uring_register(2)` on any descriptor, −1 included.
+///
+/// # Safety
+/// - As [`Kernel::register`].
+pub(crate) unsafe fn register_raw(
+    fd: RawFd,
+    op: RegisterOp,
+    arg: *mut c_void,
+    count: u32,
+) -> Result<u32, Errno> {
+    let args = [fd as usize, op.0 as usize, arg as usize, count as usize];
+    // SAFETY: the caller's promise.
+    unsafe { syscall::call4(syscall::IO_URING_REGISTER, args) }
+}
+
+/// A ring of Linux: its descriptor, and the memory shared with it.
+///
+/// Dropping it closes the descriptor and unmaps the memory. **Closing waits for nothing**: what was
+/// submitted goes on, and the kernel may still write to the buffers of the entries in flight. To
+/// the ring's own memory it may still write too, harmlessly: that is a mapping, never heap. In a
+/// child of `fork(2)` dropping it does nothing.
+#[derive(Debug)]
+pub struct Linux {
+    /// What `io_uring_enter` is given: the descriptor or its registered index.
+    target: i32,
+    /// `REGISTERED_RING` if `target` is an index.
+    target_flags: EnterFlags,
+    /// The descriptor, unless the ring has none (`REGISTERED_FD_ONLY`).
+    fd: ManuallyDrop<Option<OwnedFd>>,
+    /// The index to give back when dropped.
+    registered: Option<u32>,
+    // Unmapped after the descriptor is closed: a polling thread reads the queues until then.
+    maps: ManuallyDrop<Maps>,
+    generation: Generation,
+}
+
+impl Linux {
+    /// Takes charge of what `io_uring_setup(2)` returned.
+    ///
+    /// # Safety
+    /// - `answer` is what [`setup`] answered for `params`, owned by nobody else.
+    pub(crate) unsafe fn new(answer: u32, params: &Params, maps: Maps) -> Self {
+        let only_index = params.flags.contains(SetupFlags::REGISTERED_FD_ONLY);
+        let fd = (!only_index).then(|| {
+            // SAFETY: without REGISTERED_FD_ONLY the answer is a new descriptor, ours alone.
+            unsafe { OwnedFd::from_raw_fd(answer as RawFd) }
+        });
+        let target_flags =
+            if only_index { EnterFlags::REGISTERED_RING } else { EnterFlags::empty() };
+        Self {
+            target: answer as i32,
+            target_flags,
+            fd: ManuallyDrop::new(fd),
+            registered: only_index.then_some(answer),
+            maps: ManuallyDrop::new(maps),
+            generation: Generation::current(),
+        }
+    }
+
+    /// The ring's descriptor, if it has one.
+    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        use std::os::fd::AsFd;
+        self.fd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Replaces the memory after a resize; the old memory is unmapped.
+    pub(crate) fn replace_maps(&mut self, maps: Maps) {
+        let old = core::mem::replace(&mut *self.maps, maps);
+        drop(old);
+    }
+
+    /// Gives the descriptor an index in this thread's table, which every enter then uses: the
+    /// kernel looks nothing up (some 90 instructions per enter).
+    ///
+    /// `Ok(false)` if the table is full (16 per thread) or the kernel has none: the descriptor
+    /// serves as before.
+    pub(crate) fn register_descriptor(&mut self) -> Result<bool, Errno> {
+        let Some(fd) = self.fd.as_ref() else { return Ok(true) };
+        // Offset −1 asks for any free index, which the kernel writes back.
+        let mut update =
+            RsrcUpdate { offset: u32::MAX, resv: 0, data: fd.as_raw_fd() as u32 as u64 };
+        let arg = (&raw mut update).cast();
+        // SAFETY: `update` is one `io_uring_rsrc_update`, read and written during the call only.
+        let answer = unsafe { register_raw(fd.as_raw_fd(), RegisterOp::RING_FDS, arg, 1) };
+        match answer {
+            Ok(1) => {
+                self.target = update.offset as i32;
+                self.target_flags = EnterFlags::REGISTERED_RING;
+                self.registered = Some(update.offset);
+                Ok(true)
+            }
+            Ok(_) | Err(Errno::EBUSY | Errno::EINVAL | Errno::ENOMEM) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Whether enters go through a registered index.
+    pub(crate) fn is_registered(&self) -> bool {
+        self.registered.is_some()
+    }
+
+    /// Gives the registered index back, if there is one.
+    fn unregister_descriptor(&mut self) {
+        let Some(index) = self.registered.take() else { return };
+        let mut update = RsrcUpdate { offset: index, resv: 0, data: 0 };
+        let arg = (&raw mut update).cast();
+        // A ring without a descriptor names itself by its index.
+        let (fd, op) = match self.fd.as_ref() {
+            Some(fd) => (fd.as_raw_fd(), RegisterOp::UNREGISTER_RING_FDS),
+            None => (index as i32, use_registered(RegisterOp::UNREGISTER_RING_FDS)),
+        };
+        // SAFETY: `update` is one `io_uring_rsrc_update`, read during the call only.
+        let answer = unsafe { register_raw(fd, op, arg, 1) };
+        // It fails on a thread that never had the index (a ring dropped elsewhere): then the index
+        // ends with the thread that has it.
+        let _ = answer;
+    }
+}
+
+/// The number that says that the descriptor is a registered index.
+fn use_registered(op: RegisterOp) -> RegisterOp {
+    RegisterOp(op.0 | RegisterOp::USE_REGISTERED_RING.0)
+}
+
+// SAFETY: it is Linux that promises: io_uring(7).
+unsafe impl Kernel for Linux {
+    type Descriptors = Process;
+
+    #[inline(always)]
+    unsafe fn enter(
+        &self,
+        to_submit: u32,
+        min_complete: u32,
+        flags: EnterFlags,
+        arg: *const c_void,
+        arg_bytes: usize,
+    ) -> Result<u32, Errno> {
+        let flags = flags.union(self.target_flags).bits();
+        let args = [
+            self.target as usize,
+            to_submit as usize,
+            min_complete as usize,
+            flags as usize,
+            arg as usize,
+            arg_bytes,
+        ];
+        // SAFETY: the target is this ring; the rest is the caller's promise.
+        unsafe { syscall::call6(syscall::IO_URING_ENTER, args) }
+    }
+
+    unsafe fn register(&self, op: RegisterOp, arg: *mut c_void, count: u32) -> Result<u32, Errno> {
+        let (fd, op) = match self.fd.as_ref() {
+            Some(fd) => (fd.as_raw_fd(), op),
+            None => (self.target, use_registered(op)),
+        };
+        // SAFETY: the caller's promise.
+        unsafe { register_raw(fd, op, arg, count) }
+    }
+
+    unsafe fn call(&self, sqe: &Sqe) -> Result<u32, Errno> {
+        // SAFETY: the caller's promise.
+        unsafe { call::call(sqe) }
+    }
+
+    fn now(&self) -> Timespec {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        Timespec { tv_sec: now.tv_sec, tv_nsec: now.tv_nsec }
+    }
+
+    fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.fd()
+    }
+
+    fn descriptors(&self) -> Process {
+        Process
+    }
+}
+
+impl Drop for Linux {
+    fn drop(&mut self) {
+        if !self.generation.is_current() {
+            // A child of fork(2): the index is the parent's task's, the memory is shared with the
+            // parent, and the descriptor's number may have been given to something else by now.
+            return;
+        }
+        self.unregister_descriptor();
+        // SAFETY: dropped once, here, and not used afterwards.
+        unsafe { ManuallyDrop::drop(&mut self.fd) };
+        // SAFETY: dropped once, here, and not used afterwards; the descriptor is closed.
+        unsafe { ManuallyDrop::drop(&mut self.maps) };
+    }
+}

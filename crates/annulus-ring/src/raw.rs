@@ -1,0 +1,341 @@
+//! The queue algorithms: the only code that touches the memory shared with the kernel.
+//!
+//! Two single-producer, single-consumer rings of a power of two of slots. An index runs freely
+//! through all of `u32` and wraps there; the mask is applied only where a slot is accessed. The
+//! count is `tail - head`, wrapping; empty is 0 and full is the number of entries.
+//!
+//! ```text
+//! submission (we produce)                    completion (we consume)
+//!   slot[tail & mask] = entry                  tail = load(acquire)      pairs with the kernel's
+//!   tail += 1            (ours, unpublished)   read slot[head & mask]…   release of the tail
+//!   store(tail, release) pairs with the        head += n
+//!                        kernel's acquire      store(head, release)      pairs with its acquire
+//! ```
+//!
+//! Three things that look like improvements and are not:
+//! - Loading the head relaxed in [`Sq::refresh`]: the kernel may still be reading the slot that it
+//!   seems to have freed.
+//! - Storing the tail relaxed: on any machine but x86 the kernel reads an entry before it is written.
+//! - Leaving out the fence in [`Sq::needs_wakeup`]: store of the tail and load of the flags are to
+//!   different words, so both sides may miss each other, and the polling thread sleeps for ever
+//!   with an entry in its queue.
+//!
+//! Hidden from the documentation, but public: the C interface drives it on the caller's structs.
+
+use core::ptr::NonNull;
+
+use crate::abi::SqRingFlags;
+use crate::kernel::{CqMemory, SqMemory};
+use crate::layout::CqeKind;
+use crate::sync::{AtomicU32, Ordering, Slot, fence};
+
+/// A reference to a word of the ring.
+macro_rules! word {
+    ($pointer:expr) => {{
+        // SAFETY: the words outlive the queue: whoever made it promised so (`Sq::new`, `Cq::new`).
+        unsafe { $pointer.as_ref() }
+    }};
+}
+
+/// The producer's end of the submission queue.
+#[derive(Debug)]
+pub struct Sq<S> {
+    slots: NonNull<Slot<S>>,
+    /// Entries − 1.
+    mask: u32,
+    /// Where the next entry goes. Published by [`publish`](Self::publish).
+    tail: u32,
+    /// How far `tail` may go: the head as last seen, plus the entries. Kept so that a push looks at
+    /// the kernel's cache line once per queue length and not once per entry.
+    limit: u32,
+    head: NonNull<AtomicU32>,
+    tail_word: NonNull<AtomicU32>,
+    flags: KernelFlags,
+    dropped: NonNull<AtomicU32>,
+}
+
+/// The word in which the kernel says that it wants to be entered.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelFlags(NonNull<AtomicU32>);
+
+// SAFETY: the word is an atomic that outlives the ring's parts, wherever they are (`Sq::new`).
+unsafe impl Send for KernelFlags {}
+// SAFETY: as above; it is only loaded.
+unsafe impl Sync for KernelFlags {}
+
+impl KernelFlags {
+    /// What the kernel says.
+    #[inline(always)]
+    pub fn load(self) -> SqRingFlags {
+        // Relaxed: pairs with the kernel's atomic or; a flag calls for an enter, which orders.
+        SqRingFlags(word!(self.0).load(Ordering::Relaxed))
+    }
+}
+
+impl<S: Copy> Sq<S> {
+    /// Takes up the queue where its words say it stands.
+    ///
+    /// # Safety
+    /// - The pointers of `memory` are valid for as long as the result is used.
+    /// - Nothing else produces entries in this queue meanwhile.
+    pub unsafe fn new(memory: &SqMemory<S>) -> Self {
+        debug_assert!(memory.entries.is_power_of_two(), "{} entries", memory.entries);
+        let mut sq = Self {
+            slots: memory.slots,
+            mask: memory.entries.wrapping_sub(1),
+            tail: 0,
+            limit: 0,
+            head: memory.head,
+            tail_word: memory.tail,
+            flags: KernelFlags(memory.flags),
+            dropped: memory.dropped,
+        };
+        // Relaxed: our own store, if any, was made on this thread or handed over with the queue.
+        sq.tail = word!(sq.tail_word).load(Ordering::Relaxed);
+        sq.refresh();
+        if let Some(array) = memory.array {
+            identity(array, memory.entries);
+        }
+        sq
+    }
+
+    /// How many entries the queue holds at most.
+    #[inline(always)]
+    pub fn entries(&self) -> u32 {
+        self.mask.wrapping_add(1)
+    }
+
+    /// How many entries the kernel has not taken yet, published or not.
+    #[inline]
+    pub fn queued(&self) -> u32 {
+        // Acquire: pairs with the kernel's release of the head after it has read the slots.
+        self.tail.wrapping_sub(word!(self.head).load(Ordering::Acquire))
+    }
+
+    /// Looks up how far the kernel has come.
+    #[cold]
+    #[inline(never)]
+    fn refresh(&mut self) {
+        #[cfg(not(seeded_bug = "sq_head_relaxed"))]
+        // Acquire: pairs with the kernel's release of the head: its reads of the freed slots come
+        // before our writes to them.
+        let head = word!(self.head).load(Ordering::Acquire);
+        #[cfg(seeded_bug = "sq_head_relaxed")]
+        // The models must find this one: it pairs with nothing.
+        let head = word!(self.head).load(Ordering::Relaxed);
+        self.limit = head.wrapping_add(self.entries());
+    }
+
+    /// Whether there is room for `count` more entries.
+    #[inline(always)]
+    pub fn has_room(&mut self, count: u32) -> bool {
+        if self.limit.wrapping_sub(self.tail) >= count {
+            return true;
+        }
+        self.refresh();
+        self.limit.wrapping_sub(self.tail) >= count
+    }
+
+    /// The slot `ahead` entries behind the last one.
+    #[inline(always)]
+    fn slot(&self, ahead: u32) -> &Slot<S> {
+        let index = (self.tail.wrapping_add(ahead) & self.mask) as usize;
+        // SAFETY: the mask keeps the index inside the queue's slots.
+        let slot = unsafe { self.slots.add(index) };
+        // SAFETY: the slots outlive the queue (`Sq::new`).
+        unsafe { slot.as_ref() }
+    }
+
+    /// Puts an entry `ahead` entries behind the last one, without counting it yet.
+    ///
+    /// # Safety
+    /// - [`has_room`](Self::has_room) said so for `ahead + 1`.
+    #[inline(always)]
+    pub unsafe fn write(&mut self, ahead: u32, entry: S) {
+        // SAFETY: there is room, so the kernel has done with the slot and has not been told of it.
+        unsafe { self.slot(ahead).write(entry) };
+    }
+
+    /// The address of the slot `ahead` entries behind the last one.
+    #[inline(always)]
+    pub fn slot_ptr(&mut self, ahead: u32) -> *mut S {
+        self.slot(ahead).as_ptr()
+    }
+
+    /// Counts the `count` entries written last. The kernel learns of them by [`publish`].
+    ///
+    /// [`publish`]: Self::publish
+    #[inline(always)]
+    pub fn commit(&mut self, count: u32) {
+        self.tail = self.tail.wrapping_add(count);
+    }
+
+    /// Shows the kernel every entry counted so far, and returns how many it has not taken yet.
+    #[inline(always)]
+    pub fn publish(&self) -> u32 {
+        #[cfg(not(seeded_bug = "tail_relaxed"))]
+        // Release: pairs with the kernel's acquire of the tail: the entries come before it.
+        word!(self.tail_word).store(self.tail, Ordering::Release);
+        #[cfg(seeded_bug = "tail_relaxed")]
+        // The models must find this one: it pairs with nothing.
+        word!(self.tail_word).store(self.tail, Ordering::Relaxed);
+        self.queued()
+    }
+
+    /// Whether the polling thread sleeps and must be woken to see what was published.
+    #[inline]
+    pub fn needs_wakeup(&self) -> bool {
+        // Pairs with the full barrier that the polling thread makes between raising NEED_WAKEUP and
+        // its last look at the tail: one of the two sees the other.
+        #[cfg(not(seeded_bug = "no_wakeup_fence"))]
+        fence(Ordering::SeqCst);
+        self.kernel_flags().contains(SqRingFlags::NEED_WAKEUP)
+    }
+
+    /// What the kernel says in the queue's flags.
+    #[inline(always)]
+    pub fn kernel_flags(&self) -> SqRingFlags {
+        self.flags.load()
+    }
+
+    /// The flags word alone, for who has not the queue.
+    pub fn flags_word(&self) -> KernelFlags {
+        self.flags
+    }
+
+    /// How many entries the kernel refused for a bad index in the array.
+    pub fn dropped(&self) -> u32 {
+        // Relaxed: a statistic; pairs with nothing.
+        word!(self.dropped).load(Ordering::Relaxed)
+    }
+}
+
+/// Fills the index array so that entry n is slot n, once and for all.
+fn identity(array: NonNull<AtomicU32>, entries: u32) {
+    for index in 0..entries {
+        // SAFETY: the array has `entries` elements (`SqMemory::array`).
+        let element = unsafe { array.add(index as usize) };
+        // Relaxed: pairs with the kernel's read after its acquire of a tail stored later.
+        word!(element).store(index, Ordering::Relaxed);
+    }
+}
+
+/// The consumer's end of the completion queue.
+#[derive(Debug)]
+pub struct Cq<C: CqeKind> {
+    slots: NonNull<Slot<C::Slot>>,
+    /// Entries − 1.
+    mask: u32,
+    /// The first completion not yet seen; as stored in the head word.
+    head: u32,
+    head_word: NonNull<AtomicU32>,
+    tail: NonNull<AtomicU32>,
+    flags: NonNull<AtomicU32>,
+    overflow: NonNull<AtomicU32>,
+}
+
+impl<C: CqeKind> Cq<C> {
+    /// Takes up the queue where its words say it stands.
+    ///
+    /// # Safety
+    /// - The pointers of `memory` are valid for as long as the result is used.
+    /// - Nothing else consumes entries of this queue meanwhile.
+    pub unsafe fn new(memory: &CqMemory<C::Slot>) -> Self {
+        debug_assert!(memory.entries.is_power_of_two(), "{} entries", memory.entries);
+        // SAFETY: the words are valid (the caller's promise).
+        let head_word = unsafe { memory.head.as_ref() };
+        Self {
+            slots: memory.slots,
+            mask: memory.entries.wrapping_sub(1),
+            // Relaxed: our own store, if any, was made on this thread or handed over with the queue.
+            head: head_word.load(Ordering::Relaxed),
+            head_word: memory.head,
+            tail: memory.tail,
+            flags: memory.flags,
+            overflow: memory.overflow,
+        }
+    }
+
+    /// How many slots the queue has.
+    #[inline(always)]
+    pub fn entries(&self) -> u32 {
+        self.mask.wrapping_add(1)
+    }
+
+    /// The index of the first completion not yet seen.
+    #[inline(always)]
+    pub fn head(&self) -> u32 {
+        self.head
+    }
+
+    /// The index behind the last completion that is there.
+    #[inline(always)]
+    pub fn tail(&self) -> u32 {
+        // Acquire: pairs with the kernel's release of the tail: the entries come before it.
+        word!(self.tail).load(Ordering::Acquire)
+    }
+
+    /// How many slots hold completions.
+    #[inline(always)]
+    pub fn ready(&self) -> u32 {
+        self.tail().wrapping_sub(self.head)
+    }
+
+    /// Reads the entry at `index` and says how many slots it fills; padding is `None`.
+    ///
+    /// # Safety
+    /// - `index` is the beginning of an entry between [`head`](Self::head) and a
+    ///   [`tail`](Self::tail) that was loaded before.
+    #[inline(always)]
+    pub unsafe fn read(&self, index: u32) -> (Option<C::Item>, u32) {
+        // SAFETY: the entry is between head and tail, so it is whole and ours; the mask keeps the
+        // index inside the queue.
+        unsafe { C::read(self.slots.as_ptr(), self.mask, index & self.mask) }
+    }
+
+    /// What is there up to `tail`, in the two pieces that the wrap makes of it.
+    ///
+    /// # Safety
+    /// - `tail` was loaded by [`tail`](Self::tail).
+    /// - [`advance`](Self::advance) is not called while the slices are used.
+    #[inline(always)]
+    pub unsafe fn slices(&self, tail: u32) -> (&[C::Slot], &[C::Slot]) {
+        let count = tail.wrapping_sub(self.head);
+        let start = self.head & self.mask;
+        let first = count.min(self.entries().wrapping_sub(start));
+        // SAFETY: the mask keeps the start inside the queue's slots.
+        let from = unsafe { self.slots.add(start as usize) };
+        // A `Slot` is transparent over an `UnsafeCell` over the entry (not so under loom, where
+        // nothing reads through these slices).
+        // SAFETY: these slots are between head and tail: the kernel writes them again only after the
+        // head has passed them, which needs `advance`.
+        let one = unsafe { core::slice::from_raw_parts(from.as_ptr().cast(), first as usize) };
+        let rest = count.wrapping_sub(first) as usize;
+        // SAFETY: as above; what is left begins at slot 0.
+        let two = unsafe { core::slice::from_raw_parts(self.slots.as_ptr().cast(), rest) };
+        (one, two)
+    }
+
+    /// Gives the next `count` slots back to the kernel.
+    #[inline(always)]
+    pub fn advance(&mut self, count: u32) {
+        self.head = self.head.wrapping_add(count);
+        #[cfg(not(seeded_bug = "cq_head_relaxed"))]
+        // Release: pairs with the kernel's acquire of the head: our reads come before its writes.
+        word!(self.head_word).store(self.head, Ordering::Release);
+        #[cfg(seeded_bug = "cq_head_relaxed")]
+        // The models must find this one: it pairs with nothing.
+        word!(self.head_word).store(self.head, Ordering::Relaxed);
+    }
+
+    /// How many completions were lost, on kernels without `NODROP`.
+    pub fn overflow(&self) -> u32 {
+        // Relaxed: a statistic; pairs with nothing.
+        word!(self.overflow).load(Ordering::Relaxed)
+    }
+
+    /// The word that the program writes [`CqRingFlags`](crate::abi::CqRingFlags) to.
+    pub fn flags(&self) -> &AtomicU32 {
+        word!(self.flags)
+    }
+}

@@ -1,0 +1,417 @@
+//! [`Submitter`]: entering the kernel, with entries, for completions, or both.
+
+use core::ptr;
+use core::time::Duration;
+
+use crate::abi::{EnterFlags, GeteventsArg, Params, SetupFlags, SqRingFlags, Timespec};
+use crate::errno::Errno;
+use crate::error::{Error, Result};
+use crate::fork::Generation;
+use crate::kernel::Kernel;
+use crate::layout::SqeKind;
+use crate::raw::KernelFlags;
+use crate::sq::SubmissionQueue;
+use crate::wait::{Limit, Wait};
+
+/// What is pending in the kernel and comes only when it is entered.
+const PENDING: SqRingFlags = SqRingFlags::CQ_OVERFLOW.union(SqRingFlags::TASKRUN);
+
+/// One wait of a registered wait region, by its place.
+///
+/// ```
+/// assert_eq!(annulus_ring::WaitIndex(2).0, 2);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitIndex(pub u32);
+
+/// The way into the kernel: one of the three parts of a ring.
+///
+/// ```
+/// use annulus_ring::{LocalRing, op};
+/// let mut ring = LocalRing::new(8)?;
+/// let (sq, cq, submitter) = ring.parts();
+/// // SAFETY: a NOP points to nothing.
+/// unsafe { sq.push(op::Nop::new())? };
+/// assert_eq!(submitter.submit_and_wait(sq, 1)?, 1);
+/// assert_eq!(cq.len(), 1);
+/// # Ok::<(), annulus_ring::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Submitter<K: Kernel> {
+    pub(crate) kernel: K,
+    pub(crate) params: Params,
+    pub(crate) kernel_flags: KernelFlags,
+    generation: Generation,
+}
+
+impl<K: Kernel> Submitter<K> {
+    pub(crate) fn new(kernel: K, params: Params, kernel_flags: KernelFlags) -> Self {
+        Self { kernel, params, kernel_flags, generation: Generation::current() }
+    }
+
+    /// The same way into the same kernel, with the kernel held otherwise.
+    pub(crate) fn map_kernel<L: Kernel>(self, hold: impl FnOnce(K) -> L) -> Submitter<L> {
+        Submitter {
+            kernel: hold(self.kernel),
+            params: self.params,
+            kernel_flags: self.kernel_flags,
+            generation: self.generation,
+        }
+    }
+
+    /// A second way into the same kernel.
+    pub(crate) fn duplicate(&self) -> Self
+    where
+        K: Clone,
+    {
+        Self {
+            kernel: self.kernel.clone(),
+            params: self.params,
+            kernel_flags: self.kernel_flags,
+            generation: self.generation,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.generation.is_current() { Ok(()) } else { Err(Error::forked()) }
+    }
+
+    #[inline(always)]
+    fn is_sqpoll(&self) -> bool {
+        self.params.flags.contains(SetupFlags::SQPOLL)
+    }
+
+    /// Whether an enter has to look for completions: because some wait for it, or because this ring
+    /// finds them only by polling.
+    #[inline(always)]
+    fn events_flag(&self) -> EnterFlags {
+        let polled = self.params.flags.contains(SetupFlags::IOPOLL);
+        if polled || self.kernel_flags.load().intersects(PENDING) {
+            EnterFlags::GETEVENTS
+        } else {
+            EnterFlags::empty()
+        }
+    }
+
+    /// Shows the kernel what was pushed, and enters it if there is a reason to.
+    ///
+    /// Returns what the kernel said: how many entries it took. Fewer than were pushed stay queued:
+    /// see [`SubmissionQueue::len`]. With `SQPOLL` it is how many the polling thread was shown.
+    ///
+    /// # Errors
+    /// As [`LocalRing::submit`](crate::LocalRing::submit).
+    ///
+    /// ```
+    /// let mut ring = annulus_ring::LocalRing::new(8)?;
+    /// let (sq, _, submitter) = ring.parts();
+    /// assert_eq!(submitter.submit(sq)?, 0);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn submit<S: SqeKind>(&self, sq: &mut SubmissionQueue<S>) -> Result<u32> {
+        sq.check()?;
+        let count = sq.raw.publish();
+        let mut flags = self.events_flag();
+        if self.is_sqpoll() {
+            if sq.raw.needs_wakeup() {
+                flags |= EnterFlags::SQ_WAKEUP;
+            }
+            if flags.is_empty() {
+                return Ok(count);
+            }
+        }
+        if count == 0 && flags.is_empty() {
+            return Ok(0);
+        }
+        self.enter(count, 0, flags).map_err(|errno| failed(errno, sq))
+    }
+
+    /// Submits, then waits until `want` completions are in the queue.
+    ///
+    /// # Errors
+    /// As [`LocalRing::submit_and_wait`](crate::LocalRing::submit_and_wait).
+    ///
+    /// ```
+    /// let mut ring = annulus_ring::LocalRing::new(8)?;
+    /// let (sq, _, submitter) = ring.parts();
+    /// assert_eq!(submitter.submit_and_wait(sq, 0)?, 0);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn submit_and_wait<S: SqeKind>(
+        &self,
+        sq: &mut SubmissionQueue<S>,
+        want: u32,
+    ) -> Result<u32> {
+        sq.check()?;
+        let count = sq.raw.publish();
+        match self.enter(count, want, self.wait_flags(sq)) {
+            Ok(taken) => Ok(taken),
+            Err(errno) => self.wait_again(errno, sq, want),
+        }
+    }
+
+    /// What a waiting enter asks for.
+    #[inline(always)]
+    fn wait_flags<S: SqeKind>(&self, sq: &SubmissionQueue<S>) -> EnterFlags {
+        if self.is_sqpoll() && sq.raw.needs_wakeup() {
+            EnterFlags::GETEVENTS | EnterFlags::SQ_WAKEUP
+        } else {
+            EnterFlags::GETEVENTS
+        }
+    }
+
+    /// A wait that a signal ended goes on; another error is the caller's.
+    #[cold]
+    fn wait_again<S: SqeKind>(
+        &self,
+        mut errno: Errno,
+        sq: &mut SubmissionQueue<S>,
+        want: u32,
+    ) -> Result<u32> {
+        // Not bounded: each turn of the loop is a signal that was delivered.
+        while errno == Errno::EINTR {
+            match self.enter(sq.raw.publish(), want, self.wait_flags(sq)) {
+                Ok(taken) => return Ok(taken),
+                Err(next) => errno = next,
+            }
+        }
+        Err(failed(errno, sq))
+    }
+
+    /// Submits, then waits as `wait` says.
+    ///
+    /// # Errors
+    /// As [`LocalRing::submit_and_wait_with`](crate::LocalRing::submit_and_wait_with).
+    ///
+    /// ```
+    /// use annulus_ring::{LocalRing, Wait};
+    /// use std::time::Duration;
+    /// let mut ring = LocalRing::new(8)?;
+    /// let (sq, _, submitter) = ring.parts();
+    /// let wait = Wait::new().timeout(Duration::from_millis(1));
+    /// assert!(submitter.submit_and_wait_with(sq, 1, &wait).unwrap_err().is_timeout());
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn submit_and_wait_with<S: SqeKind>(
+        &self,
+        sq: &mut SubmissionQueue<S>,
+        want: u32,
+        wait: &Wait,
+    ) -> Result<u32> {
+        sq.check()?;
+        self.wait_loop(want, wait, || (sq.raw.publish(), self.wait_flags(sq)))
+            .map_err(|errno| failed(errno, sq))
+    }
+
+    /// Waits until `want` completions are in the queue, or as `wait` says, submitting nothing.
+    ///
+    /// # Errors
+    /// As [`submit_and_wait_with`](Self::submit_and_wait_with).
+    ///
+    /// ```
+    /// use annulus_ring::{LocalRing, Wait};
+    /// use std::time::Duration;
+    /// let mut ring = LocalRing::new(8)?;
+    /// let wait = Wait::new().timeout(Duration::from_millis(1));
+    /// assert!(ring.parts().2.wait_with(1, &wait).unwrap_err().is_timeout());
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn wait_with(&self, want: u32, wait: &Wait) -> Result<()> {
+        self.check()?;
+        self.wait_loop(want, wait, || (0, EnterFlags::GETEVENTS))
+            .map(drop)
+            .map_err(|errno| Error::enter(errno, 0))
+    }
+
+    /// Enters and waits until something other than a signal ends it. `next` says, each time, how
+    /// many entries are shown and with which flags.
+    fn wait_loop(
+        &self,
+        want: u32,
+        wait: &Wait,
+        next: impl Fn() -> (u32, EnterFlags),
+    ) -> core::result::Result<u32, Errno> {
+        // Only a wait that goes on after a signal needs to know when it began.
+        let deadline = match wait.limit {
+            Some(Limit::After(limit)) if !wait.interruptible => {
+                Some(later(self.kernel.now(), limit))
+            }
+            _ => None,
+        };
+        let mut time = match wait.limit {
+            Some(Limit::After(limit)) => Some(Timespec::from(limit)),
+            Some(Limit::At(time)) => Some(time),
+            None => None,
+        };
+        loop {
+            let (flags, arg) = wait.argument(time.as_ref());
+            let (count, more) = next();
+            let arg_bytes = size_of::<GeteventsArg>();
+            let arg = ptr::from_ref(&arg).cast();
+            // SAFETY: what the queue's entries point to is the promise of who pushed them; `arg`,
+            // and what it points to, live during the call.
+            let answer = unsafe { self.kernel.enter(count, want, flags | more, arg, arg_bytes) };
+            match answer {
+                // Not bounded: each turn of the loop is a signal that was delivered.
+                Err(Errno::EINTR) if !wait.interruptible => {
+                    if let Some(deadline) = deadline {
+                        time = Some(until(self.kernel.now(), deadline));
+                    }
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Submits, then waits as place `index` of the registered wait region says (Linux 6.13): the
+    /// kernel copies nothing in.
+    ///
+    /// # Errors
+    /// As [`submit_and_wait_with`](Self::submit_and_wait_with); `EFAULT` without such a region, or
+    /// with a place beyond it. A signal ends it (`EINTR`).
+    ///
+    /// ```
+    /// use annulus_ring::{Errno, LocalRing, WaitIndex};
+    /// let mut ring = LocalRing::new(8)?;
+    /// let (sq, _, submitter) = ring.parts();
+    /// let error = submitter.submit_and_wait_registered(sq, 1, WaitIndex(0)).unwrap_err();
+    /// assert!(matches!(error.errno(), Some(Errno::EFAULT | Errno::EINVAL)));
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "io_uring_submit_and_wait_reg")]
+    pub fn submit_and_wait_registered<S: SqeKind>(
+        &self,
+        sq: &mut SubmissionQueue<S>,
+        want: u32,
+        index: WaitIndex,
+    ) -> Result<u32> {
+        const ENTRY_BYTES: usize = size_of::<crate::abi::RegWait>();
+        sq.check()?;
+        let flags = EnterFlags::EXT_ARG | EnterFlags::EXT_ARG_REG | self.wait_flags(sq);
+        let offset = ptr::without_provenance(index.0 as usize * ENTRY_BYTES);
+        let count = sq.raw.publish();
+        // SAFETY: what the queue's entries point to is the promise of who pushed them; the argument
+        // is an offset in a region that the kernel checks.
+        let answer = unsafe { self.kernel.enter(count, want, flags, offset, ENTRY_BYTES) };
+        answer.map_err(|errno| failed(errno, sq))
+    }
+
+    /// Runs what is pending in the kernel, without waiting (`io_uring_get_events`).
+    ///
+    /// # Errors
+    /// [`is_wrong_thread`](Error::is_wrong_thread), [`is_forked`](Error::is_forked).
+    ///
+    /// ```
+    /// annulus_ring::LocalRing::new(8)?.parts().2.get_events()?;
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "io_uring_get_events")]
+    pub fn get_events(&self) -> Result<()> {
+        self.check()?;
+        loop {
+            match self.enter(0, 0, EnterFlags::GETEVENTS) {
+                Ok(_) => return Ok(()),
+                // Not bounded: each turn of the loop is a signal that was delivered.
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::enter(errno, 0)),
+            }
+        }
+    }
+
+    /// Runs what is pending in the kernel, if anything is.
+    #[inline]
+    pub(crate) fn flush(&self) -> Result<()> {
+        if self.events_flag().is_empty() { Ok(()) } else { self.get_events() }
+    }
+
+    /// Waits until the polling thread has made room in the submission queue (`SQPOLL`).
+    ///
+    /// # Errors
+    /// `EINVAL` on a ring without `SQPOLL`.
+    ///
+    /// ```
+    /// let ring = annulus_ring::Builder::new().entries(8).sqpoll(std::time::Duration::ZERO).build()?;
+    /// # let mut ring = ring;
+    /// ring.parts().2.squeue_wait()?; // there is room: it returns at once
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "io_uring_sqring_wait")]
+    pub fn squeue_wait(&self) -> Result<()> {
+        self.check()?;
+        if !self.is_sqpoll() {
+            return Err(Error::usage(
+                "squeue_wait() waits for the polling thread of SQPOLL, which this ring has not",
+            ));
+        }
+        loop {
+            match self.enter(0, 0, EnterFlags::SQ_WAIT) {
+                Ok(_) => return Ok(()),
+                // Not bounded: each turn of the loop is a signal that was delivered.
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::enter(errno, 0)),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn enter(
+        &self,
+        to_submit: u32,
+        want: u32,
+        flags: EnterFlags,
+    ) -> core::result::Result<u32, Errno> {
+        // SAFETY: what the queue's entries point to is the promise of who pushed them; there is no
+        // argument.
+        unsafe { self.kernel.enter(to_submit, want, flags, ptr::null(), 0) }
+    }
+}
+
+/// The error of a submit: what was not taken stays queued.
+#[cold]
+fn failed<S: SqeKind>(errno: Errno, sq: &SubmissionQueue<S>) -> Error {
+    Error::enter(errno, sq.len())
+}
+
+/// The nanoseconds of a second.
+const SECOND_NS: i64 = 1_000_000_000;
+
+/// `from` and `wait` after it; the end of time if that is beyond it.
+fn later(from: Timespec, wait: Duration) -> Timespec {
+    let wait = Timespec::from(wait);
+    let ns = from.tv_nsec + wait.tv_nsec;
+    let carry = ns / SECOND_NS;
+    match from.tv_sec.checked_add(wait.tv_sec).and_then(|s| s.checked_add(carry)) {
+        Some(tv_sec) => Timespec { tv_sec, tv_nsec: ns % SECOND_NS },
+        None => Timespec { tv_sec: i64::MAX, tv_nsec: 0 },
+    }
+}
+
+/// How long it is from `now` until `deadline`; nothing if that is past.
+fn until(now: Timespec, deadline: Timespec) -> Timespec {
+    if deadline <= now {
+        return Timespec::default();
+    }
+    let (secs, ns) = (deadline.tv_sec - now.tv_sec, deadline.tv_nsec - now.tv_nsec);
+    if ns < 0 {
+        Timespec { tv_sec: secs - 1, tv_nsec: ns + SECOND_NS }
+    } else {
+        Timespec { tv_sec: secs, tv_nsec: ns }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_left_is_what_the_clock_left_over() {
+        let now = Timespec { tv_sec: 10, tv_nsec: 900_000_000 };
+        let end = later(now, Duration::from_millis(350));
+        assert_eq!(end, Timespec { tv_sec: 11, tv_nsec: 250_000_000 });
+        assert_eq!(until(now, end), Timespec { tv_sec: 0, tv_nsec: 350_000_000 });
+        assert_eq!(until(end, now), Timespec::default());
+        assert_eq!(later(now, Duration::MAX).tv_sec, i64::MAX);
+    }
+}
