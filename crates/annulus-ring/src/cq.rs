@@ -2,7 +2,6 @@
 
 use crate::abi::{CqRingFlags, Cqe};
 use crate::error::{Error, Result};
-use crate::fork::Generation;
 use crate::kernel::CqMemory;
 use crate::layout::CqeKind;
 use crate::raw;
@@ -19,7 +18,6 @@ use crate::sync::Ordering;
 #[derive(Debug)]
 pub struct CompletionQueue<C: CqeKind = Cqe> {
     pub(crate) raw: raw::Cq<C>,
-    generation: Generation,
 }
 
 // SAFETY: the queue is the only consumer wherever it is; the words it points to are atomics and
@@ -36,13 +34,12 @@ impl<C: CqeKind> CompletionQueue<C> {
     /// - As [`raw::Cq::new`].
     pub(crate) unsafe fn new(memory: &CqMemory<C::Slot>) -> Self {
         // SAFETY: the caller's promise.
-        let raw = unsafe { raw::Cq::new(memory) };
-        Self { raw, generation: Generation::current() }
+        Self { raw: unsafe { raw::Cq::new(memory) } }
     }
 
     #[inline(always)]
     pub(crate) fn check(&self) -> Result<()> {
-        if self.generation.is_current() { Ok(()) } else { Err(Error::forked()) }
+        if self.raw.is_current() { Ok(()) } else { Err(Error::forked()) }
     }
 
     /// The completions that are there now, oldest first, copied out one by one.
@@ -74,15 +71,37 @@ impl<C: CqeKind> CompletionQueue<C> {
     #[inline(always)]
     pub fn completions(&mut self) -> Result<Completions<'_, C>> {
         self.check()?;
-        let (next, tail) = (self.raw.head(), self.raw.tail());
-        Ok(Completions { raw: &mut self.raw, next, tail })
+        let tail = self.raw.tail();
+        Ok(self.up_to(tail))
     }
 
-    /// The completions that are there now, in place: two slices, because the queue may wrap between
-    /// them. [`advance`](Self::advance) gives them back.
+    /// The completions up to `tail`, which was loaded from this queue.
+    #[inline(always)]
+    fn up_to(&mut self, tail: u32) -> Completions<'_, C> {
+        let next = self.raw.head();
+        Completions { raw: &mut self.raw, next, tail }
+    }
+
+    /// As [`completions`](Self::completions); where nothing is there, `bring` is asked to have the
+    /// kernel bring what is pending.
+    #[inline(always)]
+    pub(crate) fn completions_or(
+        &mut self,
+        bring: impl FnOnce() -> Result<()>,
+    ) -> Result<Completions<'_, C>> {
+        self.check()?;
+        let mut tail = self.raw.tail();
+        if tail == self.raw.head() {
+            bring()?;
+            tail = self.raw.tail();
+        }
+        Ok(self.up_to(tail))
+    }
+
+    /// The completions that are there now, in place: the leanest walk, with no copy, one load before
+    /// it and one store after it.
     ///
-    /// The leanest walk: no copy, one load before it and one store after it. In a
-    /// [`Mixed`](crate::Mixed) queue these are slots, and iteration knows better.
+    /// In a [`Mixed`](crate::Mixed) queue these are slots, and iteration knows better.
     ///
     /// # Errors
     /// [`is_forked`](Error::is_forked).
@@ -94,21 +113,19 @@ impl<C: CqeKind> CompletionQueue<C> {
     /// unsafe { ring.push(op::Nop::new().build().user_data(5))? };
     /// ring.submit_and_wait(1)?;
     /// let (_, cq, _) = ring.parts();
-    /// let (first, second) = cq.ready()?;
+    /// let ready = cq.ready()?;
+    /// let (first, second) = ready.slices();
     /// assert_eq!((first.len(), first[0].user_data, second.len()), (1, 5, 0));
-    /// let seen = first.len() + second.len();
-    /// cq.advance(seen as u32);
+    /// ready.consume();
     /// assert!(cq.is_empty());
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     #[doc(alias = "io_uring_peek_batch_cqe")]
     #[inline(always)]
-    pub fn ready(&self) -> Result<TwoSlices<'_, C::Slot>> {
+    pub fn ready(&mut self) -> Result<Ready<'_, C>> {
         self.check()?;
         let tail = self.raw.tail();
-        // SAFETY: the tail was loaded one line above; `advance` needs `&mut self`, so not while the
-        // slices borrow the queue.
-        Ok(unsafe { self.raw.slices(tail) })
+        Ok(Ready { raw: &mut self.raw, tail })
     }
 
     /// Gives the oldest `count` slots back to the kernel.
@@ -124,8 +141,9 @@ impl<C: CqeKind> CompletionQueue<C> {
     #[doc(alias = "io_uring_cqe_seen")]
     #[inline]
     pub fn advance(&mut self, count: u32) {
-        if self.generation.is_current() {
-            self.raw.advance(count.min(self.raw.ready()));
+        if self.raw.is_current() {
+            let count = count.min(self.raw.ready());
+            self.raw.advance_to(self.raw.head().wrapping_add(count));
         }
     }
 
@@ -223,10 +241,71 @@ impl<C: CqeKind> CompletionQueue<C> {
     #[doc(alias = "io_uring_cq_eventfd_toggle")]
     pub fn enable_eventfd(&mut self, enabled: bool) {
         let flags = if enabled { CqRingFlags::empty() } else { CqRingFlags::EVENTFD_DISABLED };
-        if self.generation.is_current() {
+        if self.raw.is_current() {
             // Relaxed: a hint; pairs with the kernel's plain read when it posts a completion.
             self.raw.flags().store(flags.bits(), Ordering::Relaxed);
         }
+    }
+}
+
+/// Completions in place; they stay in the queue unless they are [consumed](Self::consume).
+///
+/// Made by [`CompletionQueue::ready`].
+#[derive(Debug)]
+#[must_use = "completions that are not consumed come again"]
+pub struct Ready<'a, C: CqeKind = Cqe> {
+    raw: &'a mut raw::Cq<C>,
+    tail: u32,
+}
+
+impl<C: CqeKind> Ready<'_, C> {
+    /// The completions, oldest first: two slices, because the queue may wrap between them.
+    ///
+    /// ```
+    /// let mut ring = annulus_ring::LocalRing::new(8)?;
+    /// let (_, cq, _) = ring.parts();
+    /// let (first, second) = (cq.ready()?.slices().0.len(), cq.ready()?.slices().1.len());
+    /// assert_eq!((first, second), (0, 0));
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn slices(&self) -> TwoSlices<'_, C::Slot> {
+        // SAFETY: the tail was loaded from this queue; to advance it needs `self` to be consumed,
+        // which the slices borrow.
+        unsafe { self.raw.slices(self.tail) }
+    }
+
+    /// How many slots there are.
+    ///
+    /// ```
+    /// assert_eq!(annulus_ring::LocalRing::new(8)?.parts().1.ready()?.len(), 0);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn len(&self) -> u32 {
+        self.tail.wrapping_sub(self.raw.head())
+    }
+
+    /// Whether there is none.
+    ///
+    /// ```
+    /// assert!(annulus_ring::LocalRing::new(8)?.parts().1.ready()?.is_empty());
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Gives all of them back to the kernel.
+    ///
+    /// ```
+    /// annulus_ring::LocalRing::new(8)?.parts().1.ready()?.consume();
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn consume(self) {
+        self.raw.advance_to(self.tail);
     }
 }
 
@@ -278,7 +357,6 @@ impl<C: CqeKind> Iterator for Completions<'_, C> {
 impl<C: CqeKind> Drop for Completions<'_, C> {
     #[inline(always)]
     fn drop(&mut self) {
-        let taken = self.next.wrapping_sub(self.raw.head());
-        self.raw.advance(taken);
+        self.raw.advance_to(self.next);
     }
 }

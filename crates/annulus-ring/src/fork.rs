@@ -1,99 +1,224 @@
-//! Knowing that the process was forked, before anything is touched.
+//! Memory that a forked child finds zeroed: how a ring knows that it is its parent's, before
+//! anything is touched.
 //!
 //! A child shares the queues' memory with its parent: an entry that it pushed, or a completion that
-//! it took, would break the parent's ring for good. So every ring remembers the *generation* in
-//! which it was made, and compares it with a word that the kernel wipes in a child
-//! (`MADV_WIPEONFORK`, Linux 4.14): one load and one compare, and no `getpid` on any path.
+//! it took, would break the parent's ring for good. So what a ring looks at first on every path
+//! lives in pages that the kernel wipes in a child (`MADV_WIPEONFORK`, Linux 4.14): a word that says
+//! that the ring is alive, and, beside it, how far the submission queue may be filled. In a child
+//! both read 0: the queue has no room, and the path that is taken then finds the ring dead. A push
+//! pays nothing for this, everything else one compare, and nothing ever calls `getpid`.
 //!
-//! A child may make rings of its own: the first one writes a generation that no ring of an ancestor
-//! has, because the counter that it is taken from is ordinary memory and survives the fork.
+//! Cells of one cache line are cut from pages that are never unmapped. Giving one out and taking it
+//! back are single atomic operations, so a fork in the middle of another thread's leaves no lock
+//! behind in the child.
 
-use core::sync::atomic::{AtomicU32, Ordering};
-use std::sync::OnceLock;
+use core::cell::Cell;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// The last generation given out in this process or its ancestors.
-static LAST: AtomicU32 = AtomicU32::new(0);
-
-/// The word that is wiped on fork.
-static WORD: OnceLock<&'static AtomicU32> = OnceLock::new();
-
-/// When (between which forks) something was made.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Generation {
-    word: &'static AtomicU32,
-    made: u32,
+/// What a cell holds. All zero in a child.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Wiped {
+    /// 1 in the process that made the cell.
+    alive: Cell<u32>,
+    /// The submission queue's own tail.
+    pub(crate) tail: Cell<u32>,
+    /// How far that tail may go.
+    pub(crate) limit: Cell<u32>,
 }
 
-impl Generation {
-    /// The generation of this process.
-    pub(crate) fn current() -> Self {
-        let word = *WORD.get_or_init(wiped_word);
-        // Pairs with the exchange below: whoever sees another's generation needs nothing else of it.
-        let now = word.load(Ordering::Relaxed);
-        if now != 0 {
-            return Self { word, made: now };
-        }
-        // Relaxed: only uniqueness matters, and a read-modify-write gives that by itself.
-        let next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
-        // Two threads may race here after a fork: both end with the value that won.
-        // Relaxed: pairs with the loads here and in `is_current`, which need only the value.
-        match word.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => Self { word, made: next },
-            Err(won) => Self { word, made: won },
-        }
+/// An owned cell.
+#[derive(Debug)]
+pub(crate) struct WipedCell(NonNull<Wiped>);
+
+// SAFETY: the cell is owned like a box: who has it, and only they, use it.
+unsafe impl Send for WipedCell {}
+// SAFETY: through a shared reference only `alive` is read, which is written before the cell is
+// handed out and after it was given back, never in between.
+unsafe impl Sync for WipedCell {}
+
+impl WipedCell {
+    /// A cell that is alive in this process and in no child of it.
+    pub(crate) fn new() -> Self {
+        let cell = allocate();
+        // SAFETY: the cell was given to this call alone, and its memory is never unmapped.
+        let wiped = unsafe { cell.as_ref() };
+        wiped.alive.set(1);
+        wiped.tail.set(0);
+        wiped.limit.set(0);
+        Self(cell)
+    }
+
+    /// A second cell, alive where the first is.
+    pub(crate) fn duplicate(&self) -> Self {
+        let second = Self::new();
+        second.get().alive.set(self.get().alive.get());
+        second
+    }
+
+    /// What is in it.
+    #[inline(always)]
+    pub(crate) fn get(&self) -> &Wiped {
+        // SAFETY: the cell is owned by `self`, and its memory is never unmapped.
+        unsafe { self.0.as_ref() }
     }
 
     /// Whether this process is the one that made it.
     #[inline(always)]
     pub(crate) fn is_current(&self) -> bool {
-        // Relaxed: pairs with the exchange in `current`, made before this value existed. In a child
-        // the kernel wiped the word before the child ran.
-        self.word.load(Ordering::Relaxed) == self.made
+        self.get().alive.get() != 0
     }
 }
 
-/// A word in a page of its own that reads 0 in every child.
+impl Drop for WipedCell {
+    fn drop(&mut self) {
+        free(self.0);
+    }
+}
+
+/// How many cells a page gives: as many as a word has bits, which is what 4 KiB hold.
+const CELLS: usize = 64;
+/// How many pages there may be: 65,536 cells. Beyond that cells come from the heap.
+const PAGES: usize = 1024;
+
+/// The pages, in the order in which they were made.
+static PAGE: [AtomicPtr<Wiped>; PAGES] = [const { AtomicPtr::new(core::ptr::null_mut()) }; PAGES];
+/// Which of a page's cells are given out, a bit each.
+static TAKEN: [AtomicU64; PAGES] = [const { AtomicU64::new(0) }; PAGES];
+
+/// Finds a free cell, making a page for it if need be.
+fn allocate() -> NonNull<Wiped> {
+    for (page, taken) in PAGE.iter().zip(&TAKEN) {
+        // Acquire: pairs with the exchange in `make`: the page is mapped before it is seen.
+        let mut start = page.load(Ordering::Acquire);
+        if start.is_null() {
+            match make(page) {
+                Some(made) => start = made.as_ptr(),
+                None => break,
+            }
+        }
+        if let Some(index) = take(taken) {
+            // SAFETY: a page has `CELLS` cells.
+            let cell = unsafe { start.add(index) };
+            if let Some(cell) = NonNull::new(cell) {
+                return cell;
+            }
+        }
+    }
+    from_heap()
+}
+
+/// Takes a free cell of a page: its number, unless none is left.
+fn take(taken: &AtomicU64) -> Option<usize> {
+    // Relaxed: the value is only a guess for the exchange below.
+    let mut now = taken.load(Ordering::Relaxed);
+    while now != u64::MAX {
+        let index = now.trailing_ones();
+        let next = now | 1 << index;
+        // Acquire: pairs with the release in `free`: the last owner's writes come before ours.
+        match taken.compare_exchange_weak(now, next, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => return Some(index as usize),
+            Err(other) => now = other,
+        }
+    }
+    None
+}
+
+/// Makes a page and puts it into its place, unless another thread was faster.
+fn make(place: &AtomicPtr<Wiped>) -> Option<NonNull<Wiped>> {
+    let made = map_page()?;
+    let (release, acquire) = (Ordering::Release, Ordering::Acquire);
+    // Release: pairs with the acquire in `allocate`. Acquire: pairs with another's release here.
+    match place.compare_exchange(core::ptr::null_mut(), made.as_ptr(), release, acquire) {
+        Ok(_) => Some(made),
+        Err(other) => {
+            unmap_page(made);
+            NonNull::new(other)
+        }
+    }
+}
+
+/// Gives a cell back to its page. A cell of the heap is leaked: there are 65,536 before it.
+fn free(cell: NonNull<Wiped>) {
+    for (page, taken) in PAGE.iter().zip(&TAKEN) {
+        // Acquire: pairs with the exchange in `make`.
+        let start = page.load(Ordering::Acquire);
+        if start.is_null() {
+            return;
+        }
+        let offset = cell.as_ptr().addr().wrapping_sub(start.addr());
+        if offset < CELLS * size_of::<Wiped>() {
+            let bit = 1_u64 << (offset / size_of::<Wiped>());
+            // Release: pairs with the acquire in `take`.
+            taken.fetch_and(!bit, Ordering::Release);
+            return;
+        }
+    }
+}
+
+/// A cell without the pages (none left, or no memory for one): a fork goes unnoticed.
+fn from_heap() -> NonNull<Wiped> {
+    let cell = Wiped { alive: Cell::new(0), tail: Cell::new(0), limit: Cell::new(0) };
+    NonNull::from(Box::leak(Box::new(cell)))
+}
+
+/// Memory for `CELLS` cells that reads 0 in every child.
 #[cfg(not(any(loom, miri)))]
-fn wiped_word() -> &'static AtomicU32 {
+fn map_page() -> Option<NonNull<Wiped>> {
     use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 
-    let len = rustix::param::page_size();
-    let flags = MapFlags::PRIVATE;
+    let bytes = CELLS * size_of::<Wiped>();
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    let anywhere = core::ptr::null_mut();
     // SAFETY: a new private mapping at an address of the kernel's choosing touches nothing else.
-    let page = unsafe {
-        mmap_anonymous(core::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, flags)
-    };
-    let Ok(page) = page else { return fallback_word() };
+    let page = unsafe { mmap_anonymous(anywhere, bytes, protection, MapFlags::PRIVATE) }.ok()?;
+    // A kernel without it (before 4.14) leaves the page as it is: forks go unnoticed there.
     // SAFETY: the range is the mapping made above; wiping it on fork is what it is for.
-    let wiped = unsafe { madvise(page, len, Advice::LinuxWipeOnFork) };
-    if wiped.is_err() {
-        return fallback_word();
-    }
-    // SAFETY: the mapping is zeroed, aligned to a page, never unmapped, and only ever used as this.
-    unsafe { &*page.cast::<AtomicU32>() }
+    let _ = unsafe { madvise(page, bytes, Advice::LinuxWipeOnFork) };
+    NonNull::new(page.cast())
 }
 
-/// Model checkers do not fork.
+/// Gives back a page that was not needed.
+#[cfg(not(any(loom, miri)))]
+fn unmap_page(page: NonNull<Wiped>) {
+    let bytes = CELLS * size_of::<Wiped>();
+    // SAFETY: the page was mapped by `map_page` with this length, and never handed out.
+    let unmapped = unsafe { rustix::mm::munmap(page.as_ptr().cast(), bytes) };
+    debug_assert!(unmapped.is_ok(), "munmap of an own page: {unmapped:?}");
+}
+
+/// Model checkers do not fork: every cell is of the heap.
 #[cfg(any(loom, miri))]
-fn wiped_word() -> &'static AtomicU32 {
-    fallback_word()
+fn map_page() -> Option<NonNull<Wiped>> {
+    None
 }
 
-/// Without a page to wipe (no memory for one, or a kernel before 4.14), forks go unnoticed.
-fn fallback_word() -> &'static AtomicU32 {
-    static PLAIN: AtomicU32 = AtomicU32::new(0);
-    &PLAIN
-}
+/// There is none.
+#[cfg(any(loom, miri))]
+fn unmap_page(_: NonNull<Wiped>) {}
 
 #[cfg(test)]
 mod tests {
-    use super::Generation;
+    use super::*;
 
     #[test]
-    fn a_generation_is_current_where_it_was_made() {
-        let first = Generation::current();
-        let second = Generation::current();
-        assert!(first.is_current() && second.is_current());
-        assert_eq!(first.made, second.made);
+    fn a_cell_is_a_cache_line_and_a_page_holds_as_many_as_a_word_has_bits() {
+        assert_eq!(size_of::<Wiped>(), 64);
+        assert_eq!(CELLS, u64::BITS as usize);
+    }
+
+    #[test]
+    #[cfg(not(miri))]
+    fn cells_are_alive_apart_and_used_again() {
+        let cells: Vec<WipedCell> = (0..3 * CELLS).map(|_| WipedCell::new()).collect();
+        assert!(cells.iter().all(WipedCell::is_current));
+        let mut places: Vec<usize> = cells.iter().map(|cell| cell.0.as_ptr().addr()).collect();
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len(), cells.len(), "two cells in one place");
+        drop(cells);
+        let again = WipedCell::new();
+        assert!(places.contains(&again.0.as_ptr().addr()), "a cell that was freed is not reused");
     }
 }

@@ -21,7 +21,7 @@ mod sync;
 mod wait;
 
 pub use builder::{Build, Builder, Parked, latched_off};
-pub use cq::{CompletionQueue, Completions, TwoSlices};
+pub use cq::{CompletionQueue, Completions, Ready, TwoSlices};
 pub use diagnose::SetupError;
 pub use errno::Errno;
 pub use error::{Error, Result};

@@ -25,6 +25,7 @@
 use core::ptr::NonNull;
 
 use crate::abi::SqRingFlags;
+use crate::fork::WipedCell;
 use crate::kernel::{CqMemory, SqMemory};
 use crate::layout::CqeKind;
 use crate::sync::{AtomicU32, Ordering, Slot, fence};
@@ -43,11 +44,11 @@ pub struct Sq<S> {
     slots: NonNull<Slot<S>>,
     /// Entries − 1.
     mask: u32,
-    /// Where the next entry goes. Published by [`publish`](Self::publish).
-    tail: u32,
-    /// How far `tail` may go: the head as last seen, plus the entries. Kept so that a push looks at
-    /// the kernel's cache line once per queue length and not once per entry.
-    limit: u32,
+    /// Where the next entry goes (`tail`, published by [`publish`](Self::publish)), and how far that
+    /// may go (`limit`: the head as last seen, plus the entries; so a push looks at the kernel's
+    /// cache line once per queue length and not once per entry). In a forked child both are 0, which
+    /// is "no room": see `fork`.
+    own: WipedCell,
     head: NonNull<AtomicU32>,
     tail_word: NonNull<AtomicU32>,
     flags: KernelFlags,
@@ -83,15 +84,14 @@ impl<S: Copy> Sq<S> {
         let mut sq = Self {
             slots: memory.slots,
             mask: memory.entries.wrapping_sub(1),
-            tail: 0,
-            limit: 0,
+            own: WipedCell::new(),
             head: memory.head,
             tail_word: memory.tail,
             flags: KernelFlags(memory.flags),
             dropped: memory.dropped,
         };
         // Relaxed: our own store, if any, was made on this thread or handed over with the queue.
-        sq.tail = word!(sq.tail_word).load(Ordering::Relaxed);
+        sq.own.get().tail.set(word!(sq.tail_word).load(Ordering::Relaxed));
         sq.refresh();
         if let Some(array) = memory.array {
             identity(array, memory.entries);
@@ -109,7 +109,7 @@ impl<S: Copy> Sq<S> {
     #[inline]
     pub fn queued(&self) -> u32 {
         // Acquire: pairs with the kernel's release of the head after it has read the slots.
-        self.tail.wrapping_sub(word!(self.head).load(Ordering::Acquire))
+        self.tail().wrapping_sub(word!(self.head).load(Ordering::Acquire))
     }
 
     /// Looks up how far the kernel has come.
@@ -123,51 +123,77 @@ impl<S: Copy> Sq<S> {
         #[cfg(seeded_bug = "sq_head_relaxed")]
         // The models must find this one: it pairs with nothing.
         let head = word!(self.head).load(Ordering::Relaxed);
-        self.limit = head.wrapping_add(self.entries());
+        self.own.get().limit.set(head.wrapping_add(self.entries()));
     }
 
-    /// Whether there is room for `count` more entries.
+    /// Our own index: where the next entry goes.
     #[inline(always)]
-    pub fn has_room(&mut self, count: u32) -> bool {
-        if self.limit.wrapping_sub(self.tail) >= count {
-            return true;
+    pub fn tail(&self) -> u32 {
+        self.own.get().tail.get()
+    }
+
+    /// Whether this process is the one that took up the queue, and not a child of it.
+    #[inline(always)]
+    pub fn is_current(&self) -> bool {
+        self.own.is_current()
+    }
+
+    /// How many entries there was room for when the kernel's index was last looked up.
+    #[inline(always)]
+    fn known_room(&self) -> u32 {
+        self.own.get().limit.get().wrapping_sub(self.tail())
+    }
+
+    /// Makes sure that there is room for `count` more entries, from [`tail`](Self::tail) on; else
+    /// says why there is not.
+    #[inline(always)]
+    pub fn make_room(&mut self, count: u32) -> Option<NoRoom> {
+        if self.known_room() >= count { None } else { self.look_for_room(count) }
+    }
+
+    /// Looks up how far the kernel has come, unless the queue is the parent's.
+    #[cold]
+    #[inline(never)]
+    fn look_for_room(&mut self, count: u32) -> Option<NoRoom> {
+        if !self.is_current() {
+            return Some(NoRoom::Forked);
         }
         self.refresh();
-        self.limit.wrapping_sub(self.tail) >= count
+        if self.known_room() >= count { None } else { Some(NoRoom::Full) }
     }
 
-    /// The slot `ahead` entries behind the last one.
+    /// The slot of the entry `index`.
     #[inline(always)]
-    fn slot(&self, ahead: u32) -> &Slot<S> {
-        let index = (self.tail.wrapping_add(ahead) & self.mask) as usize;
+    fn slot(&self, index: u32) -> &Slot<S> {
+        let index = (index & self.mask) as usize;
         // SAFETY: the mask keeps the index inside the queue's slots.
         let slot = unsafe { self.slots.add(index) };
         // SAFETY: the slots outlive the queue (`Sq::new`).
         unsafe { slot.as_ref() }
     }
 
-    /// Puts an entry `ahead` entries behind the last one, without counting it yet.
+    /// Puts an entry into the slot of `index`, without counting it yet.
     ///
     /// # Safety
-    /// - [`has_room`](Self::has_room) said so for `ahead + 1`.
+    /// - [`make_room`](Self::make_room) made room for it, and it was not counted since.
     #[inline(always)]
-    pub unsafe fn write(&mut self, ahead: u32, entry: S) {
+    pub unsafe fn write(&mut self, index: u32, entry: S) {
         // SAFETY: there is room, so the kernel has done with the slot and has not been told of it.
-        unsafe { self.slot(ahead).write(entry) };
+        unsafe { self.slot(index).write(entry) };
     }
 
-    /// The address of the slot `ahead` entries behind the last one.
+    /// The address of the slot of `index`.
     #[inline(always)]
-    pub fn slot_ptr(&mut self, ahead: u32) -> *mut S {
-        self.slot(ahead).as_ptr()
+    pub fn slot_ptr(&mut self, index: u32) -> *mut S {
+        self.slot(index).as_ptr()
     }
 
-    /// Counts the `count` entries written last. The kernel learns of them by [`publish`].
+    /// Counts the entries written before `tail`. The kernel learns of them by [`publish`].
     ///
     /// [`publish`]: Self::publish
     #[inline(always)]
-    pub fn commit(&mut self, count: u32) {
-        self.tail = self.tail.wrapping_add(count);
+    pub fn commit(&mut self, tail: u32) {
+        self.own.get().tail.set(tail);
     }
 
     /// Shows the kernel every entry counted so far, and returns how many it has not taken yet.
@@ -175,10 +201,10 @@ impl<S: Copy> Sq<S> {
     pub fn publish(&self) -> u32 {
         #[cfg(not(seeded_bug = "tail_relaxed"))]
         // Release: pairs with the kernel's acquire of the tail: the entries come before it.
-        word!(self.tail_word).store(self.tail, Ordering::Release);
+        word!(self.tail_word).store(self.tail(), Ordering::Release);
         #[cfg(seeded_bug = "tail_relaxed")]
         // The models must find this one: it pairs with nothing.
-        word!(self.tail_word).store(self.tail, Ordering::Relaxed);
+        word!(self.tail_word).store(self.tail(), Ordering::Relaxed);
         self.queued()
     }
 
@@ -210,6 +236,15 @@ impl<S: Copy> Sq<S> {
     }
 }
 
+/// Why an entry cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// The kernel has not taken enough of what is queued.
+    Full,
+    /// The queue is the parent's of this process.
+    Forked,
+}
+
 /// Fills the index array so that entry n is slot n, once and for all.
 fn identity(array: NonNull<AtomicU32>, entries: u32) {
     for index in 0..entries {
@@ -228,6 +263,8 @@ pub struct Cq<C: CqeKind> {
     mask: u32,
     /// The first completion not yet seen; as stored in the head word.
     head: u32,
+    /// Dead in a forked child.
+    own: WipedCell,
     head_word: NonNull<AtomicU32>,
     tail: NonNull<AtomicU32>,
     flags: NonNull<AtomicU32>,
@@ -249,6 +286,7 @@ impl<C: CqeKind> Cq<C> {
             mask: memory.entries.wrapping_sub(1),
             // Relaxed: our own store, if any, was made on this thread or handed over with the queue.
             head: head_word.load(Ordering::Relaxed),
+            own: WipedCell::new(),
             head_word: memory.head,
             tail: memory.tail,
             flags: memory.flags,
@@ -260,6 +298,12 @@ impl<C: CqeKind> Cq<C> {
     #[inline(always)]
     pub fn entries(&self) -> u32 {
         self.mask.wrapping_add(1)
+    }
+
+    /// Whether this process is the one that took up the queue, and not a child of it.
+    #[inline(always)]
+    pub fn is_current(&self) -> bool {
+        self.own.is_current()
     }
 
     /// The index of the first completion not yet seen.
@@ -297,7 +341,7 @@ impl<C: CqeKind> Cq<C> {
     ///
     /// # Safety
     /// - `tail` was loaded by [`tail`](Self::tail).
-    /// - [`advance`](Self::advance) is not called while the slices are used.
+    /// - [`advance_to`](Self::advance_to) is not called while the slices are used.
     #[inline(always)]
     pub unsafe fn slices(&self, tail: u32) -> (&[C::Slot], &[C::Slot]) {
         let count = tail.wrapping_sub(self.head);
@@ -308,7 +352,7 @@ impl<C: CqeKind> Cq<C> {
         // A `Slot` is transparent over an `UnsafeCell` over the entry (not so under loom, where
         // nothing reads through these slices).
         // SAFETY: these slots are between head and tail: the kernel writes them again only after the
-        // head has passed them, which needs `advance`.
+        // head has passed them, which needs `advance_to`.
         let one = unsafe { core::slice::from_raw_parts(from.as_ptr().cast(), first as usize) };
         let rest = count.wrapping_sub(first) as usize;
         // SAFETY: as above; what is left begins at slot 0.
@@ -316,16 +360,16 @@ impl<C: CqeKind> Cq<C> {
         (one, two)
     }
 
-    /// Gives the next `count` slots back to the kernel.
+    /// Gives the slots before `head` back to the kernel.
     #[inline(always)]
-    pub fn advance(&mut self, count: u32) {
-        self.head = self.head.wrapping_add(count);
+    pub fn advance_to(&mut self, head: u32) {
+        self.head = head;
         #[cfg(not(seeded_bug = "cq_head_relaxed"))]
         // Release: pairs with the kernel's acquire of the head: our reads come before its writes.
-        word!(self.head_word).store(self.head, Ordering::Release);
+        word!(self.head_word).store(head, Ordering::Release);
         #[cfg(seeded_bug = "cq_head_relaxed")]
         // The models must find this one: it pairs with nothing.
-        word!(self.head_word).store(self.head, Ordering::Relaxed);
+        word!(self.head_word).store(head, Ordering::Relaxed);
     }
 
     /// How many completions were lost, on kernels without `NODROP`.

@@ -2,10 +2,9 @@
 
 use crate::abi::{SqRingFlags, Sqe};
 use crate::error::{Error, Result};
-use crate::fork::Generation;
 use crate::kernel::SqMemory;
 use crate::layout::SqeKind;
-use crate::raw;
+use crate::raw::{self, NoRoom};
 
 /// The submission queue of one ring, in the hands of its only producer.
 ///
@@ -24,7 +23,6 @@ use crate::raw;
 #[derive(Debug)]
 pub struct SubmissionQueue<S: SqeKind = Sqe> {
     pub(crate) raw: raw::Sq<S>,
-    generation: Generation,
 }
 
 // SAFETY: the queue is the only producer wherever it is; the words it points to are atomics and
@@ -38,14 +36,13 @@ impl<S: SqeKind> SubmissionQueue<S> {
     /// - As [`raw::Sq::new`].
     pub(crate) unsafe fn new(memory: &SqMemory<S>) -> Self {
         // SAFETY: the caller's promise.
-        let raw = unsafe { raw::Sq::new(memory) };
-        Self { raw, generation: Generation::current() }
+        Self { raw: unsafe { raw::Sq::new(memory) } }
     }
 
     /// An error in a child of `fork(2)`, where the queue is the parent's.
     #[inline(always)]
     pub(crate) fn check(&self) -> Result<()> {
-        if self.generation.is_current() { Ok(()) } else { Err(Error::forked()) }
+        if self.raw.is_current() { Ok(()) } else { Err(Error::forked()) }
     }
 
     /// Queues one entry.
@@ -68,10 +65,10 @@ impl<S: SqeKind> SubmissionQueue<S> {
     /// ```
     #[inline(always)]
     pub unsafe fn push(&mut self, entry: impl Into<S>) -> Result<()> {
-        self.make_room(1)?;
+        let tail = self.make_room(1)?;
         // SAFETY: there is room for one; what the entry points to is the caller's promise.
-        unsafe { self.raw.write(0, entry.into()) };
-        self.raw.commit(1);
+        unsafe { self.raw.write(tail, entry.into()) };
+        self.raw.commit(tail.wrapping_add(1));
         Ok(())
     }
 
@@ -97,12 +94,13 @@ impl<S: SqeKind> SubmissionQueue<S> {
     #[inline]
     pub unsafe fn push_all(&mut self, entries: &[S]) -> Result<()> {
         let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        self.make_room(count)?;
-        for (ahead, entry) in (0..count).zip(entries) {
+        let mut tail = self.make_room(count)?;
+        for entry in entries {
             // SAFETY: there is room for `count`; the entries are the caller's promise.
-            unsafe { self.raw.write(ahead, *entry) };
+            unsafe { self.raw.write(tail, *entry) };
+            tail = tail.wrapping_add(1);
         }
-        self.raw.commit(count);
+        self.raw.commit(tail);
         Ok(())
     }
 
@@ -129,8 +127,8 @@ impl<S: SqeKind> SubmissionQueue<S> {
     /// ```
     #[inline(always)]
     pub fn reserve(&mut self, count: u32) -> Result<Reserved<'_, S>> {
-        self.make_room(count)?;
-        Ok(Reserved { raw: &mut self.raw, count })
+        let tail = self.make_room(count)?;
+        Ok(Reserved { raw: &mut self.raw, tail, count })
     }
 
     /// The next entry, in place, zeroed (a NOP) and queued: for filling fields that no builder
@@ -154,20 +152,30 @@ impl<S: SqeKind> SubmissionQueue<S> {
     #[doc(alias = "io_uring_get_sqe")]
     #[inline]
     pub unsafe fn next_sqe(&mut self) -> Result<&mut S> {
-        self.make_room(1)?;
-        let slot = self.raw.slot_ptr(0);
+        let tail = self.make_room(1)?;
+        let slot = self.raw.slot_ptr(tail);
         // SAFETY: there is room, so the slot is ours; it is inside the queue.
         unsafe { slot.write(S::default()) };
-        self.raw.commit(1);
+        self.raw.commit(tail.wrapping_add(1));
         // SAFETY: counted, but not shown to the kernel while this borrow of the queue lasts.
         Ok(unsafe { &mut *slot })
     }
 
-    /// Checks that `count` entries may be written.
+    /// Makes sure that `count` entries may be written: where the first goes.
     #[inline(always)]
-    fn make_room(&mut self, count: u32) -> Result<()> {
-        self.check()?;
-        if self.raw.has_room(count) { Ok(()) } else { Err(Error::full(count, self.raw.entries())) }
+    fn make_room(&mut self, count: u32) -> Result<u32> {
+        match self.raw.make_room(count) {
+            None => Ok(self.raw.tail()),
+            Some(why) => Err(self.no_room(why, count)),
+        }
+    }
+
+    #[cold]
+    fn no_room(&self, why: NoRoom, count: u32) -> Error {
+        match why {
+            NoRoom::Full => Error::full(count, self.raw.entries()),
+            NoRoom::Forked => Error::forked(),
+        }
     }
 
     /// How many entries the kernel has not taken yet.
@@ -244,6 +252,7 @@ impl<S: SqeKind> SubmissionQueue<S> {
 #[must_use = "room that is not filled queues nothing"]
 pub struct Reserved<'a, S: SqeKind = Sqe> {
     raw: &'a mut raw::Sq<S>,
+    tail: u32,
     count: u32,
 }
 
@@ -277,10 +286,11 @@ impl<S: SqeKind> Reserved<'_, S> {
     /// ```
     #[inline(always)]
     pub unsafe fn fill<E: Into<S>>(self, mut entry: impl FnMut(u32) -> E) {
-        for ahead in 0..self.count {
+        for n in 0..self.count {
+            let entry = entry(n).into();
             // SAFETY: there is room for `count`; the entries are the caller's promise.
-            unsafe { self.raw.write(ahead, entry(ahead).into()) };
+            unsafe { self.raw.write(self.tail.wrapping_add(n), entry) };
         }
-        self.raw.commit(self.count);
+        self.raw.commit(self.tail.wrapping_add(self.count));
     }
 }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::abi::{EnterFlags, GeteventsArg, Params, SetupFlags, SqRingFlags, Timespec};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
-use crate::fork::Generation;
+use crate::fork::WipedCell;
 use crate::kernel::Kernel;
 use crate::layout::SqeKind;
 use crate::raw::KernelFlags;
@@ -41,12 +41,12 @@ pub struct Submitter<K: Kernel> {
     pub(crate) kernel: K,
     pub(crate) params: Params,
     pub(crate) kernel_flags: KernelFlags,
-    generation: Generation,
+    own: WipedCell,
 }
 
 impl<K: Kernel> Submitter<K> {
     pub(crate) fn new(kernel: K, params: Params, kernel_flags: KernelFlags) -> Self {
-        Self { kernel, params, kernel_flags, generation: Generation::current() }
+        Self { kernel, params, kernel_flags, own: WipedCell::new() }
     }
 
     /// The same way into the same kernel, with the kernel held otherwise.
@@ -55,7 +55,7 @@ impl<K: Kernel> Submitter<K> {
             kernel: hold(self.kernel),
             params: self.params,
             kernel_flags: self.kernel_flags,
-            generation: self.generation,
+            own: self.own,
         }
     }
 
@@ -68,13 +68,13 @@ impl<K: Kernel> Submitter<K> {
             kernel: self.kernel.clone(),
             params: self.params,
             kernel_flags: self.kernel_flags,
-            generation: self.generation,
+            own: self.own.duplicate(),
         }
     }
 
     #[inline(always)]
     pub(crate) fn check(&self) -> Result<()> {
-        if self.generation.is_current() { Ok(()) } else { Err(Error::forked()) }
+        if self.own.is_current() { Ok(()) } else { Err(Error::forked()) }
     }
 
     #[inline(always)]
@@ -321,7 +321,7 @@ impl<K: Kernel> Submitter<K> {
     }
 
     /// Runs what is pending in the kernel, if anything is.
-    #[inline]
+    #[cold]
     pub(crate) fn flush(&self) -> Result<()> {
         if self.events_flag().is_empty() { Ok(()) } else { self.get_events() }
     }

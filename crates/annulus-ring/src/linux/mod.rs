@@ -14,7 +14,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use crate::abi::{EnterFlags, Params, RegisterOp, RsrcUpdate, SetupFlags, Sqe, Timespec};
 use crate::errno::Errno;
-use crate::fork::Generation;
+use crate::fork::WipedCell;
 use crate::kernel::{Kernel, Process};
 
 /// `io_uring_setup(2)`: the descriptor (or the registered index), and what the kernel answered in
@@ -75,7 +75,7 @@ pub struct Linux {
     registered: Option<u32>,
     // Unmapped after the descriptor is closed: a polling thread reads the queues until then.
     maps: ManuallyDrop<Maps>,
-    generation: Generation,
+    own: WipedCell,
 }
 
 impl Linux {
@@ -97,7 +97,7 @@ impl Linux {
             fd: ManuallyDrop::new(fd),
             registered: only_index.then_some(answer),
             maps: ManuallyDrop::new(maps),
-            generation: Generation::current(),
+            own: WipedCell::new(),
         }
     }
 
@@ -222,7 +222,7 @@ unsafe impl Kernel for Linux {
 
 impl Drop for Linux {
     fn drop(&mut self) {
-        if !self.generation.is_current() {
+        if !self.own.is_current() {
             // A child of fork(2): the index is the parent's task's, the memory is shared with the
             // parent, and the descriptor's number may have been given to something else by now.
             return;

@@ -145,11 +145,7 @@ impl<C: CqeKind, K: Kernel> CompletionHalf<C, K> {
     /// ```
     #[inline]
     pub fn completions(&mut self) -> Result<Completions<'_, C>> {
-        self.cq.check()?;
-        if self.cq.is_empty() {
-            self.submitter.flush()?;
-        }
-        self.cq.completions()
+        self.cq.completions_or(|| self.submitter.flush())
     }
 
     /// The queue itself.

@@ -361,11 +361,7 @@ impl<P: Place, S: SqeKind, C: CqeKind, K: Kernel> RingOf<P, S, C, K> {
     #[doc(alias = "io_uring_for_each_cqe")]
     #[inline(always)]
     pub fn completions(&mut self) -> Result<Completions<'_, C>> {
-        self.cq.check()?;
-        if self.cq.is_empty() {
-            self.submitter.flush()?;
-        }
-        self.cq.completions()
+        self.cq.completions_or(|| self.submitter.flush())
     }
 
     /// How many entries the kernel has not taken yet.
