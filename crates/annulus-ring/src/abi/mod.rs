@@ -9,18 +9,28 @@
 
 pub(crate) mod newtypes;
 
+mod bpf_filter;
+mod buffers;
 mod command;
 mod cqe;
 mod fs;
 mod ids;
 mod net;
 mod opflags;
+mod query;
 mod register;
+mod registration;
+mod resources;
 mod rw;
 mod setup;
 mod sqe;
 mod wait;
+mod zcrx;
 
+pub use bpf_filter::{
+    Bpf, BpfCommand, BpfCtx, BpfFilter, BpfFilterFlags, BpfInstruction, BpfOpen, BpfSocket,
+};
+pub use buffers::{Buf, BufReg, BufRing, BufStatus, PbufRingFlags};
 pub use command::{
     BlockCommand, IoTimespec, NvmeCommand, NvmeUringCmd, SocketOp, TIMESTAMP_HW_SHIFT,
     TIMESTAMP_TYPE_SHIFT,
@@ -37,7 +47,17 @@ pub use opflags::{
     AcceptFlags, CancelFlags, FILE_INDEX_ALLOC, FsyncFlags, InstallFdFlags, MsgRingCommand,
     MsgRingFlags, NopFlags, NotifUsage, PollFlags, RecvSendFlags, TimeoutFlags, UringCmdFlags,
 };
-pub use register::{RegisterOp, RsrcUpdate};
+pub use query::{QueryHdr, QueryOp, QueryOpcode, QueryScq, QueryZcrx, QueryZcrxEvent};
+pub use register::{RegisterOp, WqType};
+pub use registration::{
+    ClockId, ClockRegister, MemRegionFlags, MemRegionReg, MemRegionTypeFlags, Napi, NapiOp,
+    NapiTracking, Probe, ProbeOp, ProbeOpFlags, RegionDesc, Restriction, RestrictionOp,
+    SyncCancelReg, TaskRestriction,
+};
+pub use resources::{
+    CloneBuffers, CloneBuffersFlags, FileIndexRange, FilesUpdate, REGISTER_FILES_SKIP,
+    RsrcRegister, RsrcRegisterFlags, RsrcUpdate, RsrcUpdate2,
+};
 pub use rw::{
     AttrPi, Fadvice, FallocateMode, IntegrityFlags, Madvice, RwAttrFlags, RwFlags, SpliceFlags,
     SyncFileRangeFlags,
@@ -51,4 +71,9 @@ pub use sqe::{Op, Sqe, Sqe128, SqeFlags};
 pub use wait::{
     EpollEvent, EpollOp, FUTEX_BITSET_MATCH_ANY, FUTEX_WAITV_MAX, Futex2Flags, FutexWaitv, IdType,
     PollEvents, WaitidOptions,
+};
+pub use zcrx::{
+    ZCRX_AREA_MASK, ZCRX_AREA_SHIFT, ZcrxAreaFlags, ZcrxAreaReg, ZcrxCqe, ZcrxCtrl, ZcrxCtrlOp,
+    ZcrxEventDesc, ZcrxEventDescFlags, ZcrxEventType, ZcrxFeatures, ZcrxIfqReg, ZcrxOffsets,
+    ZcrxRegFlags, ZcrxRqe, ZcrxStats,
 };

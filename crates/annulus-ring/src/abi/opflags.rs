@@ -92,8 +92,8 @@ flags! {
 }
 
 flags! {
-    /// What ASYNC_CANCEL matches (`sqe->cancel_flags`; also of a synchronous
-    /// cancellation). Without a key it matches `user_data`.
+    /// What ASYNC_CANCEL matches (`sqe->cancel_flags`; also `flags` of a
+    /// [`SyncCancelReg`](super::SyncCancelReg)). Without a key it matches `user_data`.
     ///
     /// ```
     /// use annulus_ring::abi::CancelFlags;
