@@ -2,7 +2,7 @@
 //!
 //! Flat `#[repr(C)]` structs with the kernel's field names (one field per offset: no anonymous
 //! unions) and integer newtypes whose constants carry the kernel's name as `doc(alias)`. Sizes and
-//! offsets are asserted at compile time; `tests/abi_table.rs` compares every name and value with
+//! offsets are asserted at compile time; `tests/abi_table` compares every name and value with
 //! `linux-raw-sys`.
 //!
 //! Nothing that the kernel writes is held in a closed enum: a newer kernel's numbers pass through.
