@@ -17,11 +17,39 @@
 //!
 //! [`build`]: Nop::build
 
+mod advise;
+mod at;
+mod buffers;
+mod files;
 mod nop;
+mod open;
+mod path;
+mod pipe;
+mod rw;
+mod rw_fixed;
+mod space;
+mod splice;
+mod statx;
+mod sync;
 mod target;
+mod xattr;
 
-pub use nop::Nop;
+pub use advise::{Fadvise, Madvise};
+pub use at::At;
+pub use buffers::{ProvideBuffers, RemoveBuffers};
+pub use files::{FilesUpdate, FixedFdInstall};
+pub use nop::{Nop, Nop128};
+pub use open::{Close, OpenAt, OpenAt2};
+pub use path::{LinkAt, MkdirAt, RenameAt, SymlinkAt, UnlinkAt};
+pub use pipe::Pipe;
+pub use rw::{Read, ReadMultishot, Readv, Write, Writev};
+pub use rw_fixed::{ReadFixed, ReadvFixed, WriteFixed, WritevFixed};
+pub use space::{Fallocate, Ftruncate};
+pub use splice::{Splice, Tee};
+pub use statx::Statx;
+pub use sync::{Fsync, SyncFileRange};
 pub use target::Target;
+pub use xattr::{FGetXattr, FSetXattr, GetXattr, SetXattr};
 
 use crate::abi::Sqe;
 
@@ -64,6 +92,13 @@ const fn entry(op: crate::abi::Op, target: Target) -> Sqe {
 #[inline]
 const fn bare_entry(op: crate::abi::Op) -> Sqe {
     Sqe { opcode: op, fd: -1, ..ZERO }
+}
+
+/// A pointer as an entry carries it. Its provenance is exposed: whoever answers the entry, Linux or
+/// a kernel in this process, makes a pointer of the number again.
+#[inline]
+fn address<T>(pointer: *const T) -> u64 {
+    pointer.expose_provenance() as u64
 }
 
 /// `Sqe::default()`, where a constant is needed.
