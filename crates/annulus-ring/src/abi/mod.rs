@@ -23,6 +23,8 @@ mod registration;
 mod resources;
 mod rw;
 mod setup;
+mod siginfo;
+mod sockaddr;
 mod sqe;
 mod wait;
 mod zcrx;
@@ -67,6 +69,8 @@ pub use setup::{
     SetupFlags, SqRingFlags, SqringOffsets, Timespec,
 };
 pub use setup::{OFF_CQ_RING, OFF_MMAP_MASK, OFF_PBUF_RING, OFF_PBUF_SHIFT, OFF_SQ_RING, OFF_SQES};
+pub use siginfo::Siginfo;
+pub use sockaddr::{AddressFamily, SockAddr, SocketType};
 pub use sqe::{Op, Sqe, Sqe128, SqeFlags};
 pub use wait::{
     EpollEvent, EpollOp, FUTEX_BITSET_MATCH_ANY, FUTEX_WAITV_MAX, Futex2Flags, FutexWaitv, IdType,
