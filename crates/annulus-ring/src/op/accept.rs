@@ -9,12 +9,13 @@ use crate::abi::{AcceptFlags, FixedFd, Op, SockFlags, Sqe};
 
 /// Accepts a connection, as `accept4(2)` (`IORING_OP_ACCEPT`, Linux 5.5).
 ///
+/// # Result
 /// The result is the new descriptor; with [`direct`](Self::direct) 0, with
 /// [`direct_alloc`](Self::direct_alloc) the slot of the file table. A descriptor that nobody takes
 /// from its completion stays open. Where connections are many, [`multishot`](Self::multishot)
 /// takes one entry for all of them.
 ///
-/// # Memory
+/// # Pointers
 /// The room for the [`address`](Self::address) and its length: until the completion (of a
 /// multishot, the last).
 ///

@@ -5,6 +5,7 @@ use crate::abi::{CancelFlags, Op, Sqe, SqeFlags};
 
 /// Cancels an entry, or all entries that match (`IORING_OP_ASYNC_CANCEL`, Linux 5.5).
 ///
+/// # Result
 /// The result is 0 when one was found and cancelled; with [`all`](Self::all) or
 /// [`any`](Self::any), how many. Each cancelled entry completes by itself, mostly with
 /// `ECANCELED`; *its* completion, not this one, says that its memory is free again.
@@ -12,7 +13,7 @@ use crate::abi::{CancelFlags, Op, Sqe, SqeFlags};
 /// Several keys narrow each other: [`fd`](Self::fd), [`and_op`](Self::and_op),
 /// [`and_user_data`](Self::and_user_data).
 ///
-/// # Memory
+/// # Pointers
 /// None.
 ///
 /// # Errors

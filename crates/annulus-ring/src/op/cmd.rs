@@ -10,7 +10,7 @@ use crate::abi::{BufGroup, BufIndex, Op, Sqe, Sqe128, UringCmdFlags};
 
 /// A command for a driver, with 16 bytes of it in the entry (`IORING_OP_URING_CMD`, Linux 5.19).
 ///
-/// # Memory
+/// # Pointers
 /// The driver's to say. The entry itself is copied.
 ///
 /// # Errors
@@ -104,7 +104,7 @@ operation!(UringCmd);
 /// [`mixed`](Self::mixed) is `IORING_OP_URING_CMD128` (Linux 6.19) for one made with `SQE_MIXED`,
 /// where entries of both lengths lie side by side.
 ///
-/// # Memory
+/// # Pointers
 /// The driver's to say. The entry itself is copied.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use crate::abi::{BlockCommand, BufIndex, NvmeCommand, NvmeUringCmd, Op, Sqe, Sqe
 /// Needs a ring made with `SQE128`; one made with `CQE32` too gets the device's own answer in the
 /// second half of the completion. The result is the NVMe status, 0 for success.
 ///
-/// # Memory
+/// # Pointers
 /// What `addr` and `metadata` point to: until the completion. An array of `iovec`: until the kernel
 /// has taken the entry.
 ///
@@ -194,7 +194,7 @@ fn bytes(command: &NvmeUringCmd) -> [u8; 80] {
 ///
 /// Without a limit on the length that a system call can be interrupted within, and several at once.
 ///
-/// # Memory
+/// # Pointers
 /// None.
 ///
 /// # Errors

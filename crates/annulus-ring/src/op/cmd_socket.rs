@@ -16,7 +16,7 @@ fn command(socket: Target, op: SocketOp) -> Sqe {
 /// Asks how many bytes wait in a socket's queue, as `ioctl(2)` with `SIOCINQ` or `SIOCOUTQ`
 /// (`IORING_OP_URING_CMD`, Linux 6.6). The result is how many.
 ///
-/// # Memory
+/// # Pointers
 /// None.
 ///
 /// # Errors
@@ -74,9 +74,10 @@ impl SocketQueue {
 
 /// Reads an option of a socket, as `getsockopt(2)` (`IORING_OP_URING_CMD`, Linux 6.7).
 ///
+/// # Result
 /// The result is how many bytes were written.
 ///
-/// # Memory
+/// # Pointers
 /// The value: until the completion.
 ///
 /// # Errors
@@ -153,7 +154,7 @@ impl GetSockOpt {
 /// Sets an option of a socket, as `setsockopt(2)` (`IORING_OP_URING_CMD`, Linux 6.7). The result
 /// is 0.
 ///
-/// # Memory
+/// # Pointers
 /// The value: until the completion.
 ///
 /// # Errors
@@ -225,7 +226,7 @@ fn option(sqe: Sqe, level: u32, name: u32, value: *const c_void, len_bytes: u32)
 /// [`CqeFlags::TSTAMP_HW`](crate::abi::CqeFlags::TSTAMP_HW)), and the time in its second half: an
 /// [`IoTimespec`](crate::abi::IoTimespec).
 ///
-/// # Memory
+/// # Pointers
 /// None.
 ///
 /// # Errors
@@ -261,7 +262,7 @@ impl TxTimestamp {
 /// Asks for a socket's own address or its peer's, as `getsockname(2)` and `getpeername(2)`
 /// (`IORING_OP_URING_CMD`, Linux 6.19). The result is 0.
 ///
-/// # Memory
+/// # Pointers
 /// The room for the address and its length: until the completion.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use crate::abi::{EpollEvent, EpollOp, Op, Sqe};
 
 /// Changes an epoll set, as `epoll_ctl(2)` (`IORING_OP_EPOLL_CTL`, Linux 5.6). The result is 0.
 ///
-/// # Memory
+/// # Pointers
 /// The event: until the kernel has taken the entry.
 ///
 /// # Errors
@@ -84,10 +84,11 @@ impl EpollCtl {
 
 /// Waits for events of an epoll set, as `epoll_wait(2)` (`IORING_OP_EPOLL_WAIT`, Linux 6.15).
 ///
+/// # Result
 /// The result is how many events were written. It waits without a limit of time: link a
 /// [`LinkTimeout`](super::LinkTimeout) behind.
 ///
-/// # Memory
+/// # Pointers
 /// The array of events: until the completion.
 ///
 /// # Errors

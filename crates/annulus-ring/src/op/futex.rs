@@ -11,10 +11,11 @@ use crate::abi::{FUTEX_BITSET_MATCH_ANY, Futex2Flags, FutexWaitv, Op, Sqe};
 
 /// Waits on a futex, as `futex(2)` with `FUTEX_WAIT_BITSET` (`IORING_OP_FUTEX_WAIT`, Linux 6.7).
 ///
+/// # Result
 /// The result is 0 when it was woken. A wake that comes for another reason is possible, as with
 /// every futex: look at the word.
 ///
-/// # Memory
+/// # Pointers
 /// The word: until the completion.
 ///
 /// # Errors
@@ -91,7 +92,7 @@ impl FutexWait {
 /// Wakes waiters of a futex, as `futex(2)` with `FUTEX_WAKE_BITSET` (`IORING_OP_FUTEX_WAKE`, Linux
 /// 6.7). The result is how many were woken.
 ///
-/// # Memory
+/// # Pointers
 /// The word: until the completion. It is not read, but must be mapped.
 ///
 /// # Errors
@@ -168,9 +169,10 @@ impl FutexWake {
 
 /// Waits on several futexes at once, as `futex_waitv(2)` (`IORING_OP_FUTEX_WAITV`, Linux 6.7).
 ///
+/// # Result
 /// The result is the index of one that was woken.
 ///
-/// # Memory
+/// # Pointers
 /// The words: until the completion. The array: until the kernel has taken the entry.
 ///
 /// # Errors

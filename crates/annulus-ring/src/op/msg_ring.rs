@@ -10,7 +10,7 @@ use crate::abi::{CqeFlags, FixedFd, MsgRingCommand, MsgRingFlags, Op, Sqe};
 /// It carries what is given here and wakes who waits there. The result, on this ring, is 0.
 /// [`skip_success`](Sqe::skip_success) leaves that out. The other ring may be this one.
 ///
-/// # Memory
+/// # Pointers
 /// None.
 ///
 /// # Errors
@@ -77,10 +77,11 @@ impl MsgRing {
 /// Puts a file of this ring's table into another ring's table (`IORING_OP_MSG_RING` with
 /// `IORING_MSG_SEND_FD`, Linux 6.0).
 ///
+/// # Result
 /// The result here and in the other ring's completion is 0, or with
 /// [`alloc`](Self::alloc) the slot. The file stays in this table too.
 ///
-/// # Memory
+/// # Pointers
 /// None.
 ///
 /// # Errors

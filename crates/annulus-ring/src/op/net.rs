@@ -9,11 +9,12 @@ use crate::abi::{BufGroup, Iovec, MsgFlags, Op, RecvSendFlags, Sqe};
 /// Sends bytes on a socket, as `send(2)` or, with [`address`](Self::address), `sendto(2)`
 /// (`IORING_OP_SEND`, Linux 5.6).
 ///
+/// # Result
 /// The result is how many bytes were sent. On a stream it may be fewer than asked for: the rest is
 /// to be sent again, unless [`MsgFlags::WAITALL`] has the kernel do so (5.19). A link that follows
 /// breaks at a short send only with that flag. No `SIGPIPE` is ever raised.
 ///
-/// # Memory
+/// # Pointers
 /// The buffer: until the completion. The address and the array of
 /// [`vectorized`](Self::vectorized): until the kernel has taken the entry.
 ///
@@ -173,11 +174,12 @@ impl Send {
 
 /// Receives bytes from a socket, as `recv(2)` (`IORING_OP_RECV`, Linux 5.6).
 ///
+/// # Result
 /// The result is how many bytes came; 0 is the end of a stream. `SOCK_NONEMPTY` in the
 /// completion's flags (5.19) says that more is waiting. Where completions are many,
 /// [`multishot`](Self::multishot) takes one entry for all of them.
 ///
-/// # Memory
+/// # Pointers
 /// The buffer: until the completion; a group's, until the last completion of the entry.
 ///
 /// # Errors

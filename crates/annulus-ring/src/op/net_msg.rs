@@ -5,10 +5,11 @@ use crate::abi::{BufGroup, MsgFlags, Msghdr, Op, RecvSendFlags, Sqe};
 
 /// Sends a message, as `sendmsg(2)` (`IORING_OP_SENDMSG`, Linux 5.3).
 ///
+/// # Result
 /// The result is how many bytes were sent; of a stream perhaps not all, unless
 /// [`MsgFlags::WAITALL`] is set (5.19). No `SIGPIPE` is ever raised.
 ///
-/// # Memory
+/// # Pointers
 /// The bytes and the control data: until the completion. The [`Msghdr`], its array of buffers and
 /// the address: until the kernel has taken the entry (5.5).
 ///
@@ -90,12 +91,13 @@ impl SendMsg {
 
 /// Receives a message, as `recvmsg(2)` (`IORING_OP_RECVMSG`, Linux 5.3).
 ///
+/// # Result
 /// The result is how many bytes came. The [`Msghdr`] then says how long the address and the
 /// control data are, and in `msg_flags` whether anything was cut off. With
 /// [`multishot`](Self::multishot) all of that comes in the buffer instead:
 /// [`RecvMsgOut`](super::RecvMsgOut) takes it apart.
 ///
-/// # Memory
+/// # Pointers
 /// The [`Msghdr`], the address, the control data and the buffers: until the completion (of a
 /// multishot, the last). The array of buffers: until the kernel has taken the entry (5.5).
 ///

@@ -19,7 +19,7 @@ use crate::abi::{BufIndex, Iovec, MsgFlags, Msghdr, Op, RecvSendFlags, Sqe};
 /// kilobytes, and on loopback the bytes are copied anyway:
 /// [`report_usage`](Self::report_usage) tells.
 ///
-/// # Memory
+/// # Pointers
 /// The buffer: until the *notification*. The address and the array of
 /// [`vectorized`](Self::vectorized): until the kernel has taken the entry.
 ///
@@ -172,7 +172,7 @@ impl SendZc {
 ///
 /// Completes twice, as [`SendZc`] says; the result is that of [`SendMsg`](super::SendMsg).
 ///
-/// # Memory
+/// # Pointers
 /// The bytes: until the *notification*. The control data: until the first completion. The
 /// [`Msghdr`], its array and the address: until the kernel has taken the entry.
 ///
@@ -293,7 +293,7 @@ impl SendMsgZc {
 /// Each completion has the length as its result and in its second half the place in the area; the
 /// piece goes back to the device through the refill ring.
 ///
-/// # Memory
+/// # Pointers
 /// The area: as long as its registration.
 ///
 /// # Errors

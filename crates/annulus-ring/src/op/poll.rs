@@ -6,11 +6,12 @@ use crate::abi::{Op, PollEvents, PollFlags, Sqe};
 
 /// Waits until a file is ready, as `poll(2)` on one descriptor (`IORING_OP_POLL_ADD`, Linux 5.1).
 ///
+/// # Result
 /// The result is the set of [`PollEvents`] that are so; `ERR` and `HUP` are reported unasked.
 /// Edge-triggered: a [`multishot`](Self::multishot) reports each change once, so read until
 /// nothing is left before waiting for the next.
 ///
-/// # Memory
+/// # Pointers
 /// None.
 ///
 /// # Errors
@@ -90,9 +91,10 @@ impl PollAdd {
 
 /// Ends a wait that [`PollAdd`] began (`IORING_OP_POLL_REMOVE`, Linux 5.1).
 ///
+/// # Result
 /// The result is 0, and the wait itself completes with `ECANCELED`.
 ///
-/// # Memory
+/// # Pointers
 /// None.
 ///
 /// # Errors
@@ -139,7 +141,7 @@ impl PollRemove {
 /// At least one of [`events`](Self::events) and [`new_user_data`](Self::new_user_data) is to be
 /// set: with neither it is a removal.
 ///
-/// # Memory
+/// # Pointers
 /// None.
 ///
 /// # Errors

@@ -5,10 +5,11 @@ use crate::abi::{IdType, Op, Siginfo, Sqe, WaitidOptions};
 
 /// Waits until a child changes its state, as `waitid(2)` (`IORING_OP_WAITID`, Linux 6.7).
 ///
+/// # Result
 /// The result is 0, and the child stands in the [`Siginfo`]. With
 /// [`WaitidOptions::NOHANG`] and nothing to report, its `si_pid` stays 0.
 ///
-/// # Memory
+/// # Pointers
 /// The [`Siginfo`]: until the completion.
 ///
 /// # Errors

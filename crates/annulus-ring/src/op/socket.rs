@@ -9,10 +9,11 @@ use crate::abi::{AddressFamily, FixedFd, Op, ShutdownHow, SockFlags, SocketType,
 
 /// Makes a socket, as `socket(2)` (`IORING_OP_SOCKET`, Linux 5.19).
 ///
+/// # Result
 /// The result is its descriptor; with [`direct`](Self::direct) 0, with
 /// [`direct_alloc`](Self::direct_alloc) the slot of the file table.
 ///
-/// # Memory
+/// # Pointers
 /// None.
 ///
 /// # Errors
@@ -111,7 +112,7 @@ impl Socket {
 
 /// Gives a socket its address, as `bind(2)` (`IORING_OP_BIND`, Linux 6.11). The result is 0.
 ///
-/// # Memory
+/// # Pointers
 /// The address: until the kernel has taken the entry.
 ///
 /// # Errors
@@ -165,7 +166,7 @@ impl Bind {
 /// Makes a socket listen for connections, as `listen(2)` (`IORING_OP_LISTEN`, Linux 6.11). The
 /// result is 0.
 ///
-/// # Memory
+/// # Pointers
 /// None.
 ///
 /// # Errors
@@ -213,7 +214,7 @@ impl Listen {
 
 /// Connects a socket, as `connect(2)` (`IORING_OP_CONNECT`, Linux 5.5). The result is 0.
 ///
-/// # Memory
+/// # Pointers
 /// The address: until the kernel has taken the entry.
 ///
 /// # Errors
@@ -272,7 +273,7 @@ impl Connect {
 ///
 /// What waits to receive on the socket ends: with 0, or for an accept with `EINVAL`.
 ///
-/// # Memory
+/// # Pointers
 /// None.
 ///
 /// # Errors

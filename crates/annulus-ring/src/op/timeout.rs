@@ -10,12 +10,13 @@ use crate::abi::{Op, Sqe, TimeoutFlags, Timespec};
 /// Completes when a time is up, or when enough other entries are complete (`IORING_OP_TIMEOUT`,
 /// Linux 5.4).
 ///
+/// # Result
 /// The result is the error `ETIME` when the time was up, which is the usual end; 0 when
 /// [`count`](Self::count) completions came first.
 ///
 /// A timeout's completion wakes a waiter for several completions early, with what there is.
 ///
-/// # Memory
+/// # Pointers
 /// The [`Timespec`]: until the kernel has taken the entry. [`immediate`](Self::immediate) has none.
 ///
 /// # Errors
@@ -172,7 +173,7 @@ impl Timeout {
 /// with `ECANCELED` (or `EINTR`) and this one with `ETIME`, or with `EALREADY` where the entry
 /// could not be stopped any more and completes as it does.
 ///
-/// # Memory
+/// # Pointers
 /// The [`Timespec`]: until the kernel has taken the entry. [`immediate`](Self::immediate) has none.
 ///
 /// # Errors
@@ -285,9 +286,10 @@ impl LinkTimeout {
 
 /// Ends a [`Timeout`] before its time (`IORING_OP_TIMEOUT_REMOVE`, Linux 5.5).
 ///
+/// # Result
 /// The result is 0, and the timeout itself completes with `ECANCELED`.
 ///
-/// # Memory
+/// # Pointers
 /// None.
 ///
 /// # Errors
@@ -331,7 +333,7 @@ impl TimeoutRemove {
 /// Gives a [`Timeout`] another time (`IORING_OP_TIMEOUT_REMOVE` with `IORING_TIMEOUT_UPDATE`, Linux
 /// 5.11). The result is 0; the timeout keeps its clock, and no longer counts completions.
 ///
-/// # Memory
+/// # Pointers
 /// The [`Timespec`]: until the kernel has taken the entry. [`immediate`](Self::immediate) has none.
 ///
 /// # Errors
