@@ -1,0 +1,41 @@
+//! `cargo xtask`: the project's own commands. `.ci/run` runs them all.
+
+use std::process::ExitCode;
+
+mod json;
+mod lexer;
+mod report;
+mod source;
+mod tidy;
+mod tree;
+
+/// One of the commands.
+struct Command {
+    name: &'static str,
+    /// What it does, in a line.
+    what: &'static str,
+    run: fn() -> ExitCode,
+}
+
+const COMMANDS: &[Command] = &[Command {
+    name: "tidy",
+    what: "the house style: layers, modules, names, comments, commits",
+    run: tidy::run,
+}];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let wanted = if let [name] = &arguments[..] { name.as_str() } else { "" };
+    match COMMANDS.iter().find(|command| command.name == wanted) {
+        Some(command) => (command.run)(),
+        None => usage(),
+    }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("Usage: cargo xtask COMMAND\n\nCommands:");
+    for Command { name, what, .. } in COMMANDS {
+        eprintln!("  {name:<10} {what}");
+    }
+    ExitCode::from(2)
+}

@@ -1,0 +1,78 @@
+//! Clock, threads, sleep and randomness enter through the kernel below the waist: elsewhere a
+//! simulated world would see the real one.
+
+use crate::report::{Rule, Violation};
+use crate::source::Source;
+
+/// What touches the world.
+const TOUCHES: &[&[&str]] = &[
+    &["Instant", "::", "now"],
+    &["SystemTime"],
+    &["thread", "::", "spawn"],
+    &["thread", "::", "scope"],
+    &["thread", "::", "Builder"],
+    &["thread", "::", "sleep"],
+    &["rand", "::"],
+    &["getrandom"],
+];
+
+/// Whole folders that may: what runs on a real machine only.
+const OUTSIDE: &[&str] = &["xtask", "bench", "crates/annulus-cli"];
+
+/// Files and folders of the library that may, and why.
+const LISTED: &[(&str, &str)] = &[
+    ("crates/annulus-ring/src/linux", "the kernel that is the real world"),
+    ("crates/annulus-ring/src/builder", "a set-up that meets ENOMEM waits a moment"),
+    ("crates/annulus-ring/src/probe", "it asks what the machine can do"),
+    ("crates/annulus-ring/src/diagnose", "it asks why the machine cannot"),
+];
+
+/// Checks one file.
+pub fn check(source: &Source, out: &mut Vec<Violation>) {
+    let path = &source.path;
+    let listed = LISTED.iter().any(|(place, _)| is_or_under(path, place));
+    if listed || OUTSIDE.iter().any(|folder| source.is_under(folder)) {
+        return;
+    }
+    let mut rule = Rule::new("world", out);
+    for (i, token) in source.code.iter().enumerate() {
+        let Some(what) = TOUCHES.iter().find(|words| source.matches(i, words)) else { continue };
+        if !source.in_test(token.line) {
+            let cure = "ask the kernel below the waist; or list the file in tidy/world.rs with why";
+            rule.broken(path, token.line, format!("{} above the waist", what.concat()), cure);
+        }
+    }
+}
+
+/// Whether `path` is the module `place`: its file, or a file in its folder.
+fn is_or_under(path: &str, place: &str) -> bool {
+    path.strip_prefix(place).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::tidy::testing::lines;
+
+    const BAD: &str = "//! x\nlet t = std::time::Instant::now();\nuse std::time::SystemTime;\n\
+                       std::thread::spawn(f);\nthread::sleep(d);\nlet r = rand::random();";
+
+    #[test]
+    fn the_world_is_found_above_the_waist() {
+        assert_eq!(lines(check, "crates/annulus-ring/src/ring.rs", BAD), [2, 3, 4, 5, 6]);
+        assert_eq!(lines(check, "crates/annulus-ring/src/linuxish.rs", BAD), [2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn kernels_tools_and_tests_may_touch_it() {
+        for path in ["crates/annulus-ring/src/linux/mod.rs", "crates/annulus-ring/src/linux.rs"] {
+            assert_eq!(lines(check, path, BAD), []);
+        }
+        for path in ["crates/annulus-ring/tests/a.rs", "xtask/src/a.rs", "bench/src/main.rs"] {
+            assert_eq!(lines(check, path, BAD), []);
+        }
+        let good =
+            "fn f(d: Instant) {} // Instant::now()\n#[cfg(test)]\nmod t { thread::sleep(d) }";
+        assert_eq!(lines(check, "crates/annulus-ring/src/ring.rs", good), []);
+    }
+}
