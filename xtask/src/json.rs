@@ -44,9 +44,20 @@ impl Json {
         if let Json::String(s) = self { Some(s) } else { None }
     }
 
+    /// The number as a count, or 0.
+    pub fn count(&self) -> u64 {
+        if let Json::Number(n) = self { *n as u64 } else { 0 }
+    }
+
     /// The elements of an array; none of anything else.
     pub fn items(&self) -> &[Json] {
         if let Json::Array(items) = self { items } else { &[] }
+    }
+
+    /// The members of an object; none of anything else.
+    pub fn members(&self) -> impl Iterator<Item = (&String, &Json)> {
+        let map = if let Json::Object(map) = self { Some(map) } else { None };
+        map.into_iter().flatten()
     }
 }
 
@@ -196,11 +207,11 @@ mod tests {
             r#" {"a": [1, -2.5e1, true, null, "x\n\"\u00e9\ud83d\ude00é"], "b": {}, "c": []} "#;
         let json = Json::parse(text).unwrap();
         let a = json.get("a").items();
-        assert_eq!(a[0], Json::Number(1.0));
+        assert_eq!(a[0].count(), 1);
         assert_eq!(a[1], Json::Number(-25.0));
         assert_eq!((&a[2], &a[3]), (&Json::Bool(true), &Json::Null));
         assert_eq!(a[4].str(), Some("x\n\"é😀é"));
-        assert_eq!(json.get("b"), &Json::Object(Default::default()));
+        assert_eq!(json.members().count(), 3);
         assert_eq!(json.get("missing").get("deeper"), &Json::Null);
     }
 

@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
+mod coverage;
 mod json;
 mod lexer;
+mod metadata;
 mod report;
 mod source;
 mod tidy;
@@ -17,11 +19,16 @@ struct Command {
     run: fn() -> ExitCode,
 }
 
-const COMMANDS: &[Command] = &[Command {
-    name: "tidy",
-    what: "the house style: layers, modules, names, comments, commits",
-    run: tidy::run,
-}];
+impl Command {
+    const fn new(name: &'static str, what: &'static str, run: fn() -> ExitCode) -> Self {
+        Self { name, what, run }
+    }
+}
+
+const COMMANDS: &[Command] = &[
+    Command::new("tidy", "the house style: layers, modules, names, comments, commits", tidy::run),
+    Command::new("coverage", "how much is documented, and by examples that run", coverage::run),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

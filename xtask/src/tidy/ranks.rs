@@ -2,9 +2,9 @@
 //! dependencies, and accepts an upward dev-dependency in silence.
 
 use std::path::Path;
-use std::process::Command;
 
 use crate::json::Json;
+use crate::metadata;
 use crate::report::{Rule, Violation};
 use crate::tree::Tree;
 
@@ -37,40 +37,18 @@ struct Crate {
 /// Checks the workspace that cargo sees.
 pub fn check(tree: &Tree, out: &mut Vec<Violation>) {
     let mut rule = Rule::new("crate-ranks", out);
-    match metadata(&tree.root) {
+    match metadata::read(&tree.root) {
         Ok(json) => judge(&crates(&json, &tree.root), &mut rule),
         Err(why) => rule.broken("Cargo.toml", 1, why, "see what `cargo metadata` says"),
     }
 }
 
-fn metadata(root: &Path) -> Result<Json, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let out = Command::new(cargo)
-        .current_dir(root)
-        .args(["metadata", "--format-version=1", "--filter-platform", &host()])
-        .output()
-        .map_err(|e| format!("cargo does not run: {e}"))?;
-    if !out.status.success() {
-        return Err(String::from_utf8_lossy(&out.stderr).replace('\n', " "));
-    }
-    Json::parse(&String::from_utf8_lossy(&out.stdout))
-}
-
-/// This machine's target triple.
-fn host() -> String {
-    let text = Command::new("rustc").arg("-vV").output().map(|o| o.stdout).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text).into_owned();
-    text.lines().find_map(|l| l.strip_prefix("host: ")).unwrap_or_default().to_owned()
-}
-
 fn crates(json: &Json, root: &Path) -> Vec<Crate> {
     let members: Vec<&str> =
         json.get("workspace_members").items().iter().filter_map(Json::str).collect();
-    let packages = json.get("packages").items();
-    let is_member = |id: &str| members.contains(&id);
     let text = |json: &Json| json.str().unwrap_or_default().to_owned();
     let mut crates = Vec::new();
-    for package in packages.iter().filter(|p| p.get("id").str().is_some_and(is_member)) {
+    for package in metadata::members(json) {
         let manifest = text(package.get("manifest_path"));
         let manifest = Path::new(&manifest).strip_prefix(root).unwrap_or(Path::new(&manifest));
         let own =
@@ -134,8 +112,9 @@ fn judge(crates: &[Crate], rule: &mut Rule<'_>) {
 mod tests {
     use std::path::Path;
 
-    use super::{crates, judge, metadata};
+    use super::{crates, judge};
     use crate::json::Json;
+    use crate::metadata;
     use crate::report::Rule;
 
     fn messages(text: &str) -> Vec<String> {
@@ -189,9 +168,9 @@ mod tests {
     }
 
     #[test]
-    fn cargo_answers_for_this_workspace() {
+    fn this_workspace_is_understood() {
         let root = crate::tree::root();
-        let found = crates(&metadata(&root).unwrap(), &root);
+        let found = crates(&metadata::read(&root).unwrap(), &root);
         let ring = found.iter().find(|c| c.name == "annulus-ring").unwrap();
         assert!(!ring.foreign.is_empty() && ring.manifest == "crates/annulus-ring/Cargo.toml");
     }
