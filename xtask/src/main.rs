@@ -6,8 +6,11 @@ mod coverage;
 mod json;
 mod lexer;
 mod metadata;
+mod processes;
 mod report;
+mod skips;
 mod source;
+mod test;
 mod tidy;
 mod tree;
 
@@ -26,6 +29,7 @@ impl Command {
 }
 
 const COMMANDS: &[Command] = &[
+    Command::new("test", "every test, with what was skipped and why", test::run),
     Command::new("tidy", "the house style: layers, modules, names, comments, commits", tidy::run),
     Command::new("coverage", "how much is documented, and by examples that run", coverage::run),
 ];

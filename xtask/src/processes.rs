@@ -1,0 +1,74 @@
+//! A child with all it starts, watched and ended as one.
+//!
+//! Not by a process group: a child in a group of its own would live on when the terminal's
+//! interrupt ends this program.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+/// The processes that `pid` has started, itself first, parents before their children.
+pub fn family(pid: u32) -> Vec<u32> {
+    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(child) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else {
+            continue;
+        };
+        if let Some(parent) = parent(child) {
+            children.entry(parent).or_default().push(child);
+        }
+    }
+    let mut family = vec![pid];
+    let mut next = 0;
+    while let Some(one) = family.get(next) {
+        family.extend(children.remove(one).unwrap_or_default());
+        next += 1;
+    }
+    family
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name stands in parentheses and may hold anything: what follows the last one is regular.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The command line of `pid`, if it still runs.
+pub fn command_line(pid: u32) -> Option<String> {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let text = String::from_utf8_lossy(&bytes).replace('\0', " ");
+    Some(text.trim().to_owned()).filter(|t| !t.is_empty())
+}
+
+/// Kills `pid` and all that it has started.
+pub fn kill(pid: u32) {
+    let ids: Vec<String> = family(pid).iter().map(u32::to_string).collect();
+    // One that ended meanwhile makes `kill` complain, and is as it should be.
+    let _ = Command::new("sh").arg("-c").arg(format!("kill -KILL {} 2>&1", ids.join(" "))).output();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    use super::{command_line, family, kill};
+
+    #[test]
+    fn a_family_is_found_and_killed() {
+        let mut shell =
+            Command::new("sh").args(["-c", "sleep 60 & sleep 61; true"]).spawn().unwrap();
+        let begun = Instant::now();
+        while family(shell.id()).len() < 3 {
+            assert!(begun.elapsed() < Duration::from_secs(10), "the children never started");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let family = family(shell.id());
+        assert_eq!(family[0], shell.id());
+        kill(shell.id());
+        assert!(!shell.wait().unwrap().success());
+        while family[1..].iter().any(|pid| command_line(*pid).is_some()) {
+            assert!(begun.elapsed() < Duration::from_secs(10), "a child survived");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Skipped is a third outcome: with a reason, counted, and never more than agreed.
+//!
+//! A test that cannot run here appends `skipped: NAME: REASON` to the file that `ANNULUS_SKIPPED`
+//! names (`tests/common` does it).
+
+use std::path::Path;
+
+/// The variable that names the file.
+pub const VARIABLE: &str = "ANNULUS_SKIPPED";
+
+/// The file that says how many skips are agreed.
+pub const PIN: &str = "xtask/skips.txt";
+
+/// Something that did not run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Skip {
+    /// The test, or the part of it.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a file of skips says, each once.
+pub fn parse(text: &str) -> Vec<Skip> {
+    let parse = |line: &str| {
+        let (name, reason) = line.strip_prefix("skipped: ")?.split_once(": ")?;
+        Some(Skip { name: name.to_owned(), reason: reason.to_owned() })
+    };
+    let mut skips: Vec<Skip> = text.lines().filter_map(parse).collect();
+    skips.sort();
+    skips.dedup();
+    skips
+}
+
+/// The number in the pin file: the first line that is no comment.
+pub fn pinned(root: &Path) -> Result<usize, String> {
+    let text = std::fs::read_to_string(root.join(PIN)).map_err(|e| format!("{PIN}: {e}"))?;
+    let number = text.lines().find(|l| !l.is_empty() && !l.starts_with('#'));
+    number.and_then(|n| n.trim().parse().ok()).ok_or(format!("{PIN} holds no number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse, pinned};
+
+    fn line(name: &str, reason: &str) -> String {
+        format!("skipped: {name}: {reason}\n")
+    }
+
+    #[test]
+    fn lines_are_read_back_once() {
+        let text = format!("{}noise\n{}{}", line("b", "no: c"), line("a", "x"), line("b", "no: c"));
+        let found: Vec<_> = parse(&text).into_iter().map(|s| (s.name, s.reason)).collect();
+        let expected = [("a", "x"), ("b", "no: c")];
+        assert_eq!(found, expected.map(|(n, r)| (n.to_owned(), r.to_owned())));
+    }
+
+    #[test]
+    fn the_pin_of_this_project_is_a_number() {
+        assert!(pinned(&crate::tree::root()).is_ok());
+    }
+}
