@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+mod checks;
 mod coverage;
 mod json;
 mod lexer;
@@ -32,6 +33,11 @@ const COMMANDS: &[Command] = &[
     Command::new("test", "every test, with what was skipped and why", test::run),
     Command::new("tidy", "the house style: layers, modules, names, comments, commits", tidy::run),
     Command::new("coverage", "how much is documented, and by examples that run", coverage::run),
+    Command::new("cross", "the workspace compiles for the other targets", checks::cross),
+    Command::new("loom", "every interleaving of the queues, and each seeded bug", checks::loom),
+    Command::new("miri", "undefined behaviour and weak memory, and each bug", checks::miri),
+    Command::new("asan", "the ring's tests under AddressSanitizer", checks::asan),
+    Command::new("errno", "every errno at every n-th system call", checks::errno),
 ];
 
 fn main() -> ExitCode {

@@ -1,9 +1,11 @@
 //! Skipped is a third outcome: with a reason, counted, and never more than agreed.
 //!
 //! A test that cannot run here appends `skipped: NAME: REASON` to the file that `ANNULUS_SKIPPED`
-//! names (`tests/common` does it).
+//! names (`tests/common` does it). A step of the tooling that cannot run says so the same way.
 
+use std::io::Write;
 use std::path::Path;
+use std::process::ExitCode;
 
 /// The variable that names the file.
 pub const VARIABLE: &str = "ANNULUS_SKIPPED";
@@ -39,13 +41,27 @@ pub fn pinned(root: &Path) -> Result<usize, String> {
     number.and_then(|n| n.trim().parse().ok()).ok_or(format!("{PIN} holds no number"))
 }
 
+/// A step of the tooling that cannot run here: said, counted, and no failure.
+pub fn step(name: &str, reason: &str) -> ExitCode {
+    println!("skipped: {name}: {reason}");
+    if let Some(path) = std::env::var_os(VARIABLE) {
+        let file = std::fs::File::options().create(true).append(true).open(path);
+        let written = file.and_then(|mut f| f.write_all(line(name, reason).as_bytes()));
+        if let Err(why) = written {
+            eprintln!("{VARIABLE}: {why}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn line(name: &str, reason: &str) -> String {
+    format!("skipped: {name}: {reason}\n")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{parse, pinned};
-
-    fn line(name: &str, reason: &str) -> String {
-        format!("skipped: {name}: {reason}\n")
-    }
+    use super::{line, parse, pinned};
 
     #[test]
     fn lines_are_read_back_once() {

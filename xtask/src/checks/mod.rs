@@ -1,0 +1,102 @@
+//! The slower checks: what the ordinary tests cannot find, each by one command.
+//!
+//! Each builds in a target directory of its own, so that the ordinary build is not thrown away. One
+//! that cannot run on this machine is a counted skip with a reason, never a silent success.
+
+mod asan;
+mod cross;
+mod errno;
+mod loom;
+mod miri;
+mod seeded;
+
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use crate::processes;
+use crate::tree::root;
+
+pub use {asan::run as asan, cross::run as cross, errno::run as errno};
+pub use {loom::run as loom, miri::run as miri};
+
+/// When one command of a check is given up.
+const LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Passed,
+    Failed,
+    Hung,
+}
+
+/// Runs `command`, and kills it and all it started after `limit`.
+fn run_within(command: &mut Command, limit: Duration) -> End {
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(why) => {
+            eprintln!("{}: {why}", command.get_program().display());
+            return End::Failed;
+        }
+    };
+    let begun = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return End::Passed,
+            Ok(None) if begun.elapsed() < limit => std::thread::sleep(Duration::from_millis(20)),
+            Ok(None) => {
+                processes::kill(child.id());
+                let _ = child.wait();
+                return End::Hung;
+            }
+            Ok(Some(_)) | Err(_) => return End::Failed,
+        }
+    }
+}
+
+/// Runs one command of the check `name`, its output shown; false where it failed or hung.
+fn succeeds(name: &str, command: &mut Command) -> bool {
+    let end = run_within(command, LIMIT);
+    if end == End::Hung {
+        eprintln!("{name}: hung, no end after {} s", LIMIT.as_secs());
+    }
+    end == End::Passed
+}
+
+/// Whether `command` runs at all and succeeds, its output kept quiet.
+fn is_there(command: &mut Command) -> bool {
+    command.output().is_ok_and(|out| out.status.success())
+}
+
+/// Whether annulus-ring has a file of tests whose name begins with `prefix`.
+fn has_tests(prefix: &str) -> bool {
+    let folder = root().join("crates/annulus-ring/tests");
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|e| e.file_name()).any(|n| {
+        let name = n.to_string_lossy();
+        name.starts_with(prefix) && name.ends_with(".rs")
+    })
+}
+
+fn code(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::Duration;
+
+    use super::{End, run_within};
+
+    #[test]
+    fn a_command_passes_fails_or_hangs() {
+        let shell = |script: &str, ms| {
+            run_within(Command::new("sh").args(["-c", script]), Duration::from_millis(ms))
+        };
+        assert_eq!(shell("true", 60_000), End::Passed);
+        assert_eq!(shell("exit 3", 60_000), End::Failed);
+        assert_eq!(shell("sleep 60", 50), End::Hung);
+        assert_eq!(run_within(&mut Command::new("/nonexistent"), Duration::ZERO), End::Failed);
+    }
+}
