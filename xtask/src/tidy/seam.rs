@@ -13,10 +13,10 @@ pub fn check(source: &Source, out: &mut Vec<Violation>) {
     let Some((_, name)) = SEAMS.iter().find(|(place, _)| source.path.starts_with(place)) else {
         return;
     };
-    let Some(at) = (0..source.code.len()).find(|i| source.matches(*i, &["pub", "trait", name]))
-    else {
-        return;
+    let declares = |i: &usize| {
+        source.is(*i, "pub") && [1, 2].iter().any(|gap| source.matches(i + gap, &["trait", name]))
     };
+    let Some(at) = (0..source.code.len()).find(declares) else { return };
     // Attributes may stand between the comment and the trait.
     let trait_line = source.code[at].line;
     let before = source.code[..at].iter().rev().find(|t| [";", "}"].iter().any(|e| t.is(e)));
@@ -48,7 +48,8 @@ mod tests {
 
     #[test]
     fn a_short_contract_is_left_alone() {
-        let good = "//! x\n/// A kernel answers.\n#[doc(alias = \"x\")]\npub trait Kernel {}";
+        let good =
+            "//! x\n/// A kernel answers.\n#[doc(alias = \"x\")]\npub unsafe trait Kernel {}";
         assert_eq!(found(check, PATH, good), []);
         assert_eq!(found(check, "crates/annulus-ring/src/sq.rs", "pub trait Kernel {}"), []);
     }
