@@ -4,7 +4,8 @@
 //! carries the table of the constants it knows, so that a test can compare them with the header
 //! and a program can print them.
 
-/// A constant of the kernel's interface: its name in the header, its value, the first Linux with it.
+/// A constant of the kernel's interface: its name in the header, its value, the first Linux that
+/// has it.
 ///
 /// ```
 /// use annulus_ring::abi::SetupFlags;
@@ -124,7 +125,8 @@ macro_rules! flags {
     };
 }
 
-/// Declares a number with names: `NAME = value, "KERNEL_NAME", "since";` per name, after its doc comment.
+/// Declares a number with names: `NAME = value, "KERNEL_NAME", "since";` per name, after its doc
+/// comment.
 macro_rules! numbers {
     (
         $(#[$meta:meta])*

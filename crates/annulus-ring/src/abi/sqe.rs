@@ -351,8 +351,8 @@ impl Sqe {
         self
     }
 
-    /// Sets the I/O priority, as `ioprio_set(2)` encodes it: class in the upper 3 bits, level below.
-    /// Operations on sockets use the field for flags of their own instead.
+    /// Sets the I/O priority, as `ioprio_set(2)` encodes it: class in the upper 3 bits, level
+    /// below. Operations on sockets use the field for flags of their own instead.
     ///
     /// ```
     /// let idle = 3 << 13;

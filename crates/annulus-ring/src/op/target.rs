@@ -8,9 +8,9 @@ use crate::abi::{FixedFd, SqeFlags};
 /// file table.
 ///
 /// Every builder takes `impl Into<Target>`: a [`RawFd`], a [`BorrowedFd`], a reference to an
-/// [`OwnedFd`], a [`File`](std::fs::File), a socket or a pipe, or a [`FixedFd`]. It holds the number
-/// alone: the descriptor must stay open until the entry has been submitted (Linux takes its own
-/// reference then).
+/// [`OwnedFd`], a [`File`](std::fs::File), a socket or a pipe, or a [`FixedFd`]. It holds the
+/// number alone: the descriptor must stay open until the entry has been submitted (Linux takes its
+/// own reference then).
 ///
 /// ```
 /// use annulus_ring::{abi::{FixedFd, SqeFlags}, op::Target};
