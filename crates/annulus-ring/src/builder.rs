@@ -142,7 +142,8 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// let ring = annulus_ring::Builder::new().entries(8).sqpoll(Duration::ZERO).sqpoll_cpu(0).build()?;
+    /// let builder = annulus_ring::Builder::new().entries(8).sqpoll(Duration::ZERO);
+    /// let ring = builder.sqpoll_cpu(0).build()?;
     /// assert!(ring.setup_flags().contains(annulus_ring::abi::SetupFlags::SQ_AFF));
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
@@ -223,8 +224,8 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
         self.with(SetupFlags::COOP_TASKRUN | SetupFlags::TASKRUN_FLAG)
     }
 
-    /// Promises that only one thread submits (the first that does, or that enables the ring): others
-    /// get `EEXIST` (Linux 6.0). A [`LocalRing`] does this by itself.
+    /// Promises that only one thread submits (the first that does, or that enables the ring):
+    /// others get `EEXIST` (Linux 6.0). A [`LocalRing`] does this by itself.
     ///
     /// ```
     /// let ring = annulus_ring::Builder::new().entries(8).single_issuer().build()?;
@@ -265,8 +266,8 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
         self.layout(self.params.flags.union(S::SETUP).union(C::SETUP)).bytes
     }
 
-    /// Makes no descriptor: the ring is known by its index in this thread's table alone (Linux 6.5).
-    /// For [`LocalRing`] in [`memory`](Self::memory) of the caller's own.
+    /// Makes no descriptor: the ring is known by its index in this thread's table alone (Linux
+    /// 6.5). For [`LocalRing`] in [`memory`](Self::memory) of the caller's own.
     ///
     /// ```
     /// use annulus_ring::{Builder, RingRegion};

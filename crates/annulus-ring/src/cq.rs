@@ -46,7 +46,8 @@ impl<C: CqeKind> CompletionQueue<C> {
     ///
     /// What was taken from the iterator goes back to the kernel in one store when the iterator is
     /// dropped; what was not stays for the next call. It never enters the kernel: where completions
-    /// wait outside the queue, [`LocalRing::completions`](crate::LocalRing::completions) brings them.
+    /// wait outside the queue, [`LocalRing::completions`](crate::LocalRing::completions) brings
+    /// them.
     ///
     /// # Errors
     /// [`is_forked`](Error::is_forked).

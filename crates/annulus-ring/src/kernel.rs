@@ -68,7 +68,8 @@ pub unsafe trait Kernel {
     /// This kernel's monotonic time.
     fn now(&self) -> Timespec;
 
-    /// A descriptor of the process that becomes readable when completions are there, if there is one.
+    /// A descriptor of the process that becomes readable when completions are there, if there is
+    /// one.
     fn poll_fd(&self) -> Option<BorrowedFd<'_>>;
 
     /// What closes this kernel's descriptors.
@@ -268,8 +269,8 @@ impl<D: Descriptors> Fd<D> {
 
 impl<D: Descriptors> Drop for Fd<D> {
     fn drop(&mut self) {
-        // An error of close(2) says that data was lost earlier; the descriptor is gone anyway, and a
-        // drop has nobody to tell. Who cares closes by an entry and reads its result.
+        // An error of close(2) says that data was lost earlier; the descriptor is gone anyway, and
+        // a drop has nobody to tell. Who cares closes by an entry and reads its result.
         let _ = self.descriptors.close(self.raw);
     }
 }

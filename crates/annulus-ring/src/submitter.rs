@@ -332,8 +332,9 @@ impl<K: Kernel> Submitter<K> {
     /// `EINVAL` on a ring without `SQPOLL`.
     ///
     /// ```
-    /// let ring = annulus_ring::Builder::new().entries(8).sqpoll(std::time::Duration::ZERO).build()?;
-    /// # let mut ring = ring;
+    /// use std::time::Duration;
+    /// let builder = annulus_ring::Builder::new().entries(8).sqpoll(Duration::ZERO);
+    /// let mut ring = builder.build()?;
     /// ring.parts().2.squeue_wait()?; // there is room: it returns at once
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```

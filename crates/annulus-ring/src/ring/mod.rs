@@ -132,8 +132,8 @@ impl<P: Place, S: SqeKind, C: CqeKind, K: Kernel> RingOf<P, S, C, K> {
     ///   or consumes in it.
     /// - `params` says what the ring is; a [`Movable`] one is not tied to a thread.
     pub unsafe fn from_parts(kernel: K, memory: RingMemory<S, C::Slot>, params: Params) -> Self {
-        // SAFETY: the kernel keeps the memory as long as it lives, which is as long as the ring; the
-        // ring is the only producer (the caller's promise).
+        // SAFETY: the kernel keeps the memory as long as it lives, which is as long as the ring;
+        // the ring is the only producer (the caller's promise).
         let sq = unsafe { SubmissionQueue::new(&memory.sq) };
         // SAFETY: as above; the ring is the only consumer.
         let cq = unsafe { CompletionQueue::new(&memory.cq) };
@@ -252,10 +252,11 @@ impl<P: Place, S: SqeKind, C: CqeKind, K: Kernel> RingOf<P, S, C, K> {
     /// `SUBMIT_ALL` (the default) a bad entry is taken too, and its completion says why.
     ///
     /// # Errors
-    /// What was not taken stays queued ([`queued`](crate::Error::queued) says how many), and what it
-    /// points to must stay valid.
+    /// What was not taken stays queued ([`queued`](crate::Error::queued) says how many), and what
+    /// it points to must stay valid.
     /// - `EAGAIN`, `EBUSY` ([`is_busy`](crate::Error::is_busy)): take completions, then retry.
-    /// - `EEXIST` ([`is_wrong_thread`](crate::Error::is_wrong_thread)): the ring is another thread's.
+    /// - `EEXIST` ([`is_wrong_thread`](crate::Error::is_wrong_thread)): the ring is another
+    ///   thread's.
     /// - `EBADFD`: the ring is still disabled.
     /// - [`is_forked`](crate::Error::is_forked): the ring is the parent's.
     ///
@@ -305,7 +306,8 @@ impl<P: Place, S: SqeKind, C: CqeKind, K: Kernel> RingOf<P, S, C, K> {
     /// # Errors
     /// As [`submit`](Self::submit); and, only if nothing was taken,
     /// - `ETIME` ([`is_timeout`](crate::Error::is_timeout)): the time was up.
-    /// - `EINTR` ([`is_interrupted`](crate::Error::is_interrupted)): a signal, where `wait` lets one.
+    /// - `EINTR` ([`is_interrupted`](crate::Error::is_interrupted)): a signal, where `wait` lets
+    ///   one.
     /// - `EINVAL`: this kernel has not what `wait` asks for.
     ///
     /// ```
@@ -480,8 +482,8 @@ impl<P: Place, S: SqeKind, C: CqeKind, K: Kernel> RingOf<P, S, C, K> {
 }
 
 impl<P: Place, S: SqeKind, C: CqeKind> RingOf<P, S, C, Linux> {
-    /// The ring's descriptor: for other rings' entries (`MSG_RING`) and registrations. −1 for a ring
-    /// that has none (`REGISTERED_FD_ONLY`).
+    /// The ring's descriptor: for other rings' entries (`MSG_RING`) and registrations. −1 for a
+    /// ring that has none (`REGISTERED_FD_ONLY`).
     ///
     /// Not for `close`, and not for epoll on a [`LocalRing`], where it never fires.
     ///
