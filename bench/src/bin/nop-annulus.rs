@@ -105,11 +105,7 @@ fn by_reserve<P: Place>(
 }
 
 #[inline(always)]
-fn by_push<P: Place>(
-    ring: &mut RingOf<P, Sqe, Cqe, Linux>,
-    round: u64,
-    batch: u32,
-) -> Result<()> {
+fn by_push<P: Place>(ring: &mut RingOf<P, Sqe, Cqe, Linux>, round: u64, batch: u32) -> Result<()> {
     for n in 0..batch {
         let nop = op::Nop::new().build().user_data(round.wrapping_add(n.into()));
         // SAFETY: a NOP points to nothing.

@@ -99,7 +99,8 @@ impl<C: CqeKind> CompletionQueue<C> {
         Ok(self.up_to(tail))
     }
 
-    /// The completions that are there now, in place: the leanest walk, with no copy, one load before
+    /// The completions that are there now, in place: the leanest walk, with no copy, one load
+    /// before
     /// it and one store after it.
     ///
     /// In a [`Mixed`](crate::Mixed) queue these are slots, and iteration knows better.

@@ -3,7 +3,8 @@
 //!
 //! A child shares the queues' memory with its parent: an entry that it pushed, or a completion that
 //! it took, would break the parent's ring for good. So what a ring looks at first on every path
-//! lives in pages that the kernel wipes in a child (`MADV_WIPEONFORK`, Linux 4.14): a word that says
+//! lives in pages that the kernel wipes in a child (`MADV_WIPEONFORK`, Linux 4.14): a word that
+//! says
 //! that the ring is alive, and, beside it, how far the submission queue may be filled. In a child
 //! both read 0: the queue has no room, and the path that is taken then finds the ring dead. A push
 //! pays nothing for this, everything else one compare, and nothing ever calls `getpid`.
@@ -111,7 +112,7 @@ fn allocate() -> NonNull<Wiped> {
 
 /// Takes a free cell of a page: its number, unless none is left.
 fn take(taken: &AtomicU64) -> Option<usize> {
-    // Relaxed: the value is only a guess for the exchange below.
+    // Relaxed: it pairs with nothing, being only a guess for the exchange below.
     let mut now = taken.load(Ordering::Relaxed);
     while now != u64::MAX {
         let index = now.trailing_ones();
@@ -128,8 +129,8 @@ fn take(taken: &AtomicU64) -> Option<usize> {
 /// Makes a page and puts it into its place, unless another thread was faster.
 fn make(place: &AtomicPtr<Wiped>) -> Option<NonNull<Wiped>> {
     let made = map_page()?;
-    let (release, acquire) = (Ordering::Release, Ordering::Acquire);
     // Release: pairs with the acquire in `allocate`. Acquire: pairs with another's release here.
+    let (release, acquire) = (Ordering::Release, Ordering::Acquire);
     match place.compare_exchange(core::ptr::null_mut(), made.as_ptr(), release, acquire) {
         Ok(_) => Some(made),
         Err(other) => {

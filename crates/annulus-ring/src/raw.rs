@@ -15,7 +15,8 @@
 //! Three things that look like improvements and are not:
 //! - Loading the head relaxed in [`Sq::refresh`]: the kernel may still be reading the slot that it
 //!   seems to have freed.
-//! - Storing the tail relaxed: on any machine but x86 the kernel reads an entry before it is written.
+//! - Storing the tail relaxed: on any machine but x86 the kernel reads an entry before it is
+//!   written.
 //! - Leaving out the fence in [`Sq::needs_wakeup`]: store of the tail and load of the flags are to
 //!   different words, so both sides may miss each other, and the polling thread sleeps for ever
 //!   with an entry in its queue.
@@ -44,9 +45,11 @@ pub struct Sq<S> {
     slots: NonNull<Slot<S>>,
     /// Entries − 1.
     mask: u32,
-    /// Where the next entry goes (`tail`, published by [`publish`](Self::publish)), and how far that
+    /// Where the next entry goes (`tail`, published by [`publish`](Self::publish)), and how far
+    /// that
     /// may go (`limit`: the head as last seen, plus the entries; so a push looks at the kernel's
-    /// cache line once per queue length and not once per entry). In a forked child both are 0, which
+    /// cache line once per queue length and not once per entry). In a forked child both are 0,
+    /// which
     /// is "no room": see `fork`.
     own: WipedCell,
     head: NonNull<AtomicU32>,
@@ -90,7 +93,7 @@ impl<S: Copy> Sq<S> {
             flags: KernelFlags(memory.flags),
             dropped: memory.dropped,
         };
-        // Relaxed: our own store, if any, was made on this thread or handed over with the queue.
+        // Relaxed: it pairs with our own store, made on this thread or handed over with the queue.
         sq.own.get().tail.set(word!(sq.tail_word).load(Ordering::Relaxed));
         sq.refresh();
         if let Some(array) = memory.array {
@@ -284,7 +287,8 @@ impl<C: CqeKind> Cq<C> {
         Self {
             slots: memory.slots,
             mask: memory.entries.wrapping_sub(1),
-            // Relaxed: our own store, if any, was made on this thread or handed over with the queue.
+            // Relaxed: our own store, if any, was made on this thread or handed over with the
+            // queue.
             head: head_word.load(Ordering::Relaxed),
             own: WipedCell::new(),
             head_word: memory.head,
@@ -351,7 +355,8 @@ impl<C: CqeKind> Cq<C> {
         let from = unsafe { self.slots.add(start as usize) };
         // A `Slot` is transparent over an `UnsafeCell` over the entry (not so under loom, where
         // nothing reads through these slices).
-        // SAFETY: these slots are between head and tail: the kernel writes them again only after the
+        // SAFETY: these slots are between head and tail: the kernel writes them again only after
+        // the
         // head has passed them, which needs `advance_to`.
         let one = unsafe { core::slice::from_raw_parts(from.as_ptr().cast(), first as usize) };
         let rest = count.wrapping_sub(first) as usize;

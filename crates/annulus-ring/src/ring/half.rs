@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{Movable, RingOf};
+use super::{Movable, Ring, RingOf};
 use crate::abi::{Cqe, Sqe};
 use crate::cq::{CompletionQueue, Completions};
 use crate::error::Result;
@@ -114,11 +114,11 @@ impl<S: SqeKind, K: Kernel> SubmissionHalf<S, K> {
     /// assert_eq!(ring.sq_entries(), 8);
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
-    #[allow(clippy::result_large_err)] // Both halves are what the caller needs back.
+    #[allow(clippy::result_large_err, reason = "both halves are what the caller needs back")]
     pub fn unsplit<C: CqeKind>(
         self,
         other: CompletionHalf<C, K>,
-    ) -> core::result::Result<RingOf<Movable, S, C, K>, (Self, CompletionHalf<C, K>)> {
+    ) -> core::result::Result<Ring<S, C, K>, (Self, CompletionHalf<C, K>)> {
         if !Arc::ptr_eq(&self.submitter.kernel, &other.submitter.kernel) {
             return Err((self, other));
         }
