@@ -287,8 +287,7 @@ impl<C: CqeKind> Cq<C> {
         Self {
             slots: memory.slots,
             mask: memory.entries.wrapping_sub(1),
-            // Relaxed: our own store, if any, was made on this thread or handed over with the
-            // queue.
+            // Relaxed: it pairs with our own store, made here or handed over with the queue.
             head: head_word.load(Ordering::Relaxed),
             own: WipedCell::new(),
             head_word: memory.head,
