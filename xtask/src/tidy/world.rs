@@ -22,6 +22,10 @@ const OUTSIDE: &[&str] = &["xtask", "bench", "crates/annulus-cli"];
 /// Files and folders of the library that may, and why.
 const LISTED: &[(&str, &str)] = &[
     ("crates/annulus-ring/src/linux", "the kernel that is the real world"),
+    (
+        "crates/annulus-ring/src/abi/private",
+        "its getrandom makes an entry: the kernel below decides",
+    ),
     ("crates/annulus-ring/src/builder", "a set-up that meets ENOMEM waits a moment"),
     ("crates/annulus-ring/src/probe", "it asks what the machine can do"),
     ("crates/annulus-ring/src/diagnose", "it asks why the machine cannot"),

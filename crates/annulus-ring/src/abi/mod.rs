@@ -8,6 +8,7 @@
 //! Nothing that the kernel writes is held in a closed enum: a newer kernel's numbers pass through.
 
 pub(crate) mod newtypes;
+pub mod private;
 
 mod bpf_filter;
 mod buffers;

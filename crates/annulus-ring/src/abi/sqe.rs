@@ -33,9 +33,9 @@ numbers! {
     /// ```
     /// use annulus_ring::abi::Op;
     /// assert_eq!(Op::READ.name(), Some("IORING_OP_READ"));
-    /// assert_eq!(Op(250).name(), None);
+    /// assert_eq!(Op(100).name(), None);
     /// ```
-    pub struct Op: u8;
+    pub struct Op: u8, beside Op::PRIVATE;
     /// Does nothing, and completes.
     NOP = 0, "IORING_OP_NOP", "5.1";
     /// Reads into several buffers.

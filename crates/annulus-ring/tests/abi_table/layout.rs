@@ -2,9 +2,11 @@
 
 use std::mem::offset_of;
 
+use annulus_ring::abi::private::{DIRENT64_NAME_OFFSET, Dirent64, Statfs};
 use annulus_ring::abi::*;
 use linux_raw_sys::general::{
-    __kernel_timespec, epoll_event, futex_waitv, iovec, open_how, statx, statx_timestamp,
+    __kernel_timespec, epoll_event, futex_waitv, iovec, linux_dirent64, open_how, statfs, statx,
+    statx_timestamp,
 };
 use linux_raw_sys::io_uring::*;
 use linux_raw_sys::net::msghdr;
@@ -139,7 +141,15 @@ pub fn pointed_to() -> Vec<Field> {
             stx_atomic_write_unit_max_opt, __spare2, __spare3,
         }
         statx_timestamp = StatxTimestamp { tv_sec, tv_nsec, __reserved }
+        linux_dirent64 = Dirent64 { d_ino, d_off, d_reclen, d_type }
     );
+    assert_eq!(offset_of!(linux_dirent64, d_name), DIRENT64_NAME_OFFSET);
+    // Ours is that of the 64-bit architectures on all.
+    #[cfg(target_pointer_width = "64")]
+    same!(rows: statfs = Statfs {
+        f_type, f_bsize, f_blocks, f_bfree, f_bavail, f_files, f_ffree, f_fsid, f_namelen,
+        f_frsize, f_flags, f_spare,
+    });
     rows
 }
 

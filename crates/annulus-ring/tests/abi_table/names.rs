@@ -1,5 +1,6 @@
 //! Every constant of our `abi`, by the kernel's name.
 
+use annulus_ring::abi::private::{DirentType, SeekWhence, UTIME_NOW, UTIME_OMIT};
 use annulus_ring::abi::*;
 
 /// A constant of ours.
@@ -39,6 +40,7 @@ pub fn tabled() -> Vec<Constant> {
         CloneBuffersFlags,
         CqRingFlags,
         CqeFlags,
+        DirentType,
         EnterFlags,
         EpollOp,
         Fadvice,
@@ -76,6 +78,7 @@ pub fn tabled() -> Vec<Constant> {
         RsrcRegisterFlags,
         RwAttrFlags,
         RwFlags,
+        SeekWhence,
         SetupFlags,
         ShutdownHow,
         SockFlags,
@@ -131,6 +134,8 @@ pub fn alone() -> Vec<Constant> {
         of("O_SYNC", OpenFlags::SYNC.bits().into()),
         of("O_TMPFILE", OpenFlags::TMPFILE.bits().into()),
         of("STATX_BASIC_STATS", StatxMask::BASIC_STATS.bits().into()),
+        of("UTIME_NOW", UTIME_NOW.cast_unsigned()),
+        of("UTIME_OMIT", UTIME_OMIT.cast_unsigned()),
         of("SYNC_FILE_RANGE_WRITE_AND_WAIT", SyncFileRangeFlags::WRITE_AND_WAIT.bits().into()),
     ]
 }
