@@ -37,8 +37,8 @@ pub struct BufReg {
     pub bgid: BufGroup,
     /// How it works.
     pub flags: PbufRingFlags,
-    /// With `INC`: a buffer with fewer bytes left is done with (7.1, and stable kernels from
-    /// May 2026; zero elsewhere).
+    /// With `INC`: a buffer with fewer bytes left is done with (7.1, and stable kernels since
+    /// then: 6.18.44 has it; zero elsewhere).
     pub min_left: u32,
     /// Zero.
     pub resv: [u32; 5],
