@@ -1,7 +1,8 @@
 //! Random 4 KiB reads through Annulus's raw ring, `qd=` in flight.
 //!
 //! `fixed=1` reads into a registered buffer from a registered file; `direct=1` opens the file with
-//! `O_DIRECT`.
+//! `O_DIRECT`. `call=` is the way of walking and pushing: `reserve` (completions in place, the next
+//! reads as a batch; the default from depth 8 on) or `push` (one by one).
 
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
@@ -38,11 +39,22 @@ fn main() {
         random: Random::new(),
         depth,
         ops: args.get("ops", 100_000),
+        in_batches: match args.text("call", if depth < 8 { "push" } else { "reserve" }).as_str() {
+            "push" => false,
+            "reserve" => true,
+            other => fail(&format!("call={other}: push or reserve")),
+        },
     };
     let done = if args.get("fixed", 0) == 1 { work.fixed() } else { work.plain() };
     if let Err(error) = done {
         fail(&error.to_string());
     }
+}
+
+/// Ends the program: a read came short, or failed.
+#[cold]
+fn short() -> ! {
+    fail("a read came short or failed")
 }
 
 struct Work {
@@ -52,6 +64,7 @@ struct Work {
     random: Random,
     depth: u32,
     ops: u64,
+    in_batches: bool,
 }
 
 impl Work {
@@ -89,24 +102,69 @@ impl Work {
 
     /// Keeps `depth` reads in flight until `ops` are done; `entry` makes the read of a slot.
     #[inline(always)]
-    fn run(
-        &mut self,
-        mut ring: LocalRing,
-        entry: impl Fn(&mut Self, u64) -> Sqe,
-    ) -> Result<()> {
+    fn run(&mut self, mut ring: LocalRing, entry: impl Fn(&mut Self, u64) -> Sqe) -> Result<()> {
         let begin = Instant::now();
-        let (mut submitted, mut done) = (u64::from(self.depth), 0);
-        for slot in 0..submitted {
+        for slot in 0..u64::from(self.depth) {
             let read = entry(self, slot).user_data(slot);
             // SAFETY: each slot's buffer is its own, and never freed.
             unsafe { ring.push(read)? };
         }
+        let done = if self.in_batches {
+            self.refill_in_batches(&mut ring, entry)?
+        } else {
+            self.refill_one_by_one(&mut ring, entry)?
+        };
+        report(done, begin.elapsed());
+        Ok(())
+    }
+
+    /// Walks the completions in place, and reserves room for as many reads as were done.
+    #[inline(always)]
+    fn refill_in_batches(
+        &mut self,
+        ring: &mut LocalRing,
+        entry: impl Fn(&mut Self, u64) -> Sqe,
+    ) -> Result<u64> {
+        let (mut submitted, mut done) = (u64::from(self.depth), 0);
+        while done < self.ops {
+            ring.submit_and_wait(1)?;
+            let (sq, cq, _) = ring.parts();
+            let ready = cq.ready()?;
+            let (first, second) = ready.slices();
+            for cqes in [first, second] {
+                if cqes.iter().any(|cqe| cqe.res != BLOCK_BYTES as i32) {
+                    short();
+                }
+                let more = self.ops.saturating_sub(submitted).min(cqes.len() as u64);
+                let room = sq.reserve(more as u32)?;
+                let next = |n: u32| {
+                    let slot = cqes[n as usize].user_data;
+                    entry(self, slot).user_data(slot)
+                };
+                // SAFETY: the slots' reads are complete, so their buffers are free again.
+                unsafe { room.fill(next) };
+                submitted += more;
+                done += cqes.len() as u64;
+            }
+            ready.consume();
+        }
+        Ok(done)
+    }
+
+    /// Takes completion by completion, and pushes a read for each.
+    #[inline(always)]
+    fn refill_one_by_one(
+        &mut self,
+        ring: &mut LocalRing,
+        entry: impl Fn(&mut Self, u64) -> Sqe,
+    ) -> Result<u64> {
+        let (mut submitted, mut done) = (u64::from(self.depth), 0);
         while done < self.ops {
             ring.submit_and_wait(1)?;
             let (sq, cq, _) = ring.parts();
             for cqe in cq.completions()? {
                 if cqe.res != BLOCK_BYTES as i32 {
-                    fail(&format!("a read answered {}", cqe.res));
+                    short();
                 }
                 done += 1;
                 if submitted < self.ops {
@@ -118,7 +176,6 @@ impl Work {
                 }
             }
         }
-        report(done, begin.elapsed());
-        Ok(())
+        Ok(done)
     }
 }

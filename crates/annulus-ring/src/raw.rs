@@ -185,6 +185,26 @@ impl<S: Copy> Sq<S> {
         unsafe { self.slot(index).write(entry) };
     }
 
+    /// Writes one entry and counts it, if there is room: else says why there is not.
+    ///
+    /// One function, so that the cell's address is looked up once: the entry's stores might change
+    /// it, for all that the compiler knows.
+    #[inline(always)]
+    pub fn push(&mut self, entry: S) -> Option<NoRoom> {
+        let own = self.own.get();
+        let tail = own.tail.get();
+        if own.limit.get() == tail {
+            if let Some(why) = self.look_for_room(1) {
+                return Some(why);
+            }
+        }
+        let own = self.own.get();
+        // SAFETY: there is room, so the kernel has done with the slot and has not been told of it.
+        unsafe { self.slot(tail).write(entry) };
+        own.tail.set(tail.wrapping_add(1));
+        None
+    }
+
     /// The address of the slot of `index`.
     #[inline(always)]
     pub fn slot_ptr(&mut self, index: u32) -> *mut S {

@@ -65,11 +65,10 @@ impl<S: SqeKind> SubmissionQueue<S> {
     /// ```
     #[inline(always)]
     pub unsafe fn push(&mut self, entry: impl Into<S>) -> Result<()> {
-        let tail = self.make_room(1)?;
-        // SAFETY: there is room for one; what the entry points to is the caller's promise.
-        unsafe { self.raw.write(tail, entry.into()) };
-        self.raw.commit(tail.wrapping_add(1));
-        Ok(())
+        match self.raw.push(entry.into()) {
+            None => Ok(()),
+            Some(why) => Err(self.no_room(why, 1)),
+        }
     }
 
     /// Queues all of `entries`, or none.
