@@ -196,8 +196,8 @@ impl RecvMsg {
     /// Receives again and again, each message into a buffer of the group and with a completion of
     /// its own (`IORING_RECV_MULTISHOT`, Linux 6.0). Needs [`with_group`](Self::with_group).
     ///
-    /// Of the message only `msg_namelen` and `msg_controllen` are read: how much room the address and the
-    /// control data get in each buffer, in front of the bytes. Read a buffer with
+    /// Of the message only `msg_namelen` and `msg_controllen` are read: how much room the address
+    /// and the control data get in each buffer, in front of the bytes. Read a buffer with
     /// [`RecvMsgOut::parse`](super::RecvMsgOut::parse). A completion without `MORE` is the last.
     ///
     /// ```
