@@ -49,36 +49,66 @@ macro_rules! flags {
             ];
 
             /// No bit set.
+            ///
+            /// ```
+            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// assert_eq!(T::empty(), T(0));
+            /// ```
             #[inline]
             pub const fn empty() -> Self {
                 Self(0)
             }
 
             /// The bits as the kernel reads them.
+            ///
+            /// ```
+            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// assert_eq!(T(6).bits(), 6);
+            /// ```
             #[inline]
             pub const fn bits(self) -> $int {
                 self.0
             }
 
             /// Whether no bit is set.
+            ///
+            /// ```
+            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// assert!(T(0).is_empty() && !T(1).is_empty());
+            /// ```
             #[inline]
             pub const fn is_empty(self) -> bool {
                 self.0 == 0
             }
 
             /// Whether every bit of `other` is set here.
+            ///
+            /// ```
+            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// assert!(T(6).contains(T(2)) && !T(6).contains(T(3)));
+            /// ```
             #[inline]
             pub const fn contains(self, other: Self) -> bool {
                 self.0 & other.0 == other.0
             }
 
             /// Whether any bit of `other` is set here.
+            ///
+            /// ```
+            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// assert!(T(6).intersects(T(3)) && !T(6).intersects(T(1)));
+            /// ```
             #[inline]
             pub const fn intersects(self, other: Self) -> bool {
                 self.0 & other.0 != 0
             }
 
             /// The bits of both.
+            ///
+            /// ```
+            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// assert_eq!(T(6).union(T(3)), T(7));
+            /// ```
             #[inline]
             #[must_use]
             pub const fn union(self, other: Self) -> Self {
@@ -86,6 +116,11 @@ macro_rules! flags {
             }
 
             /// The bits of this that are not in `other`.
+            ///
+            /// ```
+            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// assert_eq!(T(6).difference(T(3)), T(4));
+            /// ```
             #[inline]
             #[must_use]
             pub const fn difference(self, other: Self) -> Self {
@@ -153,12 +188,22 @@ macro_rules! numbers {
             ];
 
             /// The number as the kernel reads it.
+            ///
+            /// ```
+            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// assert_eq!(T(6).raw(), 6);
+            /// ```
             #[inline]
             pub const fn raw(self) -> $int {
                 self.0
             }
 
             /// Its name in the kernel's header, if this library knows it.
+            ///
+            /// ```
+            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// assert!(T::ALL.iter().all(|known| known.value.name().is_some()));
+            /// ```
             pub fn name(self) -> Option<&'static str> {
                 let mut known = Self::ALL.iter()$(.chain($more))?;
                 known.find(|k| k.value == self).map(|k| k.name)
