@@ -32,7 +32,8 @@ use crate::abi::{BufGroup, Op, Sqe};
 /// let mut memory = [0u8; 4 * 256];
 /// let mut ring = LocalRing::new(8)?;
 /// let provide = op::ProvideBuffers::new(BufGroup(1), memory.as_mut_ptr(), 256, 4);
-/// let read = op::Read::new(&std::fs::File::open("Cargo.toml")?, core::ptr::null_mut(), 9);
+/// let file = std::fs::File::open("Cargo.toml")?;
+/// let read = op::Read::new(&file, core::ptr::null_mut(), 9);
 /// // SAFETY: `memory` stays where it is, and is not touched before a completion names a part.
 /// unsafe { ring.push(provide.build().link())? };
 /// // SAFETY: as above.
