@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Three things that look like improvements and are not:
-//! - Loading the head relaxed in [`Sq::refresh`]: the kernel may still be reading the slot that it
+//! - Loading the head relaxed in `Sq::refresh`: the kernel may still be reading the slot that it
 //!   seems to have freed.
 //! - Storing the tail relaxed: on any machine but x86 the kernel reads an entry before it is
 //!   written.
