@@ -99,10 +99,17 @@ impl Fadvise {
 /// [madvise(2)](https://man7.org/linux/man-pages/man2/madvise.2.html).
 ///
 /// ```
-/// use annulus_ring::{abi::{Madvice, Op}, op};
-/// let page = 0x7000_0000 as *mut u8;
-/// let sqe = op::Madvise::new(page, 1 << 21, Madvice::HUGEPAGE).build();
-/// assert_eq!((sqe.opcode, sqe.addr, sqe.len), (Op::MADVISE, 0x7000_0000, 1 << 21));
+/// use annulus_ring::{LocalRing, abi::Madvice, op};
+/// #[repr(align(65536))]
+/// struct Pages([u8; 65536]);
+/// let mut pages = Box::new(Pages([7; 65536]));
+/// let advise = op::Madvise::new(pages.0.as_mut_ptr(), 65536, Madvice::NORMAL);
+/// let mut ring = LocalRing::new(8)?;
+/// // SAFETY: the memory stays mapped until the completion, and this advice changes nothing in it.
+/// unsafe { ring.push(advise.build())? };
+/// ring.submit_and_wait(1)?;
+/// assert_eq!(ring.completions()?.next().unwrap().result(), Ok(0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "IORING_OP_MADVISE")]
 #[doc(alias = "io_uring_prep_madvise")]

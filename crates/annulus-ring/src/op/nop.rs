@@ -13,8 +13,9 @@ use crate::abi::{BufIndex, NopFlags, Op, Sqe, Sqe128, SqeFlags};
 /// None without flags. With them:
 /// - `EINVAL`: a flag that the kernel does not know; [`big_completion`](Self::big_completion) on a
 ///   ring with neither `CQE32` nor `CQE_MIXED`.
-/// - Linux up to 7.0 finds a bad [`file`](Self::file) or [`fixed_buffer`](Self::fixed_buffer),
-///   breaks the link behind it, and yet completes with 0; later ones answer `EBADF` and `EFAULT`.
+/// - `EBADF`, `EFAULT`: no such [`file`](Self::file) or [`fixed_buffer`](Self::fixed_buffer).
+///   Kernels before Linux 7.1 and its stable fixes (6.18.44 has it) break the link, and yet
+///   complete with 0.
 ///
 /// See [io_uring_prep_nop(3)](https://man7.org/linux/man-pages/man3/io_uring_prep_nop.3.html).
 ///

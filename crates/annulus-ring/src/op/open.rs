@@ -226,8 +226,8 @@ impl OpenAt2 {
 /// 0. Also after an error, except `EBADF`, the descriptor is gone: never close it again.
 ///
 /// # Errors
-/// - `EBADF`: not open, an empty slot, or the ring itself, which cannot be closed this way.
-/// - `ENXIO`: a slot, and the ring has no file table.
+/// - `EBADF`: not open, an empty slot, or a ring, which cannot be closed this way.
+/// - `EINVAL`: a slot past the table's end. `ENXIO`: a slot, and the ring has no file table.
 /// - `EIO`, `ENOSPC`, `EDQUOT` (122): what was written before could not be (network file systems).
 /// - `ECANCELED`: cancelled, or its link was broken: the file is still open.
 ///

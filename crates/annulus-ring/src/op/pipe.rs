@@ -9,7 +9,7 @@ use crate::abi::{FILE_INDEX_ALLOC, FixedFd, Op, OpenFlags, Sqe};
 ///
 /// # Result
 /// 0, and in the array first the end to read from, then the end to write to: descriptors, which are
-/// the caller's to close, or with [`direct_alloc`](Self::direct_alloc) the slots that Linux picked.
+/// the caller's to close, or slots.
 ///
 /// # Errors
 /// - `EMFILE`, `ENFILE`: no two descriptors left, in the process or in the system; `ENFILE` also if

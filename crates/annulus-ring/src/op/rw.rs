@@ -13,8 +13,8 @@ macro_rules! rw_setters {
             /// At `offset` bytes from the beginning of the file, as `pread(2)` and `pwrite(2)`; its
             /// own position stays as it is. Without this call it is used and moved.
             ///
-            /// `EINVAL` for offsets of 2⁶³ and more (2⁶⁴ − 1 is the own position again), `ESPIPE`
-            /// on what has no positions, except for 0, which pipes and sockets ignore.
+            /// `EINVAL` for offsets of 2⁶³ and more, save 2⁶⁴ − 1, which is the own position again.
+            /// Pipes ignore it; sockets take 0 alone, and answer `ESPIPE` to others.
             ///
             /// ```
             #[doc = "# use annulus_ring::{abi::*, op::*};"]
@@ -74,9 +74,9 @@ macro_rules! write_setters {
             /// Places the data in one of the device's write streams, so that what dies together
             /// lies together (`write_stream`, Linux 6.16). 0 is none.
             ///
-            /// `EINVAL` where the file has fewer streams: a block device opened with `O_DIRECT`
-            /// tells how many in `/sys/block/DEVICE/queue/max_write_streams`. Older kernels ignore
-            /// it.
+            /// A block device opened with `O_DIRECT` answers `EINVAL` where it has fewer: how many
+            /// is in `/sys/block/DEVICE/queue/max_write_streams`. Files without streams, and older
+            /// kernels, ignore it.
             ///
             /// ```
             #[doc = "# use annulus_ring::{abi::*, op::*};"]
@@ -114,7 +114,7 @@ pub(super) use write_setters;
 /// - `EAGAIN`: it would wait, and [`NOWAIT`](RwFlags::NOWAIT) or a descriptor with `O_NONBLOCK`
 ///   forbade that: try again without, or poll.
 /// - `EOPNOTSUPP`: this kernel or file system does not know the flag: do without it.
-/// - `ESPIPE`: an offset on what has no positions.
+/// - `ESPIPE`: an offset on a socket.
 /// - `ENOBUFS`: the group has no buffer left: give some back, and submit again.
 /// - `EIO`: the device failed. `EINTR`: a signal came; submit again. `ECANCELED`: cancelled, or its
 ///   link was broken.
@@ -191,7 +191,7 @@ impl Read {
 ///   unless [`NOSIGNAL`](RwFlags::NOSIGNAL) is set.
 /// - `EAGAIN`: it would wait, and `NOWAIT` or `O_NONBLOCK` forbade that.
 /// - `EOPNOTSUPP`: this kernel or file system does not know the flag.
-/// - `ESPIPE`: an offset on what has no positions. `EPERM`: the file is sealed or immutable.
+/// - `ESPIPE`: an offset on a socket. `EPERM`: the file is sealed or immutable.
 /// - `EIO`: writing failed. Later syncs may report what this one could not.
 /// - `ECANCELED`: cancelled, or its link was broken.
 ///
@@ -402,10 +402,30 @@ impl Writev {
 /// <https://man7.org/linux/man-pages/man3/io_uring_prep_read_multishot.3.html>.
 ///
 /// ```
-/// use annulus_ring::{abi::{BufGroup, Op, SqeFlags}, op};
-/// let sqe = op::ReadMultishot::new(0, BufGroup(3)).build();
-/// assert_eq!((sqe.opcode, sqe.buf_index, sqe.len), (Op::READ_MULTISHOT, 3, 0));
-/// assert_eq!(sqe.flags, SqeFlags::BUFFER_SELECT);
+/// use std::io::Write;
+/// use annulus_ring::{LocalRing, abi::BufGroup, op};
+/// let (reader, mut writer) = std::io::pipe()?;
+/// let mut memory = [[0u8; 16]; 4];
+/// let mut ring = LocalRing::new(8)?;
+/// let provide = op::ProvideBuffers::new(BufGroup(3), memory.as_mut_ptr().cast(), 16, 4);
+/// // SAFETY: `memory` outlives the operations; what is read of it has been named by a completion.
+/// unsafe { ring.push(provide.build().link().skip_success())? };
+/// // SAFETY: it points to nothing of its own.
+/// unsafe { ring.push(op::ReadMultishot::new(&reader, BufGroup(3)).build())? };
+/// ring.submit()?;
+/// for word in ["one", "two"] {
+///     writer.write_all(word.as_bytes())?;
+///     ring.submit_and_wait(1)?;
+///     let cqe = ring.completions()?.next().unwrap();
+///     assert!(cqe.has_more());
+///     let buffer = &memory[usize::from(cqe.buffer_id().unwrap())];
+///     assert_eq!(&buffer[..cqe.result()? as usize], word.as_bytes());
+/// }
+/// drop(writer);
+/// ring.submit_and_wait(1)?;
+/// let last = ring.completions()?.next().unwrap();
+/// assert_eq!((last.result(), last.has_more()), (Ok(0), false));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "IORING_OP_READ_MULTISHOT")]
 #[doc(alias = "io_uring_prep_read_multishot")]

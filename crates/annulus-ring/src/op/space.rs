@@ -9,7 +9,8 @@ use crate::abi::{FallocateMode, Op, Sqe};
 /// 0.
 ///
 /// # Errors
-/// - `EOPNOTSUPP`: the file system does not know this mode: write zeros instead.
+/// - `EOPNOTSUPP`: the file system does not know this mode (write zeros instead), or `PUNCH_HOLE`
+///   without `KEEP_SIZE`.
 /// - `EINVAL`: the length is 0 or negative as a signed number, modes that exclude each other, or a
 ///   range that is not aligned to blocks (collapse, insert).
 /// - `ENOSPC`, `EDQUOT` (122): no space left. A part may have been reserved.
