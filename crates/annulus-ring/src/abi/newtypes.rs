@@ -51,7 +51,8 @@ macro_rules! flags {
             /// No bit set.
             ///
             /// ```
-            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// # use annulus_ring::abi::{*, private::*};
+            #[doc = concat!("use ", stringify!($Type), " as T;")]
             /// assert_eq!(T::empty(), T(0));
             /// ```
             #[inline]
@@ -62,7 +63,8 @@ macro_rules! flags {
             /// The bits as the kernel reads them.
             ///
             /// ```
-            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// # use annulus_ring::abi::{*, private::*};
+            #[doc = concat!("use ", stringify!($Type), " as T;")]
             /// assert_eq!(T(6).bits(), 6);
             /// ```
             #[inline]
@@ -73,7 +75,8 @@ macro_rules! flags {
             /// Whether no bit is set.
             ///
             /// ```
-            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// # use annulus_ring::abi::{*, private::*};
+            #[doc = concat!("use ", stringify!($Type), " as T;")]
             /// assert!(T(0).is_empty() && !T(1).is_empty());
             /// ```
             #[inline]
@@ -84,7 +87,8 @@ macro_rules! flags {
             /// Whether every bit of `other` is set here.
             ///
             /// ```
-            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// # use annulus_ring::abi::{*, private::*};
+            #[doc = concat!("use ", stringify!($Type), " as T;")]
             /// assert!(T(6).contains(T(2)) && !T(6).contains(T(3)));
             /// ```
             #[inline]
@@ -95,7 +99,8 @@ macro_rules! flags {
             /// Whether any bit of `other` is set here.
             ///
             /// ```
-            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// # use annulus_ring::abi::{*, private::*};
+            #[doc = concat!("use ", stringify!($Type), " as T;")]
             /// assert!(T(6).intersects(T(3)) && !T(6).intersects(T(1)));
             /// ```
             #[inline]
@@ -106,7 +111,8 @@ macro_rules! flags {
             /// The bits of both.
             ///
             /// ```
-            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// # use annulus_ring::abi::{*, private::*};
+            #[doc = concat!("use ", stringify!($Type), " as T;")]
             /// assert_eq!(T(6).union(T(3)), T(7));
             /// ```
             #[inline]
@@ -118,7 +124,8 @@ macro_rules! flags {
             /// The bits of this that are not in `other`.
             ///
             /// ```
-            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// # use annulus_ring::abi::{*, private::*};
+            #[doc = concat!("use ", stringify!($Type), " as T;")]
             /// assert_eq!(T(6).difference(T(3)), T(4));
             /// ```
             #[inline]
@@ -190,7 +197,8 @@ macro_rules! numbers {
             /// The number as the kernel reads it.
             ///
             /// ```
-            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// # use annulus_ring::abi::{*, private::*};
+            #[doc = concat!("use ", stringify!($Type), " as T;")]
             /// assert_eq!(T(6).raw(), 6);
             /// ```
             #[inline]
@@ -201,7 +209,8 @@ macro_rules! numbers {
             /// Its name in the kernel's header, if this library knows it.
             ///
             /// ```
-            #[doc = concat!("use annulus_ring::abi::", stringify!($Type), " as T;")]
+            /// # use annulus_ring::abi::{*, private::*};
+            #[doc = concat!("use ", stringify!($Type), " as T;")]
             /// assert!(T::ALL.iter().all(|known| known.value.name().is_some()));
             /// ```
             pub fn name(self) -> Option<&'static str> {
