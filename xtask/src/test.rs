@@ -191,6 +191,7 @@ mod tests {
         ]);
         assert_eq!((progress.passed, progress.failed, progress.ignored), (2, 1, 2));
         assert!(progress.has_passed("one") && !progress.has_passed("two"));
+        assert!(!progress.has_passed("one, a part"));
         assert_eq!(progress.binary, "Doc-tests annulus_ring");
     }
 

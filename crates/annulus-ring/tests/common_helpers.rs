@@ -46,7 +46,7 @@ fn a_panic_passes_through_the_limit() {
 #[test]
 fn a_skip_is_written_as_one_line() {
     if is_child() {
-        return common::skip("a_test", "no device,\nof any kind");
+        return common::skip("a_test: a part", "no device,\nof any kind");
     }
     let path = std::env::temp_dir().join(format!("annulus-skips-{}", std::process::id()));
     let named = [("ANNULUS_SKIPPED", path.to_str().unwrap())];
@@ -55,5 +55,5 @@ fn a_skip_is_written_as_one_line() {
     }
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(text, "skipped: a_test: no device, of any kind\n".repeat(2));
+    assert_eq!(text, "skipped: a_test, a part: no device, of any kind\n".repeat(2));
 }

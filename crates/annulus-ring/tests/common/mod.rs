@@ -15,7 +15,8 @@ pub const LIMIT: Duration = Duration::from_secs(30);
 /// or `test: part`. `cargo xtask test` lists and counts what is written here, and fails above an
 /// agreed number.
 pub fn skip(name: &str, reason: &str) {
-    let line = format!("skipped: {}: {}\n", name.replace('\n', " "), reason.replace('\n', " "));
+    // In the line a colon ends the name.
+    let line = format!("skipped: {}: {}\n", name.replace(": ", ", "), reason.replace('\n', " "));
     eprint!("{line}");
     if let Some(path) = std::env::var_os("ANNULUS_SKIPPED") {
         // One write in append mode: tests in other threads and processes do the same.
