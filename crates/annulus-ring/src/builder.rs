@@ -42,6 +42,8 @@ pub struct Builder<S: SqeKind = Sqe, C: CqeKind = Cqe> {
     entries: u32,
     params: Params,
     region: Option<RingRegion>,
+    /// What is not asked for, although it is by default.
+    unwanted: SetupFlags,
     keep_from_children: bool,
     kinds: PhantomData<(S, C)>,
 }
@@ -58,6 +60,7 @@ impl Builder {
             entries: DEFAULT_ENTRIES,
             params: Params::default(),
             region: None,
+            unwanted: SetupFlags::empty(),
             keep_from_children: false,
             kinds: PhantomData,
         }
@@ -77,8 +80,8 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     }
 
     fn kinds<T: SqeKind, D: CqeKind>(self) -> Builder<T, D> {
-        let Self { entries, params, region, keep_from_children, .. } = self;
-        Builder { entries, params, region, keep_from_children, kinds: PhantomData }
+        let Self { entries, params, region, unwanted, keep_from_children, .. } = self;
+        Builder { entries, params, region, unwanted, keep_from_children, kinds: PhantomData }
     }
 
     /// How many submission entries, rounded up to a power of two; at most 32,768.
@@ -283,8 +286,8 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
         self.with(SetupFlags::REGISTERED_FD_ONLY)
     }
 
-    /// Leaves the ring's memory out of forked children: one that touches it dies (`SIGSEGV`)
-    /// instead of getting an error.
+    /// Leaves the ring's memory out of forked children: their page tables do not copy it. (That the
+    /// ring is unusable there does not need this: every use is an error before anything is touched.)
     ///
     /// ```
     /// let ring = annulus_ring::Builder::new().entries(8).dontfork().build()?;
@@ -350,6 +353,19 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// ```
     pub fn raw_flags(self, flags: SetupFlags) -> Self {
         self.with(flags)
+    }
+
+    /// Leaves out `flags` of what is asked for by default: `NO_SQARRAY`, `SUBMIT_ALL`.
+    ///
+    /// ```
+    /// use annulus_ring::{Builder, abi::SetupFlags};
+    /// let ring = Builder::new().entries(8).without(SetupFlags::SUBMIT_ALL).build()?;
+    /// assert!(!ring.setup_flags().contains(SetupFlags::SUBMIT_ALL));
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn without(mut self, flags: SetupFlags) -> Self {
+        self.unwanted |= flags;
+        self
     }
 
     /// Makes a ring that may move between threads.

@@ -84,7 +84,8 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
         required: SetupFlags,
         region: Option<&RingRegion>,
     ) -> Result<(u32, Params, Option<usize>)> {
-        let wishes = WISHES.difference(latched_off()).difference(required);
+        let unwanted = latched_off() | required | self.unwanted;
+        let wishes = WISHES.difference(unwanted);
         let tries = [
             wishes,
             wishes.difference(SetupFlags::NO_SQARRAY),
