@@ -18,6 +18,7 @@ mod ring;
 mod sq;
 mod submitter;
 mod sync;
+mod syscall;
 mod wait;
 
 pub use builder::{Build, Builder, Parked, latched_off};

@@ -3,9 +3,9 @@
 //! Raw calls on raw pointers: the buffer may be uninitialised, or a guest's memory that changes
 //! meanwhile, so no reference to it is ever made.
 
-use super::syscall::{self, call6};
 use crate::abi::{Op, Sqe, SqeFlags};
 use crate::errno::Errno;
+use crate::syscall::{self, call6};
 
 /// Flags that ask for something which only the ring can do.
 const RING_ONLY: SqeFlags = SqeFlags(

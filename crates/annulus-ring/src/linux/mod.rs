@@ -3,7 +3,6 @@
 mod call;
 mod mapping;
 mod memory;
-mod syscall;
 
 pub use memory::RingRegion;
 pub(crate) use memory::{Maps, RegionLayout};
@@ -16,46 +15,8 @@ use crate::abi::{EnterFlags, Params, RegisterOp, RsrcUpdate, SetupFlags, Sqe, Ti
 use crate::errno::Errno;
 use crate::fork::WipedCell;
 use crate::kernel::{Kernel, Process};
-
-/// `io_uring_setup(2)`: the descriptor (or the registered index), and what the kernel answered in
-/// `params`.
-///
-/// # Safety
-/// - With `NO_MMAP`, the addresses in `params` are memory that outlives the ring and that nobody
-///   else uses.
-///
-/// # Errors
-/// What `io_uring_setup(2)` names.
-pub(crate) unsafe fn setup(entries: u32, params: &mut Params) -> Result<u32, Errno> {
-    let args = [entries as usize, core::ptr::from_mut(params) as usize, 0, 0];
-    // SAFETY: `params` is a valid `io_uring_params`; its addresses are the caller's promise.
-    unsafe { syscall::call4(syscall::IO_URING_SETUP, args) }
-}
-
-/// `io_uring_enter(2)` on any descriptor: for finding out what answers it.
-///
-/// # Safety
-/// - As [`Kernel::enter`], for the ring behind `fd`; a descriptor that is none is refused.
-pub(crate) unsafe fn enter_raw(fd: RawFd, flags: EnterFlags) -> Result<u32, Errno> {
-    let args = [fd as usize, 0, 0, flags.bits() as usize, 0, 0];
-    // SAFETY: no entry is taken (0), no argument is given; the rest is the caller's promise.
-    unsafe { syscall::call6(syscall::IO_URING_ENTER, args) }
-}
-
-/// `io_uring_register(2)` on any descriptor, −1 included.
-///
-/// # Safety
-/// - As [`Kernel::register`].
-pub(crate) unsafe fn register_raw(
-    fd: RawFd,
-    op: RegisterOp,
-    arg: *mut c_void,
-    count: u32,
-) -> Result<u32, Errno> {
-    let args = [fd as usize, op.0 as usize, arg as usize, count as usize];
-    // SAFETY: the caller's promise.
-    unsafe { syscall::call4(syscall::IO_URING_REGISTER, args) }
-}
+pub(crate) use crate::syscall::setup;
+use crate::syscall::{self, register_raw};
 
 /// A ring of Linux: its descriptor, and the memory shared with it.
 ///
@@ -134,6 +95,8 @@ impl Linux {
                 Ok(true)
             }
             Ok(_) | Err(Errno::EBUSY | Errno::EINVAL | Errno::ENOMEM) => Ok(false),
+            // A filter that blocks io_uring_register: the ring works without an index.
+            Err(Errno::EPERM | Errno::EACCES | Errno::ENOSYS) => Ok(false),
             Err(errno) => Err(errno),
         }
     }

@@ -6,6 +6,10 @@
 //!
 //! io_uring's own numbers are the same on every architecture.
 
+use core::ffi::c_void;
+use std::os::fd::RawFd;
+
+use crate::abi::{EnterFlags, Params, RegisterOp};
 use crate::errno::Errno;
 
 /// `io_uring_setup(2)`.
@@ -66,6 +70,46 @@ pub(crate) unsafe fn call4(number: usize, args: [usize; 4]) -> Result<u32, Errno
 pub(crate) unsafe fn call6(number: usize, args: [usize; 6]) -> Result<u32, Errno> {
     // SAFETY: the caller's promise.
     decode(unsafe { raw(number, args) })
+}
+
+/// `io_uring_setup(2)`: the descriptor (or the registered index), and what the kernel answered in
+/// `params`.
+///
+/// # Safety
+/// - With `NO_MMAP`, the addresses in `params` are memory that outlives the ring and that nobody
+///   else uses.
+///
+/// # Errors
+/// What `io_uring_setup(2)` names.
+pub(crate) unsafe fn setup(entries: u32, params: &mut Params) -> Result<u32, Errno> {
+    let args = [entries as usize, core::ptr::from_mut(params) as usize, 0, 0];
+    // SAFETY: `params` is a valid `io_uring_params`; its addresses are the caller's promise.
+    unsafe { call4(IO_URING_SETUP, args) }
+}
+
+/// `io_uring_enter(2)` on any descriptor: for finding out what answers it.
+///
+/// # Safety
+/// - No ring is behind `fd`, or it is one whose entries may be submitted.
+pub(crate) unsafe fn enter_raw(fd: RawFd, flags: EnterFlags) -> Result<u32, Errno> {
+    let args = [fd as usize, 0, 0, flags.bits() as usize, 0, 0];
+    // SAFETY: no entry is taken (0), no argument is given; the rest is the caller's promise.
+    unsafe { call6(IO_URING_ENTER, args) }
+}
+
+/// `io_uring_register(2)` on any descriptor, −1 included.
+///
+/// # Safety
+/// - `arg` is what `op` says it is, `count` of them, valid as long as `op` demands.
+pub(crate) unsafe fn register_raw(
+    fd: RawFd,
+    op: RegisterOp,
+    arg: *mut c_void,
+    count: u32,
+) -> Result<u32, Errno> {
+    let args = [fd as usize, op.0 as usize, arg as usize, count as usize];
+    // SAFETY: the caller's promise.
+    unsafe { call4(IO_URING_REGISTER, args) }
 }
 
 /// # Safety
