@@ -9,6 +9,7 @@ use core::time::Duration;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::abi::{Cqe, Cqe32, Params, SetupFlags, Sqe, Sqe128};
+use crate::diagnose::{CQ_ENTRIES_MAX, SQ_ENTRIES_MAX};
 use crate::error::{Error, Result};
 use crate::layout::{CqeKind, Mixed, SqeKind};
 use crate::linux::{Linux, RegionLayout, RingRegion};
@@ -458,13 +459,13 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
 
     /// The queue lengths asked for, as the kernel rounds them.
     fn lengths(&self) -> (u32, u32) {
-        let sq = self.entries.checked_next_power_of_two().unwrap_or(u32::MAX).min(MAX_SQ_ENTRIES);
+        let sq = self.entries.checked_next_power_of_two().unwrap_or(u32::MAX).min(SQ_ENTRIES_MAX);
         let cq = if self.params.flags.contains(SetupFlags::CQSIZE) {
             self.params.cq_entries.checked_next_power_of_two().unwrap_or(u32::MAX)
         } else {
             sq * 2
         };
-        (sq, cq.min(MAX_CQ_ENTRIES))
+        (sq, cq.min(CQ_ENTRIES_MAX))
     }
 
     fn layout(&self, flags: SetupFlags) -> RegionLayout {
@@ -472,11 +473,6 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
         RegionLayout::of(sq, cq, flags)
     }
 }
-
-/// The longest submission queue that Linux makes.
-const MAX_SQ_ENTRIES: u32 = 32_768;
-/// The longest completion queue that Linux makes.
-const MAX_CQ_ENTRIES: u32 = 65_536;
 
 /// Where a ring may be used, and how one is made for there: [`Local`] or [`Movable`].
 pub trait Build: Place + Sized {

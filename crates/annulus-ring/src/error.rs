@@ -4,7 +4,7 @@ use core::fmt;
 use std::io;
 
 use crate::abi::RegisterOp;
-use crate::diagnose::SetupError;
+use crate::diagnose::{Call, SetupError};
 use crate::errno::Errno;
 
 /// What went wrong with a ring.
@@ -42,9 +42,9 @@ enum Repr {
     /// The process is a child of the one that made the ring.
     Forked,
     /// `io_uring_enter` failed, and this many entries are still queued.
-    Enter { errno: Errno, queued: u32 },
+    Enter { errno: Errno, queued: u32, blocked: Option<Box<SetupError>> },
     /// `io_uring_register` failed.
-    Register { errno: Errno, op: RegisterOp },
+    Register { errno: Errno, op: RegisterOp, blocked: Option<Box<SetupError>> },
     /// The ring could not be made.
     Setup(Box<SetupError>),
     /// The request contradicts itself: found before the kernel was asked.
@@ -66,12 +66,14 @@ impl Error {
 
     #[cold]
     pub(crate) fn enter(errno: Errno, queued: u32) -> Self {
-        Self(Repr::Enter { errno, queued })
+        let blocked = SetupError::of_call(Call::Enter, errno).map(Box::new);
+        Self(Repr::Enter { errno, queued, blocked })
     }
 
     #[cold]
     pub(crate) fn register(errno: Errno, op: RegisterOp) -> Self {
-        Self(Repr::Register { errno, op })
+        let blocked = SetupError::of_call(Call::Register, errno).map(Box::new);
+        Self(Repr::Register { errno, op, blocked })
     }
 
     #[cold]
@@ -189,7 +191,8 @@ impl Error {
     /// ```
     pub fn is_unsupported(&self) -> bool {
         match &self.0 {
-            Repr::Setup(setup) => setup.is_unsupported(),
+            Repr::Setup(setup) => setup.cause().is_unsupported(),
+            Repr::Enter { blocked: Some(_), .. } | Repr::Register { blocked: Some(_), .. } => true,
             Repr::Register { errno, .. } => {
                 matches!(*errno, Errno::EINVAL | Errno::EOPNOTSUPP | Errno::ENOSYS)
             }
@@ -197,7 +200,8 @@ impl Error {
         }
     }
 
-    /// Why the ring could not be made, if that is what failed.
+    /// Why the ring could not be made, if that is what failed; or what blocks `io_uring_enter` or
+    /// `io_uring_register` although it was made.
     ///
     /// ```
     /// let error = annulus_ring::LocalRing::new(1 << 20).unwrap_err();
@@ -206,6 +210,7 @@ impl Error {
     pub fn setup_error(&self) -> Option<&SetupError> {
         match &self.0 {
             Repr::Setup(setup) => Some(setup),
+            Repr::Enter { blocked, .. } | Repr::Register { blocked, .. } => blocked.as_deref(),
             _ => None,
         }
     }
@@ -248,7 +253,7 @@ fn enter_advice(errno: Errno) -> &'static str {
         Errno::ENXIO => "the ring is being torn down",
         Errno::EOPNOTSUPP => "the descriptor is not a ring, or the ring has no such mode",
         Errno::EPERM | Errno::EACCES | Errno::ENOSYS => {
-            "a filter blocks io_uring_enter although the ring was set up: run `annulus probe`"
+            "refused, but a call on no ring is not: something in the request is not allowed"
         }
         Errno::EOVERFLOW => "the wait's time limit does not fit",
         _ => "see io_uring_enter(2)",
@@ -265,15 +270,19 @@ impl fmt::Display for Error {
             Repr::Forked => {
                 f.write_str("this ring belongs to the parent process: make a new one after fork(2)")
             }
-            Repr::Enter { errno, queued } => {
-                write!(f, "io_uring_enter: {errno}: {}", enter_advice(*errno))?;
+            Repr::Enter { errno, queued, blocked } => {
+                match blocked {
+                    Some(blocked) => blocked.fmt(f)?,
+                    None => write!(f, "io_uring_enter: {errno}: {}", enter_advice(*errno))?,
+                }
                 match queued {
                     0 => Ok(()),
                     1 => f.write_str(" (1 entry stays queued)"),
                     n => write!(f, " ({n} entries stay queued)"),
                 }
             }
-            Repr::Register { errno, op } => write!(f, "{op:?}: {errno}"),
+            Repr::Register { op, blocked: Some(blocked), .. } => write!(f, "{op:?}: {blocked}"),
+            Repr::Register { errno, op, .. } => write!(f, "{op:?}: {errno}"),
             Repr::Setup(setup) => setup.fmt(f),
             Repr::Usage(what) => f.write_str(what),
             Repr::Os { errno, doing } => write!(f, "{doing}: {errno}"),

@@ -3,7 +3,7 @@
 pub mod abi;
 mod builder;
 mod cq;
-mod diagnose;
+pub mod diagnose;
 mod errno;
 mod error;
 mod fork;

@@ -114,7 +114,8 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
 
     #[cold]
     fn refused(&self, errno: Errno, flags: SetupFlags) -> Error {
-        Error::setup(SetupError::new(errno, self.entries, flags))
+        let params = Params { flags, ..self.params };
+        Error::setup(SetupError::new(errno, self.entries, &params))
     }
 
     /// One set-up, tried again for a moment while locked memory is short.
