@@ -17,6 +17,7 @@ pub use answers::{Answer, Answers};
 pub use cause::Cause;
 pub(crate) use cause::{CQ_ENTRIES_MAX, SQ_ENTRIES_MAX};
 pub use evidence::{Container, ContainerKind, Evidence};
+pub(crate) use memory::{fits_memlock, ring_bytes};
 
 use core::fmt;
 use std::path::Path;

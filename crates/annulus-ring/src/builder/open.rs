@@ -6,7 +6,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 
 use super::{Builder, UNKNOWN_QUEUES};
 use crate::abi::{Cqe, Params, RegisterOp, SetupFlags, Sqe};
-use crate::diagnose::SetupError;
+use crate::diagnose::{self, SetupError};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::kernel::RingMemory;
@@ -21,8 +21,8 @@ const WISHES: SetupFlags = SetupFlags::NO_SQARRAY.union(SetupFlags::SUBMIT_ALL);
 static REFUSED: AtomicU32 = AtomicU32::new(0);
 
 /// How long to wait for locked memory, in milliseconds, try by try: the charge of a ring that was
-/// closed is released 12 to 16 ms later.
-const ENOMEM_WAITS_MS: [u64; 5] = [1, 2, 4, 8, 16];
+/// closed is released 12 to 16 ms later, and later still on a busy machine.
+const ENOMEM_WAITS_MS: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
 
 /// What this process found that the kernel does not have, of what rings are made with by default.
 ///
@@ -135,13 +135,20 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
             // it has no other use.
             match unsafe { linux::setup(self.entries, &mut params) } {
                 Ok(answer) => return Ok((answer, params, rings_at)),
-                Err(Errno::ENOMEM) => match waits.next() {
+                Err(Errno::ENOMEM) => match waits.next().filter(|_| self.may_fit(flags)) {
                     Some(ms) => std::thread::sleep(core::time::Duration::from_millis(*ms)),
                     None => return Err(Errno::ENOMEM),
                 },
                 Err(errno) => return Err(errno),
             }
         }
+    }
+
+    /// Whether the ring fits into the limit on locked memory once others have released theirs:
+    /// else no waiting helps.
+    fn may_fit(&self, flags: SetupFlags) -> bool {
+        let (sq, cq) = self.lengths();
+        diagnose::fits_memlock(diagnose::ring_bytes(sq, cq, flags))
     }
 }
 

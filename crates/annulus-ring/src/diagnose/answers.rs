@@ -6,7 +6,7 @@
 //! ```text
 //!                                      setup(8)  setup(0, null)  enter(-1)  register(-1)
 //! usable                               a ring    EFAULT          EBADF      EINVAL or EBADF
-//! a filter on all three                EPERM     EPERM           EPERM      EPERM      (or ENOSYS, EACCES)
+//! a filter on all three (any errno)    EPERM     EPERM           EPERM      EPERM
 //! a filter on set-up, or the sysctl    EPERM     EPERM           EBADF      EINVAL or EBADF
 //! a security module, at the file       EACCES    EFAULT          EBADF      EINVAL or EBADF
 //! no locked memory left                ENOMEM    EFAULT          EBADF      EINVAL or EBADF

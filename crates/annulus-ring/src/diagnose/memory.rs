@@ -1,5 +1,7 @@
 //! How much locked memory a ring is charged with.
 
+use rustix::process::{Resource, getrlimit};
+
 use crate::abi::SetupFlags;
 
 /// The words before the completions, in Linux 6.18.
@@ -24,6 +26,11 @@ pub(crate) fn ring_bytes(sq_entries: u32, cq_entries: u32, flags: SetupFlags) ->
 pub(crate) fn entries_within(limit: u64, flags: SetupFlags) -> Option<u32> {
     let lengths = (0..=15).rev().map(|n| 1 << n);
     lengths.into_iter().find(|n| ring_bytes(*n, n * 2, flags) <= limit)
+}
+
+/// Whether there is a limit on locked memory, and `bytes` are within it.
+pub(crate) fn fits_memlock(bytes: u64) -> bool {
+    getrlimit(Resource::Memlock).current.is_some_and(|limit| bytes <= limit)
 }
 
 /// A number of bytes as people write it.
