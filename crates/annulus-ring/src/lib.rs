@@ -29,7 +29,9 @@ pub use error::{Error, Result};
 pub use kernel::Fd;
 pub use layout::{CqeKind, Mixed, MixedCqe, SqeKind};
 pub use linux::{Linux, RingRegion};
-pub use ring::{CompletionHalf, Local, LocalRing, Movable, Place, Ring, RingOf, SubmissionHalf};
+pub use ring::{
+    CompletionHalf, Halves, Local, LocalRing, Movable, Place, Ring, RingOf, SubmissionHalf,
+};
 pub use sq::{Reserved, SubmissionQueue};
 pub use submitter::{Submitter, WaitIndex};
 pub use wait::{SignalMask, Wait};

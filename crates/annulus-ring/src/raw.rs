@@ -193,10 +193,10 @@ impl<S: Copy> Sq<S> {
     pub fn push(&mut self, entry: S) -> Option<NoRoom> {
         let own = self.own.get();
         let tail = own.tail.get();
-        if own.limit.get() == tail {
-            if let Some(why) = self.look_for_room(1) {
-                return Some(why);
-            }
+        if own.limit.get() == tail
+            && let Some(why) = self.look_for_room(1)
+        {
+            return Some(why);
         }
         let own = self.own.get();
         // SAFETY: there is room, so the kernel has done with the slot and has not been told of it.

@@ -158,10 +158,11 @@ fn halves_work_from_two_threads() {
         let (mut submission, mut completion) = Ring::new(16).unwrap().split();
         let pusher = std::thread::spawn(move || {
             for n in 0..COUNT {
-                // SAFETY: NOPs point to nothing.
-                while unsafe { submission.queue().push(nop(n)) }.is_err() {
+                while submission.queue().space_left() == 0 {
                     submission.submit().unwrap();
                 }
+                // SAFETY: NOPs point to nothing.
+                unsafe { submission.queue().push(nop(n)) }.unwrap();
             }
             submission.submit().unwrap();
             submission

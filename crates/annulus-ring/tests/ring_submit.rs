@@ -177,12 +177,13 @@ fn a_full_queue_of_the_polling_thread_is_waited_for() {
         let mut ring = Builder::new().entries(4).sqpoll(Duration::from_millis(50)).build().unwrap();
         let mut done = 0;
         for n in 0..1000 {
-            // SAFETY: NOPs point to nothing.
-            while unsafe { ring.push(nop(n)) }.is_err() {
+            while ring.sq_space_left() == 0 {
                 ring.submit().unwrap();
                 ring.parts().2.squeue_wait().unwrap();
                 done += ring.completions().unwrap().count();
             }
+            // SAFETY: NOPs point to nothing.
+            unsafe { ring.push(nop(n)) }.unwrap();
         }
         ring.submit().unwrap();
         while done < 1000 {

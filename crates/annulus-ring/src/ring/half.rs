@@ -42,6 +42,9 @@ pub struct CompletionHalf<C: CqeKind = Cqe, K: Kernel = Linux> {
     submitter: Submitter<Arc<K>>,
 }
 
+/// Both halves of a ring, or of two.
+pub type Halves<S, C, K> = (SubmissionHalf<S, K>, CompletionHalf<C, K>);
+
 impl<S: SqeKind, C: CqeKind, K: Kernel> RingOf<Movable, S, C, K> {
     /// Splits the ring into a half that submits and a half that takes completions, for two owners.
     /// The ring lives until both are dropped.
@@ -55,7 +58,7 @@ impl<S: SqeKind, C: CqeKind, K: Kernel> RingOf<Movable, S, C, K> {
     /// assert_eq!(completion.len(), 0);
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
-    pub fn split(self) -> (SubmissionHalf<S, K>, CompletionHalf<C, K>) {
+    pub fn split(self) -> Halves<S, C, K> {
         let submitter = self.submitter.map_kernel(Arc::new);
         (
             SubmissionHalf { sq: self.sq, submitter: submitter.duplicate() },
@@ -118,7 +121,7 @@ impl<S: SqeKind, K: Kernel> SubmissionHalf<S, K> {
     pub fn unsplit<C: CqeKind>(
         self,
         other: CompletionHalf<C, K>,
-    ) -> core::result::Result<Ring<S, C, K>, (Self, CompletionHalf<C, K>)> {
+    ) -> core::result::Result<Ring<S, C, K>, Halves<S, C, K>> {
         if !Arc::ptr_eq(&self.submitter.kernel, &other.submitter.kernel) {
             return Err((self, other));
         }

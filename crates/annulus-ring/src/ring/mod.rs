@@ -4,7 +4,7 @@
 mod half;
 mod resize;
 
-pub use half::{CompletionHalf, SubmissionHalf};
+pub use half::{CompletionHalf, Halves, SubmissionHalf};
 
 use core::fmt;
 use core::marker::PhantomData;
