@@ -23,8 +23,8 @@ use crate::abi::{AcceptFlags, FixedFd, Op, SockFlags, Sqe};
 /// - `EMFILE`, `ENFILE`: no descriptor left, of the process or the system. Close some; the
 ///   connection stays in the queue.
 /// - `ENFILE` with `direct_alloc`: no slot of the file table is free.
-/// - `EAGAIN`: no connection is pending, and the listener is non-blocking or
-///   [`dontwait`](Self::dontwait) is set.
+/// - `EAGAIN`: no connection is pending, and [`dontwait`](Self::dontwait) is set. (That the
+///   listener is non-blocking does not matter: the ring waits.)
 /// - `ECONNABORTED`: the connection was gone again. Accept the next.
 /// - `EINVAL`: not listening (also: shut down meanwhile); close-on-exec asked for a slot; a
 ///   multishot into one given slot.

@@ -19,14 +19,15 @@ use crate::abi::{BufGroup, Iovec, MsgFlags, Op, RecvSendFlags, Sqe};
 /// [`vectorized`](Self::vectorized): until the kernel has taken the entry.
 ///
 /// # Errors
-/// - `EAGAIN`: it would wait, and the descriptor is non-blocking or [`MsgFlags::DONTWAIT`] is set.
+/// - `EAGAIN`: it would wait, and [`MsgFlags::DONTWAIT`] is set. (That the descriptor is
+///   non-blocking does not matter: the ring waits.)
 /// - `EPIPE`, `ECONNRESET`: the peer, or this side, has closed the connection. Give it up.
 /// - `ENOTCONN`, `EDESTADDRREQ`: no peer and no address. Connect first, or give one.
 /// - `EISCONN`: an address on a connected stream. Leave it out.
 /// - `EMSGSIZE`: longer than a datagram can be. Send less.
 /// - `ECONNREFUSED`: an earlier datagram found nobody.
 /// - `ENOBUFS`: no buffer left in the group (or no memory for the packet). Give some back.
-/// - `EINVAL`: a bundle without a group, or flags that this kernel does not know.
+/// - `EINVAL`: flags that this kernel does not know.
 /// - `EBADF`, `ENOTSOCK`, `EFAULT`, `ECANCELED`.
 ///
 /// See `io_uring_prep_send(3)`, <https://man7.org/linux/man-pages/man3/io_uring_prep_send.3.html>,
@@ -148,7 +149,8 @@ impl Send {
     }
 
     /// Sends all buffers of the group that are there, in order, not one alone
-    /// (`IORING_RECVSEND_BUNDLE`, Linux 6.10). Needs [`with_group`](Self::with_group).
+    /// (`IORING_RECVSEND_BUNDLE`, Linux 6.10). Needs [`with_group`](Self::with_group): 6.18 takes it
+    /// without, sends, and completes a second time with 0.
     ///
     /// The result counts the bytes; the identifier is that of the first buffer, the others follow
     /// it in the ring. It may complete several times, with `MORE` on all but the last.
@@ -184,13 +186,13 @@ impl Send {
 ///
 /// # Errors
 /// - `ENOBUFS`: no buffer left in the group. A multishot has ended: give buffers back, submit anew.
-/// - `EAGAIN`: nothing is there, and the descriptor is non-blocking or [`MsgFlags::DONTWAIT`] is
-///   set.
+/// - `EAGAIN`: nothing is there, and [`MsgFlags::DONTWAIT`] is set. (That the descriptor is
+///   non-blocking does not matter: the ring waits.)
 /// - `ECONNRESET`, `ETIMEDOUT`: the connection is gone.
 /// - `ECONNREFUSED`: a datagram sent before found nobody.
 /// - `ENOTCONN`: a stream that is not connected.
-/// - `EINVAL`: a multishot or a bundle without a group, or with [`MsgFlags::WAITALL`]; or flags
-///   that this kernel does not know.
+/// - `EINVAL`: a multishot without a group, or with [`MsgFlags::WAITALL`]; or flags that this
+///   kernel does not know.
 /// - `EBADF`, `ENOTSOCK`, `EFAULT`, `ECANCELED`.
 ///
 /// See `io_uring_prep_recv(3)`, <https://man7.org/linux/man-pages/man3/io_uring_prep_recv.3.html>,
@@ -278,9 +280,10 @@ impl Recv {
     /// Receives again and again, each time into a buffer of the group and with a completion of its
     /// own (`IORING_RECV_MULTISHOT`, Linux 6.0). Needs [`with_group`](Self::with_group).
     ///
-    /// A completion without `MORE` is the last: the end of the stream (0), an error (`ENOBUFS`
-    /// where the group ran dry), or the kernel's decision: then submit anew. A bound given to
-    /// `with_group` holds for each completion (6.17; before, `EINVAL` unless 0).
+    /// A completion without `MORE` is the last: the end of the stream (0), an error, or the
+    /// kernel's decision: then submit anew. `ENOBUFS` comes as soon as the last buffer of the group
+    /// is used, before more bytes are there; none are lost. A bound given to `with_group` holds for
+    /// each completion (6.17; before, `EINVAL` unless 0).
     ///
     /// ```
     /// use annulus_ring::{abi::{BufGroup, RecvSendFlags}, op::Recv};
@@ -295,7 +298,8 @@ impl Recv {
     }
 
     /// Ends a multishot after `bytes` bytes in all (Linux 6.17; `EINVAL` before, and without
-    /// [`multishot`](Self::multishot)). The last completion may bring more than the bound.
+    /// [`multishot`](Self::multishot)). It is looked at after each completion: without a bound for
+    /// each, the last may bring more.
     ///
     /// ```
     /// use annulus_ring::{abi::BufGroup, op::Recv};
@@ -309,9 +313,9 @@ impl Recv {
         self
     }
 
-    /// Fills as many buffers of the group as there are bytes for, with one completion
-    /// (`IORING_RECVSEND_BUNDLE`, Linux 6.10). Needs [`with_group`](Self::with_group) and a buffer
-    /// ring.
+    /// Fills several buffers of the group with one completion, if there are the bytes
+    /// (`IORING_RECVSEND_BUNDLE`, Linux 6.10). Without [`with_group`](Self::with_group) and a buffer
+    /// ring it has no effect. Bytes may be left for the next receive.
     ///
     /// The result counts the bytes; the identifier is that of the first buffer, the others follow
     /// it in the ring, each full but the last.

@@ -1,9 +1,9 @@
 //! SEND_ZC, SENDMSG_ZC and RECV_ZC: the device reads or writes the program's memory itself.
 //!
-//! A zero-copy send completes twice. The first completion carries the result; if it has `MORE`, a
-//! second with the same `user_data` and `NOTIF` follows when the last packet that points into the
-//! buffer is gone: only then may the buffer be written again or freed. Without `MORE` (the send
-//! failed before a byte was taken) there is no second.
+//! A zero-copy send completes twice, even if it fails. The first completion carries the result; if
+//! it has `MORE`, a second with the same `user_data` and `NOTIF` follows when the last packet that
+//! points into the buffer is gone: only then may the buffer be written again or freed. Without
+//! `MORE` (the entry was refused before anything began) there is no second.
 
 use core::ffi::c_void;
 
