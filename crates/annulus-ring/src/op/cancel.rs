@@ -18,8 +18,9 @@ use crate::abi::{CancelFlags, Op, Sqe, SqeFlags};
 ///
 /// # Errors
 /// - `ENOENT`: nothing matches: it has completed, or never was.
-/// - `EALREADY`: it is being done by a worker and cannot be stopped any more (an interruptible wait
-///   there is interrupted). Wait for its completion.
+/// - `EALREADY`: a worker is doing it. What waits there interruptibly is interrupted, and completes
+///   with `EINTR` or, for some operations, with the kernel's own 512 (`ERESTARTSYS`); anything else
+///   goes on. Wait for its completion.
 /// - `EBADF`: no such descriptor. `EINVAL`: keys that exclude each other, or that this kernel does
 ///   not know.
 ///

@@ -43,7 +43,8 @@ pub struct MsgRing {
 }
 
 impl MsgRing {
-    /// Posts to `ring` a completion with this `user_data` and `res`.
+    /// Posts to `ring` a completion with this `user_data` and `res`. It is named by descriptor: no
+    /// file table takes a ring.
     ///
     /// ```
     /// use annulus_ring::{abi::Op, op::MsgRing};

@@ -149,8 +149,8 @@ impl Send {
     }
 
     /// Sends all buffers of the group that are there, in order, not one alone
-    /// (`IORING_RECVSEND_BUNDLE`, Linux 6.10). Needs [`with_group`](Self::with_group): 6.18 takes it
-    /// without, sends, and completes a second time with 0.
+    /// (`IORING_RECVSEND_BUNDLE`, Linux 6.10). Needs [`with_group`](Self::with_group): without it,
+    /// 6.18 sends, and completes a second time with 0.
     ///
     /// The result counts the bytes; the identifier is that of the first buffer, the others follow
     /// it in the ring. It may complete several times, with `MORE` on all but the last.
@@ -314,8 +314,8 @@ impl Recv {
     }
 
     /// Fills several buffers of the group with one completion, if there are the bytes
-    /// (`IORING_RECVSEND_BUNDLE`, Linux 6.10). Without [`with_group`](Self::with_group) and a buffer
-    /// ring it has no effect. Bytes may be left for the next receive.
+    /// (`IORING_RECVSEND_BUNDLE`, Linux 6.10). Bytes may be left for the next receive. Without
+    /// [`with_group`](Self::with_group) and a buffer ring it has no effect.
     ///
     /// The result counts the bytes; the identifier is that of the first buffer, the others follow
     /// it in the ring, each full but the last.

@@ -213,7 +213,8 @@ impl PollUpdate {
         self
     }
 
-    /// The wait is a multishot from now on; without, [`events`](Self::events) makes it report once.
+    /// Asks for the new events to be those of a multishot (`IORING_POLL_ADD_MULTI`). Linux 6.18
+    /// takes it and changes nothing: a wait reports once or many times as it was submitted.
     ///
     /// ```
     /// use annulus_ring::{abi::{PollEvents, PollFlags}, op::PollUpdate};

@@ -2,6 +2,7 @@
 //! file tables and rings of buffers.
 #![allow(dead_code, reason = "each file of tests uses what it needs")]
 
+use std::mem::offset_of;
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -199,19 +200,21 @@ impl Group {
         let at = usize::from(self.tail % self.entries);
         let addr =
             (self.memory.cast::<u8>().expose_provenance() + usize::from(id) * self.len) as u64;
-        // SAFETY: `at` is below the number of entries, which the page has room for.
-        let slot = unsafe { self.page.cast::<Buf>().add(at) };
-        // SAFETY: the entry is within the page; the kernel reads it after the tail says so. The
-        // last field is left alone: in the first entry it is the tail.
-        unsafe { (&raw mut (*slot).addr).write_volatile(addr) };
+        let slot = self.page.cast::<Buf>().wrapping_add(at);
+        // The last field is left alone: in the first entry it is the tail.
+        let len = slot.wrapping_byte_add(offset_of!(Buf, len)).cast::<u32>();
+        let bid = slot.wrapping_byte_add(offset_of!(Buf, bid)).cast::<u16>();
+        // SAFETY: the page has room for as many entries as there are, and the kernel reads this one
+        // after the tail says so.
+        unsafe { slot.cast::<u64>().write_volatile(addr) };
         // SAFETY: as above.
-        unsafe { (&raw mut (*slot).len).write_volatile(self.len as u32) };
+        unsafe { len.write_volatile(self.len as u32) };
         // SAFETY: as above.
-        unsafe { (&raw mut (*slot).bid).write_volatile(id) };
+        unsafe { bid.write_volatile(id) };
         self.tail = self.tail.wrapping_add(1);
-        // SAFETY: the field lies within the page.
-        let tail = unsafe { &raw mut (*self.page.cast::<BufRing>()).tail };
-        // SAFETY: the tail is aligned, and only ever written here, as an atomic.
+        let tail = self.page.wrapping_byte_add(offset_of!(BufRing, tail)).cast::<u16>();
+        // SAFETY: the tail lies within the page, is aligned, and is written here alone, as an
+        // atomic.
         let tail = unsafe { AtomicU16::from_ptr(tail) };
         // Pairs with the kernel's acquire load of the tail: the entry is written before.
         tail.store(self.tail, Ordering::Release);
