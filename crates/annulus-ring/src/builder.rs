@@ -2,6 +2,7 @@
 
 mod open;
 
+use open::WISHES;
 pub use open::{Parked, latched_off};
 
 use core::marker::PhantomData;
@@ -9,6 +10,7 @@ use core::time::Duration;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::abi::{Cqe, Cqe32, Params, SetupFlags, Sqe, Sqe128};
+use crate::diagnose::ring_bytes;
 use crate::diagnose::{CQ_ENTRIES_MAX, SQ_ENTRIES_MAX};
 use crate::error::{Error, Result};
 use crate::layout::{CqeKind, Mixed, SqeKind};
@@ -268,6 +270,19 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     #[doc(alias = "io_uring_memory_size")]
     pub fn memory_bytes(&self) -> usize {
         self.layout(self.params.flags.union(S::SETUP).union(C::SETUP)).bytes
+    }
+
+    /// How many bytes such a ring is charged with against the limit on locked memory
+    /// (`RLIMIT_MEMLOCK`), which Linux counts per user and waives for `CAP_IPC_LOCK`. Registered
+    /// buffers come on top.
+    ///
+    /// ```
+    /// assert!(annulus_ring::Builder::new().locked_bytes() < 64 << 10);
+    /// ```
+    #[doc(alias = "io_uring_mlock_size")]
+    pub fn locked_bytes(&self) -> u64 {
+        let (sq, cq) = self.lengths();
+        ring_bytes(sq, cq, self.params.flags.union(S::SETUP).union(C::SETUP) | WISHES)
     }
 
     /// Makes no descriptor: the ring is known by its index in this thread's table alone (Linux

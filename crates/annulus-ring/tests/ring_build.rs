@@ -170,6 +170,31 @@ fn seventeen_rings_of_a_thread_all_work_and_sixteen_are_registered() {
 }
 
 #[test]
+fn a_ring_lives_on_by_its_index_when_its_descriptor_is_closed() {
+    limit(LIMIT, || {
+        std::thread::spawn(|| {
+            let mut ring = LocalRing::new(8).unwrap();
+            ring.close_descriptor().unwrap();
+            assert_eq!(ring.raw_fd(), -1);
+            works(&mut ring);
+            // Registrations go through the index too.
+            assert_eq!(ring.register().enable().unwrap_err().errno(), Some(Errno::EBADFD));
+            assert_eq!(ring.resize(16, 32).unwrap_err().errno(), Some(Errno::EINVAL));
+            works(&mut ring);
+            drop(ring);
+            let mut rings: Vec<LocalRing> = (0..17).map(|_| LocalRing::new(4).unwrap()).collect();
+            let registered = rings.iter().filter(|r| r.is_descriptor_registered()).count();
+            assert_eq!(registered, 16, "the dropped ring gave its index back");
+            let mut last = rings.pop().unwrap();
+            assert!(last.close_descriptor().is_err(), "it has no index to live by");
+            works(&mut last);
+        })
+        .join()
+        .unwrap();
+    });
+}
+
+#[test]
 fn a_disabled_ring_refuses_until_it_is_enabled() {
     limit(LIMIT, || {
         let mut ring = Builder::new().entries(8).disabled().build().unwrap();

@@ -15,7 +15,7 @@ use crate::linux::{self, Linux, Maps, RingRegion};
 use crate::ring::LocalRing;
 
 /// What is asked for without being told, if the kernel has it.
-const WISHES: SetupFlags = SetupFlags::NO_SQARRAY.union(SetupFlags::SUBMIT_ALL);
+pub(super) const WISHES: SetupFlags = SetupFlags::NO_SQARRAY.union(SetupFlags::SUBMIT_ALL);
 
 /// Wishes that the kernel refused once: not asked for again in this process.
 static REFUSED: AtomicU32 = AtomicU32::new(0);

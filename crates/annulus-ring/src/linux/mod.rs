@@ -106,6 +106,12 @@ impl Linux {
         self.registered.is_some()
     }
 
+    /// Closes the descriptor of a ring that has a registered index.
+    pub(crate) fn close_descriptor(&mut self) {
+        debug_assert!(self.registered.is_some(), "nothing would name the ring");
+        drop(self.fd.take());
+    }
+
     /// Gives the registered index back, if there is one.
     fn unregister_descriptor(&mut self) {
         let Some(index) = self.registered.take() else { return };

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use crate::abi::{Cqe, Features, Params, SetupFlags, Sqe};
 use crate::cq::{CompletionQueue, Completions};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernel::{Kernel, RingMemory};
 use crate::layout::{CqeKind, SqeKind};
 use crate::linux::Linux;
@@ -506,8 +506,44 @@ impl<P: Place, S: SqeKind, C: CqeKind> RingOf<P, S, C, Linux> {
         self.submitter.kernel.is_registered()
     }
 
+    /// The ring's own part of Linux, to change.
     pub(crate) fn linux_mut(&mut self) -> &mut Linux {
         &mut self.submitter.kernel
+    }
+}
+
+impl<S: SqeKind, C: CqeKind> RingOf<Local, S, C, Linux> {
+    /// Closes the ring's descriptor: from here on its registered index alone names it, and it counts
+    /// no more against the limit on open files (Linux 6.3).
+    ///
+    /// What needs a descriptor is gone then: [`raw_fd`](Self::raw_fd) is −1, other rings cannot send
+    /// it messages, and it cannot be resized.
+    ///
+    /// # Errors
+    /// `EINVAL` where there is no registered index (a 17th ring of the thread), or the kernel cannot
+    /// register through one.
+    ///
+    /// ```
+    /// use annulus_ring::{LocalRing, abi::Features, op};
+    /// let mut ring = LocalRing::new(8)?;
+    /// # if !ring.features().contains(Features::REG_REG_RING) { return Ok(()); }
+    /// ring.close_descriptor()?;
+    /// assert_eq!(ring.raw_fd(), -1);
+    /// // SAFETY: a NOP points to nothing.
+    /// unsafe { ring.push(op::Nop::new())? };
+    /// assert_eq!(ring.submit_and_wait(1)?, 1);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "io_uring_close_ring_fd")]
+    pub fn close_descriptor(&mut self) -> Result<()> {
+        self.sq.check()?;
+        if !self.is_descriptor_registered() || !self.features().contains(Features::REG_REG_RING) {
+            return Err(Error::usage(
+                "the ring has no registered index to live by: its descriptor stays open",
+            ));
+        }
+        self.linux_mut().close_descriptor();
+        Ok(())
     }
 }
 

@@ -9,6 +9,9 @@ use crate::layout::{CqeKind, SqeKind};
 use crate::linux::{Linux, Maps};
 use crate::sq::SubmissionQueue;
 
+/// Without a descriptor the new memory could not be mapped.
+const NO_DESCRIPTOR: &str = "a ring whose descriptor is closed cannot be resized";
+
 /// What of the set-up flags a resize takes along: the kernel refuses the others.
 const CARRIED: SetupFlags = SetupFlags::CQSIZE.union(SetupFlags::CLAMP);
 
@@ -49,6 +52,9 @@ impl<S: SqeKind, C: CqeKind> RingOf<Local, S, C, Linux> {
         self.sq.check()?;
         if self.setup_flags().contains(SetupFlags::NO_MMAP) {
             return Err(Error::usage("a ring in memory of the caller's own is not resized"));
+        }
+        if self.submitter.kernel.fd().is_none() {
+            return Err(Error::usage(NO_DESCRIPTOR));
         }
         // What was pushed must be in the queue that the kernel copies.
         self.sq.raw.publish();
