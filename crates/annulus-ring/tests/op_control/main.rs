@@ -14,4 +14,5 @@ mod links;
 mod msg_ring;
 mod poll;
 mod process;
+mod stable;
 mod timeout;

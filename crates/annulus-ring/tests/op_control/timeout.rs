@@ -9,6 +9,8 @@ use crate::common;
 use crate::rig::{of, push, result, ring, run_all, silent, until_last, wait};
 
 const SHORT: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+/// Puts a timeout on a clock.
+type Choose = fn(op::Timeout) -> op::Timeout;
 const LONG: Timespec = Timespec { tv_sec: 3600, tv_nsec: 0 };
 
 #[test]
@@ -22,7 +24,7 @@ fn a_span_passes() {
 fn each_clock_has_a_span_and_a_point() {
     use rustix::time::{ClockId, clock_gettime};
     let mut ring = ring();
-    let clocks: [(ClockId, fn(op::Timeout) -> op::Timeout); 3] = [
+    let clocks: [(ClockId, Choose); 3] = [
         (ClockId::Monotonic, |t| t),
         (ClockId::Boottime, op::Timeout::boottime),
         (ClockId::Realtime, op::Timeout::realtime),

@@ -26,6 +26,31 @@ fn loopback(port: u16) -> SockAddr {
 }
 
 #[test]
+fn families_and_types_have_the_kernels_numbers() {
+    use rustix::net::{AddressFamily as Family, SocketType as Type};
+    for (ours, theirs) in [
+        (AddressFamily::UNSPEC, Family::UNSPEC),
+        (AddressFamily::UNIX, Family::UNIX),
+        (AddressFamily::INET, Family::INET),
+        (AddressFamily::INET6, Family::INET6),
+        (AddressFamily::NETLINK, Family::NETLINK),
+        (AddressFamily::PACKET, Family::PACKET),
+        (AddressFamily::VSOCK, Family::VSOCK),
+        (AddressFamily::XDP, Family::XDP),
+    ] {
+        assert_eq!(ours.raw(), theirs.as_raw(), "{ours:?}");
+    }
+    for (ours, theirs) in [
+        (SocketType::STREAM, Type::STREAM),
+        (SocketType::DGRAM, Type::DGRAM),
+        (SocketType::RAW, Type::RAW),
+        (SocketType::SEQPACKET, Type::SEQPACKET),
+    ] {
+        assert_eq!(ours.raw(), theirs.as_raw(), "{ours:?}");
+    }
+}
+
+#[test]
 fn a_socket_from_its_making_to_its_bytes() {
     let mut ring = ring();
     let flags = SockFlags::CLOEXEC;
