@@ -1,5 +1,7 @@
 //! [`Error`]: what went wrong with a ring, with the errno kept and the cure said.
 
+mod advice;
+
 use core::fmt;
 use std::io;
 
@@ -282,7 +284,13 @@ impl fmt::Display for Error {
                 }
             }
             Repr::Register { op, blocked: Some(blocked), .. } => write!(f, "{op:?}: {blocked}"),
-            Repr::Register { errno, op, .. } => write!(f, "{op:?}: {errno}"),
+            Repr::Register { errno, op, .. } => {
+                write!(f, "{op:?}: {errno}")?;
+                match advice::register(*op, *errno) {
+                    "" => Ok(()),
+                    advice => write!(f, ": {advice}"),
+                }
+            }
             Repr::Setup(setup) => setup.fmt(f),
             Repr::Usage(what) => f.write_str(what),
             Repr::Os { errno, doing } => write!(f, "{doing}: {errno}"),
@@ -319,6 +327,12 @@ mod tests {
         assert!(text.contains("EAGAIN") && text.contains("3 entries stay queued"), "{text}");
         assert!(Error::enter(Errno::EBUSY, 1).is_busy());
         assert_eq!(Error::enter(Errno::EBUSY, 1).queued(), Some(1));
+    }
+
+    #[test]
+    fn a_failed_registration_says_the_cure() {
+        let text = Error::register(Errno::EMFILE, RegisterOp::FILES).to_string();
+        assert!(text.contains("EMFILE") && text.contains("RLIMIT_NOFILE"), "{text}");
     }
 
     #[test]

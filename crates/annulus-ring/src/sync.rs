@@ -5,9 +5,9 @@
 //! ([`RingMemory`](crate::kernel::RingMemory)) and not a base address with offsets.
 
 #[cfg(not(loom))]
-pub use core::sync::atomic::{AtomicU32, Ordering, fence};
+pub use core::sync::atomic::{AtomicU16, AtomicU32, Ordering, fence};
 #[cfg(loom)]
-pub use loom::sync::atomic::{AtomicU32, Ordering, fence};
+pub use loom::sync::atomic::{AtomicU16, AtomicU32, Ordering, fence};
 
 #[cfg(not(loom))]
 use core::cell::UnsafeCell;

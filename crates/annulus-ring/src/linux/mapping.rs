@@ -47,6 +47,16 @@ impl Mapping {
         Self::owned(start, bytes)
     }
 
+    /// Maps `bytes` of zeroed memory that is this process's alone: for data, which the processor's
+    /// large pages may back by themselves.
+    pub(crate) fn private(bytes: usize) -> Result<Self, Errno> {
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choosing touches nothing else.
+        let start =
+            unsafe { mmap_anonymous(core::ptr::null_mut(), bytes, protection, MapFlags::PRIVATE) };
+        Self::owned(start, bytes)
+    }
+
     /// As [`anonymous`](Self::anonymous), on huge pages of 2 MiB (`bytes` is rounded up).
     pub(crate) fn huge(bytes: usize) -> Result<Self, Errno> {
         let bytes = bytes.next_multiple_of(HUGE_PAGE_BYTES);

@@ -4,6 +4,7 @@ mod call;
 mod mapping;
 mod memory;
 
+pub(crate) use mapping::Mapping;
 pub use memory::RingRegion;
 pub(crate) use memory::{Maps, RegionLayout};
 
@@ -77,8 +78,8 @@ impl Linux {
     /// Gives the descriptor an index in this thread's table, which every enter then uses: the
     /// kernel looks nothing up (some 90 instructions per enter).
     ///
-    /// `Ok(false)` if the table is full (16 per thread) or the kernel has none: the descriptor
-    /// serves as before.
+    /// `Ok(false)` if the table is full (16 per thread), the kernel has none, or the ring is
+    /// restricted and this not allowed: the descriptor serves as before.
     pub(crate) fn register_descriptor(&mut self) -> Result<bool, Errno> {
         let Some(fd) = self.fd.as_ref() else { return Ok(true) };
         // Offset −1 asks for any free index, which the kernel writes back.
@@ -95,7 +96,7 @@ impl Linux {
                 Ok(true)
             }
             Ok(_) | Err(Errno::EBUSY | Errno::EINVAL | Errno::ENOMEM) => Ok(false),
-            // A filter that blocks io_uring_register: the ring works without an index.
+            // A filter that blocks io_uring_register, or a restriction: the ring works without an index.
             Err(Errno::EPERM | Errno::EACCES | Errno::ENOSYS) => Ok(false),
             Err(errno) => Err(errno),
         }

@@ -1,0 +1,174 @@
+//! Cancelling, and waiting until it is done.
+
+use core::time::Duration;
+
+use super::Register;
+use crate::abi::{CancelFlags, Op, RegisterOp, SyncCancelReg, Timespec};
+use crate::error::Result;
+use crate::kernel::Kernel;
+use crate::op::Target;
+
+/// What is to be cancelled, and how long to wait for it: for [`Register::sync_cancel`].
+///
+/// ```
+/// use annulus_ring::{abi::Op, register::SyncCancel};
+/// use std::time::Duration;
+/// let reads = SyncCancel::any().op(Op::READ).timeout(Duration::from_millis(10));
+/// assert!(format!("{reads:?}").contains("IORING_OP_READ"));
+/// ```
+#[doc(alias = "io_uring_sync_cancel_reg")]
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct SyncCancel {
+    reg: SyncCancelReg,
+    /// Whether `user_data` is one of the keys.
+    by_user_data: bool,
+}
+
+impl SyncCancel {
+    /// The (first) operation whose entry carried this `user_data`.
+    ///
+    /// ```
+    /// use annulus_ring::{Errno, LocalRing, register::SyncCancel};
+    /// let error = LocalRing::new(8)?.register().sync_cancel(&SyncCancel::user_data(7)).unwrap_err();
+    /// assert_eq!(error.errno(), Some(Errno::ENOENT));
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn user_data(user_data: u64) -> Self {
+        Self { reg: SyncCancelReg { addr: user_data, ..Default::default() }, by_user_data: true }
+    }
+
+    /// The (first) operation on this file.
+    ///
+    /// ```
+    /// use annulus_ring::{abi::FixedFd, register::SyncCancel};
+    /// assert!(format!("{:?}", SyncCancel::file(FixedFd(1))).contains("CANCEL_FD_FIXED"));
+    /// ```
+    #[doc(alias = "IORING_ASYNC_CANCEL_FD")]
+    #[doc(alias = "IORING_ASYNC_CANCEL_FD_FIXED")]
+    pub fn file(file: impl Into<Target>) -> Self {
+        Self { reg: SyncCancelReg::default(), by_user_data: false }.and_file(file)
+    }
+
+    /// Everything.
+    ///
+    /// ```
+    /// use annulus_ring::register::SyncCancel;
+    /// assert!(format!("{:?}", SyncCancel::any()).contains("CANCEL_ANY"));
+    /// ```
+    #[doc(alias = "IORING_ASYNC_CANCEL_ANY")]
+    pub fn any() -> Self {
+        let reg = SyncCancelReg { flags: CancelFlags::ANY, ..Default::default() };
+        Self { reg, by_user_data: false }
+    }
+
+    /// Adds a key. The kernel lets `ANY` override every key, and `user_data` yield to another key
+    /// unless a flag says otherwise.
+    fn key(mut self, key: CancelFlags) -> Self {
+        if self.reg.flags.contains(CancelFlags::ANY) {
+            self.reg.flags = self.reg.flags.difference(CancelFlags::ANY) | CancelFlags::MATCH_ALL;
+        }
+        if self.by_user_data {
+            self.reg.flags |= CancelFlags::USERDATA;
+        }
+        self.reg.flags |= key;
+        self
+    }
+
+    /// Only if it is on this file, too.
+    ///
+    /// ```
+    /// use annulus_ring::register::SyncCancel;
+    /// assert!(format!("{:?}", SyncCancel::user_data(1).and_file(3)).contains("fd: 3"));
+    /// ```
+    pub fn and_file(mut self, file: impl Into<Target>) -> Self {
+        let file = file.into();
+        self.reg.fd = file.fd();
+        if file.flags().is_empty() {
+            self.key(CancelFlags::FD)
+        } else {
+            self.key(CancelFlags::FD | CancelFlags::FD_FIXED)
+        }
+    }
+
+    /// Only if it is this operation (Linux 6.6).
+    ///
+    /// ```
+    /// use annulus_ring::{abi::Op, register::SyncCancel};
+    /// assert!(format!("{:?}", SyncCancel::file(0).op(Op::READ)).contains("CANCEL_OP"));
+    /// ```
+    #[doc(alias = "IORING_ASYNC_CANCEL_OP")]
+    pub fn op(mut self, op: Op) -> Self {
+        self.reg.opcode = op;
+        self.key(CancelFlags::OP)
+    }
+
+    /// Every operation that matches, not only the first.
+    ///
+    /// ```
+    /// use annulus_ring::register::SyncCancel;
+    /// assert!(format!("{:?}", SyncCancel::file(0).all()).contains("CANCEL_ALL"));
+    /// ```
+    #[doc(alias = "IORING_ASYNC_CANCEL_ALL")]
+    pub fn all(mut self) -> Self {
+        self.reg.flags |= CancelFlags::MATCH_ALL;
+        self
+    }
+
+    /// Waits so long at most; without this, as long as it takes.
+    ///
+    /// ```
+    /// use annulus_ring::register::SyncCancel;
+    /// use std::time::Duration;
+    /// let brief = SyncCancel::any().timeout(Duration::from_secs(2));
+    /// assert!(format!("{brief:?}").contains("tv_sec: 2"));
+    /// ```
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.reg.timeout = Timespec::from(limit);
+        self
+    }
+}
+
+/// # Cancellation
+impl<K: Kernel> Register<'_, K> {
+    /// Cancels what matches, and waits until it ended: its completions (`ECANCELED`) are posted when
+    /// this returns. `IORING_REGISTER_SYNC_CANCEL`, Linux 6.0.
+    ///
+    /// Returns the kernel's count: how many were cancelled with [`all`](SyncCancel::all) (0 if it
+    /// had to wait for them), else 0.
+    ///
+    /// **It does not say that buffers are free**: only the completion of each operation does, as
+    /// always.
+    ///
+    /// # Errors
+    /// - `ENOENT`: nothing matches.
+    /// - `ETIME`: the time was up, and something is still under way.
+    /// - `EINTR`: a signal came. Call again.
+    /// - `EBADF`: the slot of the file table is empty.
+    /// - `EINVAL`: the combination is not one that this kernel knows.
+    /// - [those of every registration](super#errors-of-every-registration).
+    ///
+    /// See `io_uring_register_sync_cancel(3)`,
+    /// <https://man7.org/linux/man-pages/man3/io_uring_register_sync_cancel.3.html>.
+    ///
+    /// ```
+    /// use annulus_ring::{Errno, LocalRing, op, register::SyncCancel};
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let mut ring = LocalRing::new(8)?;
+    /// let mut buf = [0u8; 8];
+    /// // SAFETY: the buffer lives until the completion, which is waited for below.
+    /// unsafe { ring.push(op::Read::new(&reader, buf.as_mut_ptr(), 8).build().user_data(7))? };
+    /// ring.submit()?;
+    /// ring.register().sync_cancel(&SyncCancel::user_data(7))?;
+    /// ring.submit_and_wait(1)?;
+    /// assert_eq!(ring.completions()?.next().unwrap().result(), Err(Errno::ECANCELED));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "io_uring_register_sync_cancel")]
+    #[doc(alias = "IORING_REGISTER_SYNC_CANCEL")]
+    pub fn sync_cancel(&self, what: &SyncCancel) -> Result<u32> {
+        let mut reg = what.reg;
+        // SAFETY: one `io_uring_sync_cancel_reg`, read during the call; no address is in it.
+        unsafe { self.with(RegisterOp::SYNC_CANCEL, &mut reg, 1) }
+    }
+}
