@@ -5,10 +5,11 @@
     bench/run.py randread FILE [rounds]   4 KiB random reads, depths 1 32 128
     bench/run.py micro                 the two halves of a hot path, in instructions
 
-Rounds run A B C ... then C B A; medians are shown, with the smallest and largest. Instructions per
-operation are read from `perf stat` where the processor's counters can be had (user and kernel), else
-counted by valgrind's callgrind (user only). The peers in C are built from $PEERBENCH/c where that is
-a directory (default: ../shared/peerbench) and liburing's header is installed; the others are here.
+Rounds run A B C ... then C B A; medians are shown, with the smallest and largest. Instructions
+per operation are read from `perf stat` where the processor's counters can be had (user and
+kernel), else counted by valgrind's callgrind (user only). The peers in C are built from
+$PEERBENCH/c where that is a directory (default: ../shared/peerbench) and liburing's header is
+installed; the others are here.
 """
 
 import os
@@ -60,7 +61,8 @@ def by_perf(argv, count):
     with tempfile.NamedTemporaryFile("r") as log:
         events = "instructions:u,instructions:k"
         perf = ["perf", "stat", "-x,", "-e", events, "-o", log.name]
-        subprocess.run(perf + argv + [f"ops={count}"], capture_output=True, timeout=LIMIT_S, check=True)
+        argv = perf + argv + [f"ops={count}"]
+        subprocess.run(argv, capture_output=True, timeout=LIMIT_S, check=True)
         lines = [line.split(",") for line in log.read().splitlines()]
     value = {line[2]: float(line[0]) for line in lines if len(line) > 3 and line[0][:1].isdigit()}
     return value["instructions:u"], value["instructions:k"]
@@ -68,10 +70,9 @@ def by_perf(argv, count):
 
 def by_callgrind(argv, count):
     """Instructions of one run of `count` operations in user space."""
-    run = subprocess.run(
-        ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"] + argv + [f"ops={count}"],
-        capture_output=True, text=True, timeout=LIMIT_S,
-    )
+    callgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+    argv = callgrind + argv + [f"ops={count}"]
+    run = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_S)
     found = re.search(r"Collected : (\d+)", run.stderr)
     if not found:
         raise RuntimeError(f"callgrind {' '.join(argv)}: {run.stderr[-200:]}")
@@ -101,7 +102,8 @@ def compare(title, peers, ops, rounds, counters):
         median = statistics.median(speeds[label])
         spread = f"{min(speeds[label]):,.0f}..{max(speeds[label]):,.0f}"
         kernel = "-" if kernel != kernel else f"{kernel:,.0f}"
-        print(f"| {label} | {user:,.1f} | {kernel} | {median:,.0f} | {spread} | {median / ours:.2f} |")
+        row = (label, f"{user:,.1f}", kernel, f"{median:,.0f}", spread, f"{median / ours:.2f}")
+        print(f"| {' | '.join(row)} |")
     sys.stdout.flush()
 
 
@@ -118,7 +120,7 @@ def nop(rounds, counters):
             ("annulus, Ring", program("nop-annulus", b, "call=reserve", "mode=plain", "core=0")),
             ("rustix by hand", program("nop-rustix", b, "mode=defer_nosq", "core=0")),
             ("io-uring", program("nop-uring", b, "mode=defer_nosq", "core=0")),
-            ("io-uring, a borrow per push", program("nop-uring", b, "mode=defer", "multi=1", "core=0")),
+            ("io-uring, a borrow per push", program("nop-uring", b, "multi=1", "core=0")),
             ("liburing, registered", program("nop-c", b, "mode=defer", "regring=1", "core=0")),
             ("liburing", program("nop-c", b, "mode=defer", "core=0")),
         ]

@@ -1,4 +1,5 @@
-//! Nothing of liburing's helpers and of Zig's ring is missing: each of their names is a search alias
+//! Nothing of liburing's helpers and of Zig's ring is missing: each of their names is a search
+//! alias
 //! of a page here, or has its row in the page that says what else it is called.
 
 use std::collections::BTreeSet;

@@ -513,14 +513,17 @@ impl<P: Place, S: SqeKind, C: CqeKind> RingOf<P, S, C, Linux> {
 }
 
 impl<S: SqeKind, C: CqeKind> RingOf<Local, S, C, Linux> {
-    /// Closes the ring's descriptor: from here on its registered index alone names it, and it counts
+    /// Closes the ring's descriptor: from here on its registered index alone names it, and it
+    /// counts
     /// no more against the limit on open files (Linux 6.3).
     ///
-    /// What needs a descriptor is gone then: [`raw_fd`](Self::raw_fd) is −1, other rings cannot send
+    /// What needs a descriptor is gone then: [`raw_fd`](Self::raw_fd) is −1, other rings cannot
+    /// send
     /// it messages, and it cannot be resized.
     ///
     /// # Errors
-    /// `EINVAL` where there is no registered index (a 17th ring of the thread), or the kernel cannot
+    /// `EINVAL` where there is no registered index (a 17th ring of the thread), or the kernel
+    /// cannot
     /// register through one.
     ///
     /// ```
