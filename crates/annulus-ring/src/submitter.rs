@@ -289,9 +289,11 @@ impl<K: Kernel> Submitter<K> {
     ) -> Result<u32> {
         const ENTRY_BYTES: usize = size_of::<crate::abi::RegWait>();
         sq.check()?;
-        let flags = EnterFlags::EXT_ARG | EnterFlags::EXT_ARG_REG | self.wait_flags(sq);
         let offset = ptr::without_provenance(index.0 as usize * ENTRY_BYTES);
+        // First the tail, then the look at the flags: the other way round the polling thread could
+        // fall asleep in between, with the entry in its queue.
         let count = sq.raw.publish();
+        let flags = EnterFlags::EXT_ARG | EnterFlags::EXT_ARG_REG | self.wait_flags(sq);
         // SAFETY: what the queue's entries point to is the promise of who pushed them; the argument
         // is an offset in a region that the kernel checks.
         let answer = unsafe { self.kernel.enter(count, want, flags, offset, ENTRY_BYTES) };

@@ -56,6 +56,7 @@ bodies! {
     wakeup_by_submit
     wakeup_by_submit_and_wait
     wakeup_by_a_timed_wait
+    wakeup_by_a_registered_wait
     halves_of_a_ring
     overflow_while_taking
     task_work_from_elsewhere

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use annulus_ring::abi::{Cqe, SetupFlags, Sqe};
-use annulus_ring::{Mixed, Movable, Ring, RingOf, Wait};
+use annulus_ring::{Mixed, Movable, Ring, RingOf, Wait, WaitIndex};
 
 use super::entry::{Completion, Posted, nop};
 use super::memory::Shape;
@@ -28,6 +28,7 @@ pub const ALL: &[(&str, fn())] = &[
     ("wakeup_by_submit", wakeup_by_submit),
     ("wakeup_by_submit_and_wait", wakeup_by_submit_and_wait),
     ("wakeup_by_a_timed_wait", wakeup_by_a_timed_wait),
+    ("wakeup_by_a_registered_wait", wakeup_by_a_registered_wait),
     ("halves_of_a_ring", halves_of_a_ring),
     ("overflow_while_taking", overflow_while_taking),
     ("task_work_from_elsewhere", task_work_from_elsewhere),
@@ -199,6 +200,13 @@ fn wakeup_by_submit_and_wait() {
 fn wakeup_by_a_timed_wait() {
     woken(1, |ring| {
         ring.submit_and_wait_with(1, &Wait::new()).unwrap();
+        assert_eq!(ring.cq_len(), 1);
+    });
+}
+
+fn wakeup_by_a_registered_wait() {
+    woken(1, |ring| {
+        ring.submit_and_wait_registered(1, WaitIndex(0)).unwrap();
         assert_eq!(ring.cq_len(), 1);
     });
 }
