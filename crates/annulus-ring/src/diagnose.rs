@@ -13,11 +13,12 @@ mod cure;
 mod evidence;
 mod memory;
 
+pub(crate) use answers::try_flag;
 pub use answers::{Answer, Answers};
 pub use cause::Cause;
 pub(crate) use cause::{CQ_ENTRIES_MAX, SQ_ENTRIES_MAX};
 pub use evidence::{Container, ContainerKind, Evidence};
-pub(crate) use memory::{fits_memlock, ring_bytes};
+pub(crate) use memory::{fits_memlock, human, ring_bytes};
 
 use core::fmt;
 use std::path::Path;

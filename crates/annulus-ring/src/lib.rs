@@ -14,6 +14,7 @@ pub mod kernel;
 mod layout;
 mod linux;
 pub mod op;
+pub mod probe;
 #[doc(hidden)]
 pub mod raw;
 pub mod register;

@@ -89,9 +89,14 @@ pub(super) fn unknown_flags(flags: SetupFlags) -> SetupFlags {
     unknown
 }
 
-/// Whether the kernel knows a flag: with what it demands beside it, but without memory, a second
-/// ring or a fit processor, which it misses only after it has read the flags.
+/// Whether the kernel knows a flag: without memory or a second ring, which it misses only after it
+/// has read the flags.
 fn is_known(flag: SetupFlags) -> bool {
+    try_flag(flag, -1) != Err(Errno::EINVAL)
+}
+
+/// Makes a ring with `flag`, what that demands beside it, and `other` to attach to.
+pub(crate) fn try_flag(flag: SetupFlags, other: RawFd) -> Answer {
     let needs = match flag {
         SetupFlags::TASKRUN_FLAG => SetupFlags::COOP_TASKRUN,
         SetupFlags::DEFER_TASKRUN => SetupFlags::SINGLE_ISSUER,
@@ -105,10 +110,10 @@ fn is_known(flag: SetupFlags) -> bool {
         flags: flag | needs,
         cq_entries: 16,
         sq_thread_cpu: rustix::thread::sched_getcpu() as u32,
-        wq_fd: u32::MAX,
+        wq_fd: other as u32,
         ..Params::default()
     };
-    small_ring(params) != Err(Errno::EINVAL)
+    small_ring(params)
 }
 
 /// Makes a ring of 8 entries, and closes it.

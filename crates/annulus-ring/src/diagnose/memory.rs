@@ -33,13 +33,17 @@ pub(crate) fn fits_memlock(bytes: u64) -> bool {
     getrlimit(Resource::Memlock).current.is_some_and(|limit| bytes <= limit)
 }
 
-/// A number of bytes as people write it.
+/// A number of bytes as people write it: exact where that is short.
 pub(crate) fn human(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    const UNITS: [(u64, &str); 4] =
+        [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "bytes")];
+    let whole = |(unit, _): &&(u64, &str)| bytes.is_multiple_of(*unit) && bytes / unit < 10_000;
+    if let Some((unit, name)) = UNITS.iter().filter(|(unit, _)| bytes >= *unit).find(whole) {
+        return format!("{} {name}", bytes / unit);
+    }
     match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
-        Some((unit, name)) if bytes.is_multiple_of(*unit) => format!("{} {name}", bytes / unit),
         Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / *unit as f64),
-        None => format!("{bytes} bytes"),
+        None => "0 bytes".to_owned(),
     }
 }
 
@@ -63,7 +67,9 @@ mod tests {
     fn bytes_are_shown_in_the_largest_unit() {
         assert_eq!(human(65536), "64 KiB");
         assert_eq!(human(8 << 20), "8 MiB");
-        assert_eq!(human(1536), "1.5 KiB");
+        assert_eq!(human((8 << 20) - (8 << 10)), "8184 KiB");
+        assert_eq!(human(20_000_000), "19.1 MiB");
+        assert_eq!(human(0), "0 bytes");
         assert_eq!(human(12), "12 bytes");
     }
 }
