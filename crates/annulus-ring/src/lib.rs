@@ -4,6 +4,7 @@
 
 pub mod abi;
 mod builder;
+#[doc = include_str!("../docs/coming-from.md")]
 pub mod coming_from;
 mod cq;
 pub mod diagnose;
