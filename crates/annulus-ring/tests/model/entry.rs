@@ -72,6 +72,8 @@ pub trait Posted: CqeKind {
     fn seen(item: &Self::Item) -> Completion;
     /// The slot that says "nothing here".
     fn padding() -> Self::Slot;
+    /// Room for one that the program sees.
+    fn blank() -> Self::Item;
     /// What `completion` looks like after it went through a queue of this kind.
     fn through(completion: Completion) -> Completion;
 }
@@ -94,6 +96,10 @@ impl Posted for Cqe {
         Cqe::default()
     }
 
+    fn blank() -> Cqe {
+        Cqe::default()
+    }
+
     fn through(completion: Completion) -> Completion {
         Completion { big: None, ..completion }
     }
@@ -111,6 +117,10 @@ impl Posted for Cqe32 {
     }
 
     fn padding() -> Cqe32 {
+        Cqe32::default()
+    }
+
+    fn blank() -> Cqe32 {
         Cqe32::default()
     }
 
@@ -137,6 +147,10 @@ impl Posted for Mixed {
 
     fn padding() -> Cqe {
         Cqe { flags: CqeFlags::SKIP, ..Cqe::default() }
+    }
+
+    fn blank() -> MixedCqe {
+        MixedCqe { cqe: Cqe::default(), big: None }
     }
 
     fn through(completion: Completion) -> Completion {
