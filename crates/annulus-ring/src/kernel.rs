@@ -171,11 +171,14 @@ pub struct CqMemory<C> {
 /// # Safety
 /// - `close` affects only the descriptor it is given.
 pub unsafe trait Descriptors: Clone + fmt::Debug {
-    /// Closes `raw`, which nobody uses afterwards.
+    /// Closes `raw`.
+    ///
+    /// # Safety
+    /// - `raw` is open in this kernel, the caller's own, and nobody uses it afterwards.
     ///
     /// # Errors
     /// As `close(2)`. The descriptor is gone all the same.
-    fn close(&self, raw: RawFd) -> Result<(), Errno>;
+    unsafe fn close(&self, raw: RawFd) -> Result<(), Errno>;
 }
 
 /// The descriptors of the process: what Linux's rings return.
@@ -186,12 +189,19 @@ pub unsafe trait Descriptors: Clone + fmt::Debug {
 /// drop(file); // closed
 /// # Ok::<(), std::io::Error>(())
 /// ```
+///
+/// Safe code cannot close what belongs to others:
+///
+/// ```compile_fail,E0133
+/// use annulus_ring::kernel::{Descriptors, Process};
+/// let _ = Process.close(0);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Process;
 
 // SAFETY: the descriptor is wrapped and dropped: nothing else is closed.
 unsafe impl Descriptors for Process {
-    fn close(&self, raw: RawFd) -> Result<(), Errno> {
+    unsafe fn close(&self, raw: RawFd) -> Result<(), Errno> {
         // SAFETY: the caller owns `raw`, and gives it up.
         let owned = unsafe { OwnedFd::from_raw_fd(raw) };
         drop(owned);
@@ -271,7 +281,8 @@ impl<D: Descriptors> Drop for Fd<D> {
     fn drop(&mut self) {
         // An error of close(2) says that data was lost earlier; the descriptor is gone anyway, and
         // a drop has nobody to tell. Who cares closes by an entry and reads its result.
-        let _ = self.descriptors.close(self.raw);
+        // SAFETY: the descriptor is this value's own (`from_raw`), which ends here.
+        let _ = unsafe { self.descriptors.close(self.raw) };
     }
 }
 

@@ -410,7 +410,7 @@ pub struct NoDescriptors;
 
 // SAFETY: there is nothing to close.
 unsafe impl Descriptors for NoDescriptors {
-    fn close(&self, raw: RawFd) -> Result<(), Errno> {
+    unsafe fn close(&self, raw: RawFd) -> Result<(), Errno> {
         panic!("the model has no descriptor {raw}");
     }
 }
