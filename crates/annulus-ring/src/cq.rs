@@ -15,28 +15,45 @@ use crate::sync::Ordering;
 /// assert_eq!((cq.len(), cq.capacity()), (0, 16));
 /// # Ok::<(), annulus_ring::Error>(())
 /// ```
+///
+/// A ring lends it by reference only, and it has no size that is known: so it cannot be moved out
+/// of its ring, or swapped with another's, and outlive the memory that it points to.
+///
+/// ```compile_fail,E0277
+/// use annulus_ring::LocalRing;
+/// let (mut one, mut other) = (LocalRing::new(8)?, LocalRing::new(8)?);
+/// std::mem::swap(one.parts().1, other.parts().1);
+/// # Ok::<(), annulus_ring::Error>(())
+/// ```
 #[derive(Debug)]
-pub struct CompletionQueue<C: CqeKind = Cqe> {
+pub struct CompletionQueue<C: CqeKind = Cqe, Fixed: ?Sized = [()]> {
     pub(crate) raw: raw::Cq<C>,
+    /// Nothing; in a reference, nothing of unknown length.
+    _fixed: Fixed,
 }
+
+/// The queue as it lies in its ring.
+pub(crate) type OwnCq<C> = CompletionQueue<C, [(); 0]>;
 
 // SAFETY: the queue is the only consumer wherever it is; the words it points to are atomics and
 // the slots are handed over by them.
-unsafe impl<C: CqeKind> Send for CompletionQueue<C> {}
+unsafe impl<C: CqeKind, Fixed: ?Sized> Send for CompletionQueue<C, Fixed> {}
 
 /// What lies in a ring of slots, oldest first: up to its end, and from its beginning.
 pub type TwoSlices<'a, T> = (&'a [T], &'a [T]);
 
-impl<C: CqeKind> CompletionQueue<C> {
+impl<C: CqeKind> OwnCq<C> {
     /// Takes up the queue in `memory`.
     ///
     /// # Safety
     /// - As [`raw::Cq::new`].
     pub(crate) unsafe fn new(memory: &CqMemory<C::Slot>) -> Self {
         // SAFETY: the caller's promise.
-        Self { raw: unsafe { raw::Cq::new(memory) } }
+        Self { raw: unsafe { raw::Cq::new(memory) }, _fixed: [] }
     }
+}
 
+impl<C: CqeKind, Fixed: ?Sized> CompletionQueue<C, Fixed> {
     #[inline(always)]
     pub(crate) fn check(&self) -> Result<()> {
         if self.raw.is_current() { Ok(()) } else { Err(Error::forked()) }

@@ -20,25 +20,42 @@ use crate::raw::{self, NoRoom};
 /// assert_eq!((sq.len(), sq.space_left()), (1, 7));
 /// # Ok::<(), annulus_ring::Error>(())
 /// ```
+///
+/// A ring lends it by reference only, and it has no size that is known: so it cannot be moved out
+/// of its ring, or swapped with another's, and outlive the memory that it points to.
+///
+/// ```compile_fail,E0277
+/// use annulus_ring::LocalRing;
+/// let (mut one, mut other) = (LocalRing::new(8)?, LocalRing::new(8)?);
+/// std::mem::swap(one.parts().0, other.parts().0);
+/// # Ok::<(), annulus_ring::Error>(())
+/// ```
 #[derive(Debug)]
-pub struct SubmissionQueue<S: SqeKind = Sqe> {
+pub struct SubmissionQueue<S: SqeKind = Sqe, Fixed: ?Sized = [()]> {
     pub(crate) raw: raw::Sq<S>,
+    /// Nothing; in a reference, nothing of unknown length.
+    _fixed: Fixed,
 }
+
+/// The queue as it lies in its ring.
+pub(crate) type OwnSq<S> = SubmissionQueue<S, [(); 0]>;
 
 // SAFETY: the queue is the only producer wherever it is; the words it points to are atomics and
 // the slots are handed over by them.
-unsafe impl<S: SqeKind> Send for SubmissionQueue<S> {}
+unsafe impl<S: SqeKind, Fixed: ?Sized> Send for SubmissionQueue<S, Fixed> {}
 
-impl<S: SqeKind> SubmissionQueue<S> {
+impl<S: SqeKind> OwnSq<S> {
     /// Takes up the queue in `memory`.
     ///
     /// # Safety
     /// - As [`raw::Sq::new`].
     pub(crate) unsafe fn new(memory: &SqMemory<S>) -> Self {
         // SAFETY: the caller's promise.
-        Self { raw: unsafe { raw::Sq::new(memory) } }
+        Self { raw: unsafe { raw::Sq::new(memory) }, _fixed: [] }
     }
+}
 
+impl<S: SqeKind, Fixed: ?Sized> SubmissionQueue<S, Fixed> {
     /// An error in a child of `fork(2)`, where the queue is the parent's.
     #[inline(always)]
     pub(crate) fn check(&self) -> Result<()> {

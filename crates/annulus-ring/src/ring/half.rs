@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::{Movable, Ring, RingOf};
 use crate::abi::{Cqe, Sqe};
-use crate::cq::{CompletionQueue, Completions};
+use crate::cq::{CompletionQueue, Completions, OwnCq};
 use crate::error::Result;
 use crate::kernel::Kernel;
 use crate::layout::{CqeKind, SqeKind};
 use crate::linux::Linux;
-use crate::sq::SubmissionQueue;
+use crate::sq::{OwnSq, SubmissionQueue};
 use crate::submitter::Submitter;
 use crate::wait::Wait;
 
@@ -31,14 +31,14 @@ use crate::wait::Wait;
 /// ```
 #[derive(Debug)]
 pub struct SubmissionHalf<S: SqeKind = Sqe, K: Kernel = Linux> {
-    sq: SubmissionQueue<S>,
+    sq: OwnSq<S>,
     submitter: Submitter<Arc<K>>,
 }
 
 /// The half that waits for completions and takes them: see [`Ring::split`](RingOf::split).
 #[derive(Debug)]
 pub struct CompletionHalf<C: CqeKind = Cqe, K: Kernel = Linux> {
-    cq: CompletionQueue<C>,
+    cq: OwnCq<C>,
     submitter: Submitter<Arc<K>>,
 }
 

@@ -11,12 +11,12 @@ use core::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use crate::abi::{Cqe, Features, Params, SetupFlags, Sqe};
-use crate::cq::{CompletionQueue, Completions};
+use crate::cq::{CompletionQueue, Completions, OwnCq};
 use crate::error::{Error, Result};
 use crate::kernel::{Kernel, RingMemory};
 use crate::layout::{CqeKind, SqeKind};
 use crate::linux::Linux;
-use crate::sq::{Reserved, SubmissionQueue};
+use crate::sq::{OwnSq, Reserved, SubmissionQueue};
 use crate::submitter::{Submitter, WaitIndex};
 use crate::wait::Wait;
 
@@ -113,8 +113,8 @@ impl Place for Movable {
 pub struct RingOf<P: Place, S: SqeKind, C: CqeKind, K: Kernel> {
     // The queues point into memory that the submitter's kernel keeps: nothing of theirs runs at
     // drop, so the order does not matter.
-    sq: SubmissionQueue<S>,
-    cq: CompletionQueue<C>,
+    sq: OwnSq<S>,
+    cq: OwnCq<C>,
     submitter: Submitter<K>,
     place: PhantomData<P>,
 }
@@ -134,9 +134,9 @@ impl<P: Place, S: SqeKind, C: CqeKind, K: Kernel> RingOf<P, S, C, K> {
     pub unsafe fn from_parts(kernel: K, memory: RingMemory<S, C::Slot>, params: Params) -> Self {
         // SAFETY: the kernel keeps the memory as long as it lives, which is as long as the ring;
         // the ring is the only producer (the caller's promise).
-        let sq = unsafe { SubmissionQueue::new(&memory.sq) };
+        let sq = unsafe { OwnSq::new(&memory.sq) };
         // SAFETY: as above; the ring is the only consumer.
-        let cq = unsafe { CompletionQueue::new(&memory.cq) };
+        let cq = unsafe { OwnCq::new(&memory.cq) };
         let kernel_flags = sq.raw.flags_word();
         Self { sq, cq, submitter: Submitter::new(kernel, params, kernel_flags), place: PhantomData }
     }

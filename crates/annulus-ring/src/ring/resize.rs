@@ -2,12 +2,12 @@
 
 use super::{Local, RingOf};
 use crate::abi::{Params, RegisterOp, SetupFlags};
-use crate::cq::CompletionQueue;
+use crate::cq::OwnCq;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::layout::{CqeKind, SqeKind};
 use crate::linux::{Linux, Maps};
-use crate::sq::SubmissionQueue;
+use crate::sq::OwnSq;
 
 /// Without a descriptor the new memory could not be mapped.
 const NO_DESCRIPTOR: &str = "a ring whose descriptor is closed cannot be resized";
@@ -88,9 +88,9 @@ impl<S: SqeKind, C: CqeKind> RingOf<Local, S, C, Linux> {
         let memory = maps.memory::<S, C::Slot>(&params).map_err(map)?;
         // SAFETY: the mapping is kept by the kernel from the next lines on; this ring is still the
         // only producer, and the words hold the indices it had.
-        self.sq = unsafe { SubmissionQueue::new(&memory.sq) };
+        self.sq = unsafe { OwnSq::new(&memory.sq) };
         // SAFETY: as above, for the only consumer.
-        self.cq = unsafe { CompletionQueue::new(&memory.cq) };
+        self.cq = unsafe { OwnCq::new(&memory.cq) };
         self.submitter.kernel_flags = self.sq.raw.flags_word();
         self.submitter.params = params;
         self.linux_mut().replace_maps(maps);
