@@ -304,7 +304,8 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
 
     /// Leaves the ring's memory out of forked children: their page tables do not copy it. (That the
     /// ring is unusable there does not need this: every use is an error before anything is
-    /// touched.)
+    /// touched.) Slices of completions that are held across the fork are not there in the child:
+    /// reading them ends it with `SIGSEGV`.
     ///
     /// ```
     /// let ring = annulus_ring::Builder::new().entries(8).dontfork().build()?;

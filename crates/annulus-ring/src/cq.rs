@@ -56,7 +56,7 @@ impl<C: CqeKind> OwnCq<C> {
 impl<C: CqeKind, Fixed: ?Sized> CompletionQueue<C, Fixed> {
     #[inline(always)]
     pub(crate) fn check(&self) -> Result<()> {
-        if self.raw.is_current() { Ok(()) } else { Err(Error::forked()) }
+        if self.raw.is_current() { Ok(()) } else { Err(Error::dead(self.raw.is_lost())) }
     }
 
     /// The completions that are there now, oldest first, copied out one by one.
@@ -117,8 +117,7 @@ impl<C: CqeKind, Fixed: ?Sized> CompletionQueue<C, Fixed> {
     }
 
     /// The completions that are there now, in place: the leanest walk, with no copy, one load
-    /// before
-    /// it and one store after it.
+    /// before it and one store after it.
     ///
     /// In a [`Mixed`](crate::Mixed) queue these are slots, and iteration knows better.
     ///
@@ -187,7 +186,7 @@ impl<C: CqeKind, Fixed: ?Sized> CompletionQueue<C, Fixed> {
         Ok(count)
     }
 
-    /// How many slots hold completions.
+    /// How many slots hold completions. In a child of `fork(2)`, none.
     ///
     /// ```
     /// assert_eq!(annulus_ring::LocalRing::new(8)?.parts().1.len(), 0);
@@ -196,7 +195,7 @@ impl<C: CqeKind, Fixed: ?Sized> CompletionQueue<C, Fixed> {
     #[doc(alias = "io_uring_cq_ready")]
     #[inline]
     pub fn len(&self) -> u32 {
-        self.raw.ready()
+        if self.raw.is_current() { self.raw.ready() } else { 0 }
     }
 
     /// Whether no completion is there. More may wait outside the queue: see
@@ -229,10 +228,10 @@ impl<C: CqeKind, Fixed: ?Sized> CompletionQueue<C, Fixed> {
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     pub fn overflow(&self) -> u32 {
-        self.raw.overflow()
+        if self.raw.is_current() { self.raw.overflow() } else { 0 }
     }
 
-    /// Whether completions signal the registered eventfd.
+    /// Whether completions signal the registered eventfd. In a child of `fork(2)`, they do not.
     ///
     /// ```
     /// assert!(annulus_ring::LocalRing::new(8)?.parts().1.is_eventfd_enabled());
@@ -240,6 +239,9 @@ impl<C: CqeKind, Fixed: ?Sized> CompletionQueue<C, Fixed> {
     /// ```
     #[doc(alias = "io_uring_cq_eventfd_enabled")]
     pub fn is_eventfd_enabled(&self) -> bool {
+        if !self.raw.is_current() {
+            return false;
+        }
         // Relaxed: our own word; pairs with nothing but the store below.
         let flags = CqRingFlags(self.raw.flags().load(Ordering::Relaxed));
         !flags.contains(CqRingFlags::EVENTFD_DISABLED)
@@ -268,6 +270,9 @@ impl<C: CqeKind, Fixed: ?Sized> CompletionQueue<C, Fixed> {
 }
 
 /// Completions in place; they stay in the queue unless they are [consumed](Self::consume).
+///
+/// Do not keep the slices across a `fork(2)`: in the child they are the parent's, and change under
+/// the reader (with [`dontfork`](crate::Builder::dontfork) they are not even there).
 ///
 /// Made by [`CompletionQueue::ready`].
 #[derive(Debug)]
@@ -316,7 +321,7 @@ impl<C: CqeKind> Ready<'_, C> {
         self.len() == 0
     }
 
-    /// Gives all of them back to the kernel.
+    /// Gives all of them back to the kernel. In a child of `fork(2)` it does nothing.
     ///
     /// ```
     /// annulus_ring::LocalRing::new(8)?.parts().1.ready()?.consume();
@@ -324,11 +329,16 @@ impl<C: CqeKind> Ready<'_, C> {
     /// ```
     #[inline(always)]
     pub fn consume(self) {
-        self.raw.advance_to(self.tail);
+        if self.raw.is_current() {
+            self.raw.advance_to(self.tail);
+        }
     }
 }
 
 /// Completions, copied out one by one; those taken go back to the kernel when this is dropped.
+///
+/// One that is kept across a `fork(2)` gives nothing back in the child. What it yields there, the
+/// parent sees as well.
 ///
 /// Made by [`CompletionQueue::completions`].
 #[derive(Debug)]
@@ -376,6 +386,8 @@ impl<C: CqeKind> Iterator for Completions<'_, C> {
 impl<C: CqeKind> Drop for Completions<'_, C> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.raw.advance_to(self.next);
+        if self.raw.is_current() {
+            self.raw.advance_to(self.next);
+        }
     }
 }

@@ -129,6 +129,7 @@ errnos! {
     ENOSYS = 38, "The kernel (or a filter) has no such system call.";
     ENOTEMPTY = 39, "The directory is not empty.";
     ELOOP = 40, "Too many symbolic links.";
+    EBADR = 53, "Completions were lost: the kernel had no memory to keep them.";
     ENODATA = 61, "No such attribute.";
     ETIME = 62, "The time was up.";
     EPROTO = 71, "Protocol error.";

@@ -43,6 +43,8 @@ enum Repr {
     Full { wanted: u32, entries: u32 },
     /// The process is a child of the one that made the ring.
     Forked,
+    /// A resize switched the ring to memory that could not be mapped.
+    Lost,
     /// `io_uring_enter` failed, and this many entries are still queued.
     Enter { errno: Errno, queued: u32, blocked: Option<Box<SetupError>> },
     /// `io_uring_register` failed.
@@ -61,9 +63,10 @@ impl Error {
         Self(Repr::Full { wanted, entries })
     }
 
+    /// Of a ring whose cell is dead: in a child, unless it was `lost` before.
     #[cold]
-    pub(crate) fn forked() -> Self {
-        Self(Repr::Forked)
+    pub(crate) fn dead(lost: bool) -> Self {
+        Self(if lost { Repr::Lost } else { Repr::Forked })
     }
 
     #[cold]
@@ -103,7 +106,7 @@ impl Error {
     /// ```
     pub fn errno(&self) -> Option<Errno> {
         match &self.0 {
-            Repr::Full { .. } | Repr::Forked => None,
+            Repr::Full { .. } | Repr::Forked | Repr::Lost => None,
             Repr::Enter { errno, .. } | Repr::Register { errno, .. } | Repr::Os { errno, .. } => {
                 Some(*errno)
             }
@@ -139,6 +142,17 @@ impl Error {
     /// ```
     pub fn is_forked(&self) -> bool {
         matches!(self.0, Repr::Forked)
+    }
+
+    /// Whether the ring was lost: a [resize](crate::LocalRing::resize) switched it to memory that
+    /// could then not be mapped. Make a new one. What was under way goes on, but no completion of
+    /// it will ever be seen: its buffers stay the kernel's for good.
+    ///
+    /// ```
+    /// assert!(!annulus_ring::LocalRing::new(0).unwrap_err().is_lost());
+    /// ```
+    pub fn is_lost(&self) -> bool {
+        matches!(self.0, Repr::Lost)
     }
 
     /// Whether the time of a wait was up (`ETIME`). Not a failure.
@@ -241,6 +255,10 @@ fn enter_advice(errno: Errno) -> &'static str {
     match errno {
         Errno::EAGAIN => "the kernel is out of memory for requests: take completions, then retry",
         Errno::EBUSY => "completions wait outside the full queue: take them, then retry",
+        Errno::EBADR => {
+            "the kernel had no memory to keep completions outside the full queue and lost some: \
+             what was under way may never complete"
+        }
         Errno::EBADFD => "the ring is still disabled: call enable() first",
         Errno::EEXIST => {
             "only the thread that owns a single-issuer ring may enter it: move the work there"
@@ -272,6 +290,10 @@ impl fmt::Display for Error {
             Repr::Forked => {
                 f.write_str("this ring belongs to the parent process: make a new one after fork(2)")
             }
+            Repr::Lost => f.write_str(
+                "this ring's memory was lost when it was resized: make a new one, and keep the \
+                 buffers of what was under way for good",
+            ),
             Repr::Enter { errno, queued, blocked } => {
                 match blocked {
                     Some(blocked) => blocked.fmt(f)?,

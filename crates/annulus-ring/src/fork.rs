@@ -4,10 +4,12 @@
 //! A child shares the queues' memory with its parent: an entry that it pushed, or a completion that
 //! it took, would break the parent's ring for good. So what a ring looks at first on every path
 //! lives in pages that the kernel wipes in a child (`MADV_WIPEONFORK`, Linux 4.14): a word that
-//! says
-//! that the ring is alive, and, beside it, how far the submission queue may be filled. In a child
-//! both read 0: the queue has no room, and the path that is taken then finds the ring dead. A push
-//! pays nothing for this, everything else one compare, and nothing ever calls `getpid`.
+//! says that the ring is alive, and, beside it, how far the submission queue may be filled. In a
+//! child both read 0: the queue has no room, and the path that is taken then finds the ring dead. A
+//! push pays nothing for this, everything else one compare, and nothing ever calls `getpid`.
+//!
+//! What it cannot see: references into the queues that are held *across* the fork, which look at no
+//! cell any more (the slices of `Ready`, the entry of `next_sqe`). Their documentation says so.
 //!
 //! Cells of one cache line are cut from pages that are never unmapped. Giving one out and taking it
 //! back are single atomic operations, so a fork in the middle of another thread's leaves no lock
@@ -17,16 +19,28 @@ use core::cell::Cell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
+use crate::errno::Errno;
+
 /// What a cell holds. All zero in a child.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Wiped {
     /// 1 in the process that made the cell.
     alive: Cell<u32>,
+    /// 1 if the ring is dead in the process that made it as well.
+    lost: Cell<u32>,
     /// The submission queue's own tail.
     pub(crate) tail: Cell<u32>,
     /// How far that tail may go.
     pub(crate) limit: Cell<u32>,
+}
+
+impl Wiped {
+    /// As a child finds it.
+    const fn zeroed() -> Self {
+        let [alive, lost, tail, limit] = [const { Cell::new(0) }; 4];
+        Self { alive, lost, tail, limit }
+    }
 }
 
 /// An owned cell.
@@ -46,6 +60,7 @@ impl WipedCell {
         // SAFETY: the cell was given to this call alone, and its memory is never unmapped.
         let wiped = unsafe { cell.as_ref() };
         wiped.alive.set(1);
+        wiped.lost.set(0);
         wiped.tail.set(0);
         wiped.limit.set(0);
         Self(cell)
@@ -55,6 +70,7 @@ impl WipedCell {
     pub(crate) fn duplicate(&self) -> Self {
         let second = Self::new();
         second.get().alive.set(self.get().alive.get());
+        second.get().lost.set(self.get().lost.get());
         second
     }
 
@@ -69,6 +85,23 @@ impl WipedCell {
     #[inline(always)]
     pub(crate) fn is_current(&self) -> bool {
         self.get().alive.get() != 0
+    }
+
+    /// Makes it dead here, as it is in a child: the memory it stands for is not the ring's any
+    /// more.
+    #[cold]
+    pub(crate) fn give_up(&mut self) {
+        let cell = self.get();
+        cell.lost.set(1);
+        // No room: the next push looks here.
+        cell.limit.set(cell.tail.get());
+        cell.alive.set(0);
+    }
+
+    /// Whether it is dead because it was given up, and not because this is a child.
+    #[cold]
+    pub(crate) fn is_lost(&self) -> bool {
+        self.get().lost.get() != 0
     }
 }
 
@@ -87,6 +120,30 @@ const PAGES: usize = 1024;
 static PAGE: [AtomicPtr<Wiped>; PAGES] = [const { AtomicPtr::new(core::ptr::null_mut()) }; PAGES];
 /// Which of a page's cells are given out, a bit each.
 static TAKEN: [AtomicU64; PAGES] = [const { AtomicU64::new(0) }; PAGES];
+
+/// How many cells must be free before a ring is made or resized: more than it takes.
+const SPARE: u32 = 8;
+
+/// Sees to it that a ring's cells come from wiped pages: a ring that would not notice a fork must
+/// not be made.
+///
+/// # Errors
+/// `ENOMEM`: no memory for a page.
+pub(crate) fn prepare() -> Result<(), Errno> {
+    let mut spare = 0;
+    for (page, taken) in PAGE.iter().zip(&TAKEN) {
+        // Acquire: pairs with the exchange in `make`.
+        if page.load(Ordering::Acquire).is_null() && make(page).is_none() {
+            return Err(Errno::ENOMEM);
+        }
+        // Relaxed: a count that others change at any time; pairs with nothing.
+        spare += taken.load(Ordering::Relaxed).count_zeros();
+        if spare >= SPARE {
+            break;
+        }
+    }
+    Ok(())
+}
 
 /// Finds a free cell, making a page for it if need be.
 fn allocate() -> NonNull<Wiped> {
@@ -160,8 +217,7 @@ fn free(cell: NonNull<Wiped>) {
 
 /// A cell without the pages (none left, or no memory for one): a fork goes unnoticed.
 fn from_heap() -> NonNull<Wiped> {
-    let cell = Wiped { alive: Cell::new(0), tail: Cell::new(0), limit: Cell::new(0) };
-    NonNull::from(Box::leak(Box::new(cell)))
+    NonNull::from(Box::leak(Box::new(Wiped::zeroed())))
 }
 
 /// Memory for `CELLS` cells that reads 0 in every child.
@@ -192,8 +248,7 @@ fn unmap_page(page: NonNull<Wiped>) {
 /// Model checkers do not fork: their pages are of the heap.
 #[cfg(any(loom, miri))]
 fn map_page() -> Option<NonNull<Wiped>> {
-    let cell = |_| Wiped { alive: Cell::new(0), tail: Cell::new(0), limit: Cell::new(0) };
-    let page: Box<[Wiped; CELLS]> = Box::new(core::array::from_fn(cell));
+    let page: Box<[Wiped; CELLS]> = Box::new(core::array::from_fn(|_| Wiped::zeroed()));
     Some(NonNull::from(Box::leak(page)).cast())
 }
 

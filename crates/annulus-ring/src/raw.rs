@@ -46,16 +46,35 @@ pub struct Sq<S> {
     /// Entries − 1.
     mask: u32,
     /// Where the next entry goes (`tail`, published by [`publish`](Self::publish)), and how far
-    /// that
-    /// may go (`limit`: the head as last seen, plus the entries; so a push looks at the kernel's
-    /// cache line once per queue length and not once per entry). In a forked child both are 0,
-    /// which
-    /// is "no room": see `fork`.
+    /// that may go (`limit`: the head as last seen, plus the entries; so a push looks at the
+    /// kernel's cache line once per queue length and not once per entry). In a forked child both
+    /// are 0, which is "no room": see `fork`.
     own: WipedCell,
     head: NonNull<AtomicU32>,
     tail_word: NonNull<AtomicU32>,
     flags: KernelFlags,
     dropped: NonNull<AtomicU32>,
+}
+
+/// The completion queue's indices, for who has not the queue.
+#[derive(Clone, Copy, Debug)]
+pub struct CqIndices {
+    head: NonNull<AtomicU32>,
+    tail: NonNull<AtomicU32>,
+}
+
+// SAFETY: the words are atomics that outlive the ring's parts, wherever they are (`Cq::new`).
+unsafe impl Send for CqIndices {}
+// SAFETY: as above; they are only loaded.
+unsafe impl Sync for CqIndices {}
+
+impl CqIndices {
+    /// Whether no completion is there, or every one was given back.
+    #[inline(always)]
+    pub fn is_empty(self) -> bool {
+        // Relaxed, both: no entry is read for what they say; they pair with nothing.
+        word!(self.tail).load(Ordering::Relaxed) == word!(self.head).load(Ordering::Relaxed)
+    }
 }
 
 /// The word in which the kernel says that it wants to be entered.
@@ -141,6 +160,16 @@ impl<S: Copy> Sq<S> {
         self.own.is_current()
     }
 
+    /// Makes the queue dead here: its memory is not the ring's any more.
+    pub(crate) fn give_up(&mut self) {
+        self.own.give_up();
+    }
+
+    /// Whether it was given up.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.own.is_lost()
+    }
+
     /// How many entries there was room for when the kernel's index was last looked up.
     #[inline(always)]
     fn known_room(&self) -> u32 {
@@ -151,7 +180,8 @@ impl<S: Copy> Sq<S> {
     /// says why there is not.
     #[inline(always)]
     pub fn make_room(&mut self, count: u32) -> Option<NoRoom> {
-        if self.known_room() >= count { None } else { self.look_for_room(count) }
+        // As `known_room >= count`, but for 0, which a child must not be granted either.
+        if self.known_room() > count.wrapping_sub(1) { None } else { self.look_for_room(count) }
     }
 
     /// Looks up how far the kernel has come, unless the queue is the parent's.
@@ -159,7 +189,7 @@ impl<S: Copy> Sq<S> {
     #[inline(never)]
     fn look_for_room(&mut self, count: u32) -> Option<NoRoom> {
         if !self.is_current() {
-            return Some(NoRoom::Forked);
+            return Some(if self.own.is_lost() { NoRoom::Lost } else { NoRoom::Forked });
         }
         self.refresh();
         if self.known_room() >= count { None } else { Some(NoRoom::Full) }
@@ -266,6 +296,8 @@ pub enum NoRoom {
     Full,
     /// The queue is the parent's of this process.
     Forked,
+    /// The queue was given up: a resize could not map its new memory.
+    Lost,
 }
 
 /// Fills the index array so that entry n is slot n, once and for all.
@@ -329,6 +361,21 @@ impl<C: CqeKind> Cq<C> {
         self.own.is_current()
     }
 
+    /// Makes the queue dead here: its memory is not the ring's any more.
+    pub(crate) fn give_up(&mut self) {
+        self.own.give_up();
+    }
+
+    /// Whether it was given up.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.own.is_lost()
+    }
+
+    /// The indices alone, for who has not the queue.
+    pub fn indices(&self) -> CqIndices {
+        CqIndices { head: self.head_word, tail: self.tail }
+    }
+
     /// The index of the first completion not yet seen.
     #[inline(always)]
     pub fn head(&self) -> u32 {
@@ -375,8 +422,7 @@ impl<C: CqeKind> Cq<C> {
         // A `Slot` is transparent over an `UnsafeCell` over the entry (not so under loom, where
         // nothing reads through these slices).
         // SAFETY: these slots are between head and tail: the kernel writes them again only after
-        // the
-        // head has passed them, which needs `advance_to`.
+        // the head has passed them, which needs `advance_to`.
         let one = unsafe { core::slice::from_raw_parts(from.as_ptr().cast(), first as usize) };
         let rest = count.wrapping_sub(first) as usize;
         // SAFETY: as above; what is left begins at slot 0.

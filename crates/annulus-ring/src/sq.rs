@@ -59,7 +59,7 @@ impl<S: SqeKind, Fixed: ?Sized> SubmissionQueue<S, Fixed> {
     /// An error in a child of `fork(2)`, where the queue is the parent's.
     #[inline(always)]
     pub(crate) fn check(&self) -> Result<()> {
-        if self.raw.is_current() { Ok(()) } else { Err(Error::forked()) }
+        if self.raw.is_current() { Ok(()) } else { Err(Error::dead(self.raw.is_lost())) }
     }
 
     /// Queues one entry.
@@ -152,6 +152,7 @@ impl<S: SqeKind, Fixed: ?Sized> SubmissionQueue<S, Fixed> {
     ///
     /// # Safety
     /// - As [`push`](Self::push), for what is written there.
+    /// - The entry is not written to in a child of `fork(2)`, where it is the parent's.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -190,11 +191,12 @@ impl<S: SqeKind, Fixed: ?Sized> SubmissionQueue<S, Fixed> {
     fn no_room(&self, why: NoRoom, count: u32) -> Error {
         match why {
             NoRoom::Full => Error::full(count, self.raw.entries()),
-            NoRoom::Forked => Error::forked(),
+            NoRoom::Forked => Error::dead(false),
+            NoRoom::Lost => Error::dead(true),
         }
     }
 
-    /// How many entries the kernel has not taken yet.
+    /// How many entries the kernel has not taken yet. In a child of `fork(2)`, none.
     ///
     /// ```
     /// assert_eq!(annulus_ring::LocalRing::new(8)?.parts().0.len(), 0);
@@ -203,7 +205,7 @@ impl<S: SqeKind, Fixed: ?Sized> SubmissionQueue<S, Fixed> {
     #[doc(alias = "io_uring_sq_ready")]
     #[inline]
     pub fn len(&self) -> u32 {
-        self.raw.queued()
+        if self.raw.is_current() { self.raw.queued() } else { 0 }
     }
 
     /// Whether the kernel has taken everything.
@@ -217,7 +219,7 @@ impl<S: SqeKind, Fixed: ?Sized> SubmissionQueue<S, Fixed> {
         self.len() == 0
     }
 
-    /// How many entries fit now.
+    /// How many entries fit now. In a child of `fork(2)`, none.
     ///
     /// ```
     /// assert_eq!(annulus_ring::LocalRing::new(8)?.parts().0.space_left(), 8);
@@ -226,7 +228,10 @@ impl<S: SqeKind, Fixed: ?Sized> SubmissionQueue<S, Fixed> {
     #[doc(alias = "io_uring_sq_space_left")]
     #[inline]
     pub fn space_left(&self) -> u32 {
-        self.capacity().wrapping_sub(self.len())
+        if !self.raw.is_current() {
+            return 0;
+        }
+        self.capacity().wrapping_sub(self.raw.queued())
     }
 
     /// How many entries the queue holds at most.
@@ -240,7 +245,7 @@ impl<S: SqeKind, Fixed: ?Sized> SubmissionQueue<S, Fixed> {
         self.raw.entries()
     }
 
-    /// What the kernel says in the queue's flags.
+    /// What the kernel says in the queue's flags. In a child of `fork(2)`, nothing.
     ///
     /// ```
     /// assert!(annulus_ring::LocalRing::new(8)?.parts().0.flags().is_empty());
@@ -248,7 +253,7 @@ impl<S: SqeKind, Fixed: ?Sized> SubmissionQueue<S, Fixed> {
     /// ```
     #[inline]
     pub fn flags(&self) -> SqRingFlags {
-        self.raw.kernel_flags()
+        if self.raw.is_current() { self.raw.kernel_flags() } else { SqRingFlags::empty() }
     }
 
     /// How many entries the kernel refused for a bad index in the array: 0, unless memory was
@@ -259,7 +264,7 @@ impl<S: SqeKind, Fixed: ?Sized> SubmissionQueue<S, Fixed> {
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     pub fn dropped(&self) -> u32 {
-        self.raw.dropped()
+        if self.raw.is_current() { self.raw.dropped() } else { 0 }
     }
 }
 
@@ -284,7 +289,7 @@ impl<S: SqeKind> Reserved<'_, S> {
     }
 
     /// Fills the room: `entry(n)` makes the n-th. All are queued when the last one is made; a panic
-    /// in `entry` queues none.
+    /// in `entry` queues none. Room that was reserved before a `fork(2)` is not filled in the child.
     ///
     /// # Safety
     /// - As [`SubmissionQueue::push`], for each.
@@ -302,6 +307,9 @@ impl<S: SqeKind> Reserved<'_, S> {
     /// ```
     #[inline(always)]
     pub unsafe fn fill<E: Into<S>>(self, mut entry: impl FnMut(u32) -> E) {
+        if !self.raw.is_current() {
+            return;
+        }
         for n in 0..self.count {
             let entry = entry(n).into();
             // SAFETY: there is room for `count`; the entries are the caller's promise.

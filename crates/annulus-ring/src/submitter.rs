@@ -74,7 +74,12 @@ impl<K: Kernel> Submitter<K> {
 
     #[inline(always)]
     pub(crate) fn check(&self) -> Result<()> {
-        if self.own.is_current() { Ok(()) } else { Err(Error::forked()) }
+        if self.own.is_current() { Ok(()) } else { Err(Error::dead(self.own.is_lost())) }
+    }
+
+    /// Makes every later use an error: the kernel has switched to memory that is not mapped.
+    pub(crate) fn give_up(&mut self) {
+        self.own.give_up();
     }
 
     #[inline(always)]
@@ -110,6 +115,7 @@ impl<K: Kernel> Submitter<K> {
     /// ```
     #[inline(always)]
     pub fn submit<S: SqeKind>(&self, sq: &mut SubmissionQueue<S>) -> Result<u32> {
+        self.check()?;
         sq.check()?;
         let count = sq.raw.publish();
         let mut flags = self.events_flag();
@@ -144,6 +150,7 @@ impl<K: Kernel> Submitter<K> {
         sq: &mut SubmissionQueue<S>,
         want: u32,
     ) -> Result<u32> {
+        self.check()?;
         sq.check()?;
         let count = sq.raw.publish();
         match self.enter(count, want, self.wait_flags(sq)) {
@@ -200,6 +207,7 @@ impl<K: Kernel> Submitter<K> {
         want: u32,
         wait: &Wait,
     ) -> Result<u32> {
+        self.check()?;
         sq.check()?;
         self.wait_loop(want, wait, || (sq.raw.publish(), self.wait_flags(sq)))
             .map_err(|errno| failed(errno, sq))
@@ -288,6 +296,7 @@ impl<K: Kernel> Submitter<K> {
         index: WaitIndex,
     ) -> Result<u32> {
         const ENTRY_BYTES: usize = size_of::<crate::abi::RegWait>();
+        self.check()?;
         sq.check()?;
         let offset = ptr::without_provenance(index.0 as usize * ENTRY_BYTES);
         // First the tail, then the look at the flags: the other way round the polling thread could

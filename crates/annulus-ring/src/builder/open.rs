@@ -9,6 +9,7 @@ use crate::abi::{Cqe, Params, RegisterOp, SetupFlags, Sqe};
 use crate::diagnose::{self, SetupError};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
+use crate::fork;
 use crate::kernel::RingMemory;
 use crate::layout::{CqeKind, SqeKind};
 use crate::linux::{self, Linux, Maps, RingRegion};
@@ -44,16 +45,17 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// Makes the ring that was asked for.
     pub(super) fn open(mut self) -> Result<Parts<S, C>> {
         self.check()?;
+        fork::prepare().map_err(|errno| Error::os(errno, "mapping the page that shows a fork"))?;
         let required = self.params.flags | S::SETUP | C::SETUP;
         let region = self.region.take();
         let (answer, params, rings_at) = self.set_up(required, region.as_ref())?;
         let (maps, memory) = map::<S, C>(answer, &params, region.zip(rings_at))?;
-        if self.keep_from_children {
-            let forked = |errno| Error::os(errno, "keeping a ring's memory from forked children");
-            maps.keep_from_children().map_err(forked)?;
-        }
         // SAFETY: the answer is that of the set-up with these parameters, used once.
-        let kernel = unsafe { Linux::new(answer, &params, maps) };
+        let mut kernel = unsafe { Linux::new(answer, &params, maps) };
+        if self.keep_from_children {
+            let failed = |errno| Error::os(errno, "keeping a ring's memory from forked children");
+            kernel.keep_from_children().map_err(failed)?;
+        }
         Ok((kernel, memory, params))
     }
 

@@ -35,6 +35,8 @@ pub struct Linux {
     fd: ManuallyDrop<Option<OwnedFd>>,
     /// The index to give back when dropped.
     registered: Option<u32>,
+    /// Whether forked children are to be without the memory, also after a resize.
+    kept_from_children: bool,
     // Unmapped after the descriptor is closed: a polling thread reads the queues until then.
     maps: ManuallyDrop<Maps>,
     own: WipedCell,
@@ -58,6 +60,7 @@ impl Linux {
             target_flags,
             fd: ManuallyDrop::new(fd),
             registered: only_index.then_some(answer),
+            kept_from_children: false,
             maps: ManuallyDrop::new(maps),
             own: WipedCell::new(),
         }
@@ -69,10 +72,20 @@ impl Linux {
         self.fd.as_ref().map(AsFd::as_fd)
     }
 
+    /// Leaves the memory out of the children that this process forks.
+    pub(crate) fn keep_from_children(&mut self) -> Result<(), Errno> {
+        self.kept_from_children = true;
+        self.maps.keep_from_children()
+    }
+
     /// Replaces the memory after a resize; the old memory is unmapped.
-    pub(crate) fn replace_maps(&mut self, maps: Maps) {
+    ///
+    /// An error says that children will have the new memory although they should not: all else is
+    /// done.
+    pub(crate) fn replace_maps(&mut self, maps: Maps) -> Result<(), Errno> {
         let old = core::mem::replace(&mut *self.maps, maps);
         drop(old);
+        if self.kept_from_children { self.maps.keep_from_children() } else { Ok(()) }
     }
 
     /// Gives the descriptor an index in this thread's table, which every enter then uses: the

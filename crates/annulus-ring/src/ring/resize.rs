@@ -3,7 +3,9 @@
 use super::{Local, RingOf};
 use crate::abi::{Params, RegisterOp, SetupFlags};
 use crate::cq::OwnCq;
+use crate::errno::Errno;
 use crate::error::{Error, Result};
+use crate::fork;
 use crate::kernel::Kernel;
 use crate::layout::{CqeKind, SqeKind};
 use crate::linux::{Linux, Maps};
@@ -28,8 +30,9 @@ impl<S: SqeKind, C: CqeKind> RingOf<Local, S, C, Linux> {
     /// - `EINVAL`: a length of 0 or above the kernel's limit; or this kernel cannot.
     /// - `ENOMEM`: no memory, or over the limit on locked memory.
     ///
-    /// Only if the new memory cannot be mapped (`Os` error, out of address space) is the ring lost:
-    /// the kernel has switched over by then, and every later use is an error.
+    /// Only if the new memory cannot be mapped (out of address space) is the ring
+    /// [lost](crate::Error::is_lost): the kernel has switched over by then, and this and every later
+    /// use is an error.
     ///
     /// See `io_uring_resize_rings(3)`,
     /// <https://man7.org/linux/man-pages/man3/io_uring_resize_rings.3.html>.
@@ -57,6 +60,8 @@ impl<S: SqeKind, C: CqeKind> RingOf<Local, S, C, Linux> {
             return Err(Error::usage(NO_DESCRIPTOR));
         }
         // What was pushed must be in the queue that the kernel copies.
+        // The queues that come get cells of their own.
+        fork::prepare().map_err(|errno| Error::os(errno, "mapping the page that shows a fork"))?;
         self.sq.raw.publish();
         let mut asked = Params {
             sq_entries,
@@ -78,14 +83,13 @@ impl<S: SqeKind, C: CqeKind> RingOf<Local, S, C, Linux> {
         params.cq_entries = answered.cq_entries;
         params.sq_off = answered.sq_off;
         params.cq_off = answered.cq_off;
-        let map = |errno| Error::os(errno, "mapping a ring's new memory after a resize");
-        let fd = self
-            .submitter
-            .kernel
-            .fd()
-            .ok_or(Error::usage("a ring without a descriptor of its own cannot be resized"))?;
-        let maps = Maps::of_kernel(fd, &params).map_err(map)?;
-        let memory = maps.memory::<S, C::Slot>(&params).map_err(map)?;
+        let fd = self.submitter.kernel.fd();
+        let mapped = fd.ok_or(Errno::EBADF).and_then(|fd| Maps::of_kernel(fd, &params));
+        let taken = mapped.and_then(|maps| Ok((maps.memory::<S, C::Slot>(&params)?, maps)));
+        let Ok((memory, maps)) = taken else {
+            self.give_up();
+            return Err(Error::dead(true));
+        };
         // SAFETY: the mapping is kept by the kernel from the next lines on; this ring is still the
         // only producer, and the words hold the indices it had.
         self.sq = unsafe { OwnSq::new(&memory.sq) };
@@ -93,7 +97,14 @@ impl<S: SqeKind, C: CqeKind> RingOf<Local, S, C, Linux> {
         self.cq = unsafe { OwnCq::new(&memory.cq) };
         self.submitter.kernel_flags = self.sq.raw.flags_word();
         self.submitter.params = params;
-        self.linux_mut().replace_maps(maps);
-        Ok(())
+        let kept = self.linux_mut().replace_maps(maps);
+        kept.map_err(|errno| Error::os(errno, "keeping a ring's memory from forked children"))
+    }
+
+    /// Makes every later use an error: what is mapped here, the kernel does not look at any more.
+    fn give_up(&mut self) {
+        self.sq.raw.give_up();
+        self.cq.raw.give_up();
+        self.submitter.give_up();
     }
 }
