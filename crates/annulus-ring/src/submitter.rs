@@ -3,13 +3,14 @@
 use core::ptr;
 use core::time::Duration;
 
-use crate::abi::{EnterFlags, GeteventsArg, Params, SetupFlags, SqRingFlags, Timespec};
+use crate::abi::{EnterFlags, GeteventsArg, Params, SetupFlags, SqRingFlags, Sqe, Timespec};
+use crate::cq::CompletionQueue;
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::fork::WipedCell;
 use crate::kernel::Kernel;
-use crate::layout::SqeKind;
-use crate::raw::KernelFlags;
+use crate::layout::{CqeKind, SqeKind};
+use crate::raw::{CqIndices, KernelFlags};
 use crate::sq::SubmissionQueue;
 use crate::wait::{Limit, Wait};
 
@@ -23,6 +24,22 @@ const PENDING: SqRingFlags = SqRingFlags::CQ_OVERFLOW.union(SqRingFlags::TASKRUN
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitIndex(pub u32);
+
+/// The words of the queues that entering the kernel looks at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words {
+    flags: KernelFlags,
+    completions: CqIndices,
+}
+
+impl Words {
+    pub(crate) fn of<S: SqeKind, C: CqeKind>(
+        sq: &SubmissionQueue<S>,
+        cq: &CompletionQueue<C>,
+    ) -> Self {
+        Self { flags: sq.raw.flags_word(), completions: cq.raw.indices() }
+    }
+}
 
 /// The way into the kernel: one of the three parts of a ring.
 ///
@@ -40,13 +57,13 @@ pub struct WaitIndex(pub u32);
 pub struct Submitter<K: Kernel> {
     pub(crate) kernel: K,
     pub(crate) params: Params,
-    pub(crate) kernel_flags: KernelFlags,
+    pub(crate) words: Words,
     own: WipedCell,
 }
 
 impl<K: Kernel> Submitter<K> {
-    pub(crate) fn new(kernel: K, params: Params, kernel_flags: KernelFlags) -> Self {
-        Self { kernel, params, kernel_flags, own: WipedCell::new() }
+    pub(crate) fn new(kernel: K, params: Params, words: Words) -> Self {
+        Self { kernel, params, words, own: WipedCell::new() }
     }
 
     /// The same way into the same kernel, with the kernel held otherwise.
@@ -54,7 +71,7 @@ impl<K: Kernel> Submitter<K> {
         Submitter {
             kernel: hold(self.kernel),
             params: self.params,
-            kernel_flags: self.kernel_flags,
+            words: self.words,
             own: self.own,
         }
     }
@@ -67,7 +84,7 @@ impl<K: Kernel> Submitter<K> {
         Self {
             kernel: self.kernel.clone(),
             params: self.params,
-            kernel_flags: self.kernel_flags,
+            words: self.words,
             own: self.own.duplicate(),
         }
     }
@@ -92,7 +109,7 @@ impl<K: Kernel> Submitter<K> {
     #[inline(always)]
     fn events_flag(&self) -> EnterFlags {
         let polled = self.params.flags.contains(SetupFlags::IOPOLL);
-        if polled || self.kernel_flags.load().intersects(PENDING) {
+        if polled || self.words.flags.load().intersects(PENDING) {
             EnterFlags::GETEVENTS
         } else {
             EnterFlags::empty()
@@ -113,9 +130,16 @@ impl<K: Kernel> Submitter<K> {
     /// assert_eq!(submitter.submit(sq)?, 0);
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
-    #[inline(always)]
+    #[inline]
     pub fn submit<S: SqeKind>(&self, sq: &mut SubmissionQueue<S>) -> Result<u32> {
+        // The queue looks after itself; this may be another ring's way into the kernel.
         self.check()?;
+        self.submit_own(sq)
+    }
+
+    /// As [`submit`](Self::submit), for the queue of the same ring: both are alive, or neither.
+    #[inline(always)]
+    pub(crate) fn submit_own<S: SqeKind>(&self, sq: &SubmissionQueue<S>) -> Result<u32> {
         sq.check()?;
         let count = sq.raw.publish();
         let mut flags = self.events_flag();
@@ -144,18 +168,28 @@ impl<K: Kernel> Submitter<K> {
     /// assert_eq!(submitter.submit_and_wait(sq, 0)?, 0);
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
-    #[inline(always)]
+    #[inline]
     pub fn submit_and_wait<S: SqeKind>(
         &self,
         sq: &mut SubmissionQueue<S>,
         want: u32,
     ) -> Result<u32> {
         self.check()?;
+        self.submit_and_wait_own(sq, want)
+    }
+
+    /// As [`submit_and_wait`](Self::submit_and_wait), for the queue of the same ring.
+    #[inline(always)]
+    pub(crate) fn submit_and_wait_own<S: SqeKind>(
+        &self,
+        sq: &SubmissionQueue<S>,
+        want: u32,
+    ) -> Result<u32> {
         sq.check()?;
         let count = sq.raw.publish();
         match self.enter(count, want, self.wait_flags(sq)) {
-            Ok(taken) => Ok(taken),
-            Err(errno) => self.wait_again(errno, sq, want),
+            Ok(taken) if want == 0 || !self.words.completions.is_empty() => Ok(taken),
+            answer => self.wait_on(answer, sq, want),
         }
     }
 
@@ -171,20 +205,40 @@ impl<K: Kernel> Submitter<K> {
 
     /// A wait that a signal ended goes on; another error is the caller's.
     #[cold]
-    fn wait_again<S: SqeKind>(
+    fn wait_on<S: SqeKind>(
         &self,
-        mut errno: Errno,
-        sq: &mut SubmissionQueue<S>,
+        mut answer: core::result::Result<u32, Errno>,
+        sq: &SubmissionQueue<S>,
         want: u32,
     ) -> Result<u32> {
+        let mut taken = 0;
         // Not bounded: each turn of the loop is a signal that was delivered.
-        while errno == Errno::EINTR {
-            match self.enter(sq.raw.publish(), want, self.wait_flags(sq)) {
-                Ok(taken) => return Ok(taken),
-                Err(next) => errno = next,
+        loop {
+            match answer {
+                Ok(count) if self.may_be_cut_short(count, want, Some(sq)) => taken = count,
+                Ok(count) => return Ok(taken.max(count)),
+                Err(Errno::EINTR) => {}
+                Err(errno) if taken == 0 => return Err(failed(errno, sq)),
+                // The kernel's own rule: that entries were taken is told before an error is.
+                Err(_) => return Ok(taken),
             }
+            let count = if taken == 0 { sq.raw.publish() } else { 0 };
+            answer = self.enter(count, want, self.wait_flags(sq));
         }
-        Err(failed(errno, sq))
+    }
+
+    /// Whether an enter that took `taken` entries may have been ended by a signal, or by its time
+    /// limit: the kernel tells neither where it took entries. Not where a completion is there, nor
+    /// where entries are left, for which the kernel does not wait.
+    #[cold]
+    fn may_be_cut_short<S: SqeKind>(
+        &self,
+        taken: u32,
+        want: u32,
+        sq: Option<&SubmissionQueue<S>>,
+    ) -> bool {
+        let all_taken = self.is_sqpoll() || sq.is_none_or(SubmissionQueue::is_empty);
+        taken > 0 && want > 0 && all_taken && self.words.completions.is_empty()
     }
 
     /// Submits, then waits as `wait` says.
@@ -209,8 +263,7 @@ impl<K: Kernel> Submitter<K> {
     ) -> Result<u32> {
         self.check()?;
         sq.check()?;
-        self.wait_loop(want, wait, || (sq.raw.publish(), self.wait_flags(sq)))
-            .map_err(|errno| failed(errno, sq))
+        self.wait_loop(Some(&*sq), want, wait).map_err(|errno| failed(errno, sq))
     }
 
     /// Waits until `want` completions are in the queue, or as `wait` says, submitting nothing.
@@ -228,18 +281,16 @@ impl<K: Kernel> Submitter<K> {
     /// ```
     pub fn wait_with(&self, want: u32, wait: &Wait) -> Result<()> {
         self.check()?;
-        self.wait_loop(want, wait, || (0, EnterFlags::GETEVENTS))
-            .map(drop)
-            .map_err(|errno| Error::enter(errno, 0))
+        let waited = self.wait_loop(None::<&SubmissionQueue<Sqe>>, want, wait);
+        waited.map(drop).map_err(|errno| Error::enter(errno, 0))
     }
 
-    /// Enters and waits until something other than a signal ends it. `next` says, each time, how
-    /// many entries are shown and with which flags.
-    fn wait_loop(
+    /// Enters with what is queued in `sq`, and waits until something other than a signal ends it.
+    fn wait_loop<S: SqeKind>(
         &self,
+        sq: Option<&SubmissionQueue<S>>,
         want: u32,
         wait: &Wait,
-        next: impl Fn() -> (u32, EnterFlags),
     ) -> core::result::Result<u32, Errno> {
         // Only a wait that goes on after a signal needs to know when it began.
         let deadline = match wait.limit {
@@ -253,22 +304,27 @@ impl<K: Kernel> Submitter<K> {
             Some(Limit::At(time)) => Some(time),
             None => None,
         };
+        let mut taken = 0;
+        // Not bounded: each turn of the loop is a signal that was delivered.
         loop {
             let (flags, arg) = wait.argument(time.as_ref());
-            let (count, more) = next();
+            let count = sq.map_or(0, |sq| if taken == 0 { sq.raw.publish() } else { 0 });
+            let more = sq.map_or(EnterFlags::GETEVENTS, |sq| self.wait_flags(sq));
             let arg_bytes = size_of::<GeteventsArg>();
             let arg = ptr::from_ref(&arg).cast();
             // SAFETY: what the queue's entries point to is the promise of who pushed them; `arg`,
             // and what it points to, live during the call.
             let answer = unsafe { self.kernel.enter(count, want, flags | more, arg, arg_bytes) };
             match answer {
-                // Not bounded: each turn of the loop is a signal that was delivered.
-                Err(Errno::EINTR) if !wait.interruptible => {
-                    if let Some(deadline) = deadline {
-                        time = Some(until(self.kernel.now(), deadline));
-                    }
-                }
-                answer => return answer,
+                Err(Errno::EINTR) if !wait.interruptible => {}
+                Ok(n) if !wait.interruptible && self.may_be_cut_short(n, want, sq) => taken = n,
+                Ok(n) => return Ok(taken.max(n)),
+                Err(errno) if taken == 0 => return Err(errno),
+                // The kernel's own rule: that entries were taken is told before an error is.
+                Err(_) => return Ok(taken),
+            }
+            if let Some(deadline) = deadline {
+                time = Some(until(self.kernel.now(), deadline));
             }
         }
     }

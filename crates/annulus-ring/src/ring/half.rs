@@ -92,7 +92,7 @@ impl<S: SqeKind, K: Kernel> SubmissionHalf<S, K> {
     /// ```
     #[inline]
     pub fn submit(&mut self) -> Result<u32> {
-        self.submitter.submit(&mut self.sq)
+        self.submitter.submit_own(&self.sq)
     }
 
     /// The way into the kernel.

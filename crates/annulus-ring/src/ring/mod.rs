@@ -17,7 +17,7 @@ use crate::kernel::{Kernel, RingMemory};
 use crate::layout::{CqeKind, SqeKind};
 use crate::linux::Linux;
 use crate::sq::{OwnSq, Reserved, SubmissionQueue};
-use crate::submitter::{Submitter, WaitIndex};
+use crate::submitter::{Submitter, WaitIndex, Words};
 use crate::wait::Wait;
 
 /// A ring that stays on its thread: the leanest there is, and what to use unless a ring must move.
@@ -137,8 +137,8 @@ impl<P: Place, S: SqeKind, C: CqeKind, K: Kernel> RingOf<P, S, C, K> {
         let sq = unsafe { OwnSq::new(&memory.sq) };
         // SAFETY: as above; the ring is the only consumer.
         let cq = unsafe { OwnCq::new(&memory.cq) };
-        let kernel_flags = sq.raw.flags_word();
-        Self { sq, cq, submitter: Submitter::new(kernel, params, kernel_flags), place: PhantomData }
+        let submitter = Submitter::new(kernel, params, Words::of(&sq, &cq));
+        Self { sq, cq, submitter, place: PhantomData }
     }
 
     /// The three parts, each by itself: to push entries while walking completions.
@@ -274,14 +274,15 @@ impl<P: Place, S: SqeKind, C: CqeKind, K: Kernel> RingOf<P, S, C, K> {
     #[doc(alias = "io_uring_submit")]
     #[inline(always)]
     pub fn submit(&mut self) -> Result<u32> {
-        self.submitter.submit(&mut self.sq)
+        self.submitter.submit_own(&self.sq)
     }
 
     /// Submits, then waits until `want` completions are in the queue.
     ///
     /// Returns how many entries were taken. It may return with fewer completions than wanted: a
-    /// timeout operation's completion ends the wait, and so does a submit that came short. Signals
-    /// do not: [`submit_and_wait_with`](Self::submit_and_wait_with) can be asked to let them.
+    /// timeout operation's completion ends the wait, and so does a submit that came short. A signal
+    /// does so only where at least one completion is there:
+    /// [`submit_and_wait_with`](Self::submit_and_wait_with) can be asked to let signals end it.
     ///
     /// # Errors
     /// As [`submit`](Self::submit).
@@ -298,7 +299,7 @@ impl<P: Place, S: SqeKind, C: CqeKind, K: Kernel> RingOf<P, S, C, K> {
     #[doc(alias = "io_uring_submit_and_wait")]
     #[inline(always)]
     pub fn submit_and_wait(&mut self, want: u32) -> Result<u32> {
-        self.submitter.submit_and_wait(&mut self.sq, want)
+        self.submitter.submit_and_wait_own(&self.sq, want)
     }
 
     /// Submits, then waits as `wait` says: with a time limit, a minimum time, a signal mask.

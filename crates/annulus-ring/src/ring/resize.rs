@@ -10,6 +10,7 @@ use crate::kernel::Kernel;
 use crate::layout::{CqeKind, SqeKind};
 use crate::linux::{Linux, Maps};
 use crate::sq::OwnSq;
+use crate::submitter::Words;
 
 /// Without a descriptor the new memory could not be mapped.
 const NO_DESCRIPTOR: &str = "a ring whose descriptor is closed cannot be resized";
@@ -59,9 +60,9 @@ impl<S: SqeKind, C: CqeKind> RingOf<Local, S, C, Linux> {
         if self.submitter.kernel.fd().is_none() {
             return Err(Error::usage(NO_DESCRIPTOR));
         }
-        // What was pushed must be in the queue that the kernel copies.
         // The queues that come get cells of their own.
         fork::prepare().map_err(|errno| Error::os(errno, "mapping the page that shows a fork"))?;
+        // What was pushed must be in the queue that the kernel copies.
         self.sq.raw.publish();
         let mut asked = Params {
             sq_entries,
@@ -95,7 +96,7 @@ impl<S: SqeKind, C: CqeKind> RingOf<Local, S, C, Linux> {
         self.sq = unsafe { OwnSq::new(&memory.sq) };
         // SAFETY: as above, for the only consumer.
         self.cq = unsafe { OwnCq::new(&memory.cq) };
-        self.submitter.kernel_flags = self.sq.raw.flags_word();
+        self.submitter.words = Words::of(&self.sq, &self.cq);
         self.submitter.params = params;
         let kept = self.linux_mut().replace_maps(maps);
         kept.map_err(|errno| Error::os(errno, "keeping a ring's memory from forked children"))
