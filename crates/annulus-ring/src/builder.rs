@@ -429,9 +429,7 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// ```
     pub fn build_local(self) -> Result<LocalRing<S, C>> {
         let mut ring = self.local()?;
-        ring.linux_mut()
-            .register_descriptor()
-            .map_err(|errno| Error::register(errno, crate::abi::RegisterOp::RING_FDS))?;
+        ring.linux_mut().register_descriptor();
         Ok(ring)
     }
 

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use std::os::fd::{BorrowedFd, RawFd};
 
 use super::{Builder, UNKNOWN_QUEUES};
-use crate::abi::{Cqe, Params, RegisterOp, SetupFlags, Sqe};
+use crate::abi::{Cqe, Params, SetupFlags, Sqe};
 use crate::diagnose::{self, SetupError};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
@@ -88,18 +88,20 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     ) -> Result<(u32, Params, Option<usize>)> {
         let unwanted = latched_off() | required | self.unwanted;
         let wishes = WISHES.difference(unwanted);
+        // Twice with all of them: a refusal for a flag comes again, and one that does not must not
+        // latch anything off for the life of the process.
         let tries = [
+            wishes,
             wishes,
             wishes.difference(SetupFlags::NO_SQARRAY),
             wishes.difference(SetupFlags::SUBMIT_ALL),
             SetupFlags::empty(),
         ];
-        let mut last = None;
-        for granted in tries {
-            if last == Some(granted) {
+        for (n, granted) in tries.into_iter().enumerate() {
+            let again = n > 0 && granted == tries[n - 1];
+            if again && (n > 1 || wishes.is_empty()) {
                 continue;
             }
-            last = Some(granted);
             match self.try_set_up(required | granted, region) {
                 Ok(made) => {
                     let refused = wishes.difference(granted);
@@ -186,7 +188,9 @@ fn map<S: SqeKind, C: CqeKind>(
 /// Closes a ring whose memory could not be mapped.
 fn close_unmapped(answer: u32, params: &Params) {
     use std::os::fd::{FromRawFd, OwnedFd};
-    if !params.flags.contains(SetupFlags::REGISTERED_FD_ONLY) {
+    if params.flags.contains(SetupFlags::REGISTERED_FD_ONLY) {
+        linux::unregister_index(None, answer);
+    } else {
         // SAFETY: the descriptor is the set-up's, and nobody else knows it.
         drop(unsafe { OwnedFd::from_raw_fd(answer as RawFd) });
     }
@@ -230,8 +234,7 @@ impl<S: SqeKind, C: CqeKind> Parked<S, C> {
     pub fn enable(self) -> Result<LocalRing<S, C>> {
         let mut ring = self.ring;
         ring.register().enable()?;
-        let registered = ring.linux_mut().register_descriptor();
-        registered.map_err(|errno| Error::register(errno, RegisterOp::RING_FDS))?;
+        ring.linux_mut().register_descriptor();
         Ok(ring)
     }
 

@@ -91,27 +91,20 @@ impl Linux {
     /// Gives the descriptor an index in this thread's table, which every enter then uses: the
     /// kernel looks nothing up (some 90 instructions per enter).
     ///
-    /// `Ok(false)` if the table is full (16 per thread), the kernel has none, or the ring is
-    /// restricted and this not allowed: the descriptor serves as before.
-    pub(crate) fn register_descriptor(&mut self) -> Result<bool, Errno> {
-        let Some(fd) = self.fd.as_ref() else { return Ok(true) };
+    /// Where that fails, for whatever reason (the table of 16 is full, the ring is restricted, a
+    /// filter forbids registrations, the kernel has no such table), the descriptor serves as before.
+    pub(crate) fn register_descriptor(&mut self) {
+        let Some(fd) = self.fd.as_ref() else { return };
         // Offset −1 asks for any free index, which the kernel writes back.
         let mut update =
             RsrcUpdate { offset: u32::MAX, resv: 0, data: fd.as_raw_fd() as u32 as u64 };
         let arg = (&raw mut update).cast();
         // SAFETY: `update` is one `io_uring_rsrc_update`, read and written during the call only.
         let answer = unsafe { register_raw(fd.as_raw_fd(), RegisterOp::RING_FDS, arg, 1) };
-        match answer {
-            Ok(1) => {
-                self.target = update.offset as i32;
-                self.target_flags = EnterFlags::REGISTERED_RING;
-                self.registered = Some(update.offset);
-                Ok(true)
-            }
-            Ok(_) | Err(Errno::EBUSY | Errno::EINVAL | Errno::ENOMEM) => Ok(false),
-            // A filter that blocks io_uring_register, or a restriction: the ring works without an index.
-            Err(Errno::EPERM | Errno::EACCES | Errno::ENOSYS) => Ok(false),
-            Err(errno) => Err(errno),
+        if answer == Ok(1) {
+            self.target = update.offset as i32;
+            self.target_flags = EnterFlags::REGISTERED_RING;
+            self.registered = Some(update.offset);
         }
     }
 
@@ -128,20 +121,26 @@ impl Linux {
 
     /// Gives the registered index back, if there is one.
     fn unregister_descriptor(&mut self) {
-        let Some(index) = self.registered.take() else { return };
-        let mut update = RsrcUpdate { offset: index, resv: 0, data: 0 };
-        let arg = (&raw mut update).cast();
-        // A ring without a descriptor names itself by its index.
-        let (fd, op) = match self.fd.as_ref() {
-            Some(fd) => (fd.as_raw_fd(), RegisterOp::UNREGISTER_RING_FDS),
-            None => (index as i32, use_registered(RegisterOp::UNREGISTER_RING_FDS)),
-        };
-        // SAFETY: `update` is one `io_uring_rsrc_update`, read during the call only.
-        let answer = unsafe { register_raw(fd, op, arg, 1) };
-        // It fails on a thread that never had the index (a ring dropped elsewhere): then the index
-        // ends with the thread that has it.
-        let _ = answer;
+        if let Some(index) = self.registered.take() {
+            unregister_index(self.fd(), index);
+        }
     }
+}
+
+/// Gives back the index of the ring `fd` in this thread's table. A ring without a descriptor names
+/// itself by the index.
+pub(crate) fn unregister_index(fd: Option<BorrowedFd<'_>>, index: u32) {
+    let mut update = RsrcUpdate { offset: index, resv: 0, data: 0 };
+    let arg = (&raw mut update).cast();
+    let (fd, op) = match fd {
+        Some(fd) => (fd.as_raw_fd(), RegisterOp::UNREGISTER_RING_FDS),
+        None => (index as i32, use_registered(RegisterOp::UNREGISTER_RING_FDS)),
+    };
+    // SAFETY: `update` is one `io_uring_rsrc_update`, read during the call only.
+    let answer = unsafe { register_raw(fd, op, arg, 1) };
+    // It fails on a thread that never had the index (a ring dropped elsewhere): then the index
+    // ends with the thread that has it.
+    let _ = answer;
 }
 
 /// The number that says that the descriptor is a registered index.
