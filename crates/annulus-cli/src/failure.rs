@@ -1,0 +1,124 @@
+//! [`Failure`]: why a command ended, in one line; and [`Exit`]: what the shell is told.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+/// The exit codes, the same for every command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// `probe`: io_uring is usable, with limits.
+    Limited,
+    /// io_uring is not usable here; `bench` measured the ordinary way alone.
+    Unusable,
+    /// Something failed; one line on stderr says what.
+    Failed,
+    /// The command line is wrong (`EX_USAGE`).
+    Usage,
+    /// A signal ended it: 128 and its number.
+    Signal(u8),
+}
+
+/// `SIGPIPE`'s number on every Linux.
+const SIGPIPE: u8 = 13;
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Limited => 1,
+            Exit::Unusable => 2,
+            Exit::Failed => 3,
+            Exit::Usage => 64,
+            Exit::Signal(number) => 128 + number,
+        })
+    }
+}
+
+/// Why a command ended: what, why, and what to do about it.
+#[derive(Debug)]
+pub struct Failure {
+    what: String,
+    why: String,
+    cure: Option<String>,
+    exit: Exit,
+}
+
+impl Failure {
+    /// `what` failed because of `why`.
+    pub fn new(what: impl Into<String>, why: impl fmt::Display) -> Self {
+        Self { what: what.into(), why: one_line(why), cure: None, exit: Exit::Failed }
+    }
+
+    /// The same, with what to do about it.
+    pub fn cure(mut self, cure: impl Into<String>) -> Self {
+        self.cure = Some(cure.into());
+        self
+    }
+
+    /// A wrong command line.
+    pub fn usage(what: impl Into<String>, why: impl fmt::Display, cure: &str) -> Self {
+        Self { exit: Exit::Usage, ..Self::new(what, why).cure(cure) }
+    }
+
+    /// The output cannot be written. A reader that went away ends the program as `SIGPIPE` would.
+    pub fn output(error: &io::Error) -> Self {
+        let failure = Self::new("output", error);
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self { exit: Exit::Signal(SIGPIPE), ..failure };
+        }
+        failure.cure("is the disk of the output full?")
+    }
+
+    /// A signal asked the program to end.
+    pub fn interrupted(signal: u8) -> Self {
+        Self { exit: Exit::Signal(signal), ..Self::new("interrupted", "the files are removed") }
+    }
+
+    /// Whether there is nobody to tell.
+    pub fn is_silent(&self) -> bool {
+        self.exit == Exit::Signal(SIGPIPE)
+    }
+
+    /// What the shell is told.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+}
+
+/// `text` with its line breaks as spaces.
+fn one_line(text: impl fmt::Display) -> String {
+    text.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.why)?;
+        match &self.cure {
+            Some(cure) => write!(f, " ({cure})"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_line() {
+        let failure = Failure::new("./x", "no\n  such\nfile").cure("give another --dir");
+        assert_eq!(failure.to_string(), "./x: no such file (give another --dir)");
+        assert_eq!(failure.exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn a_reader_that_left_is_not_told() {
+        let failure = Failure::output(&io::Error::from(io::ErrorKind::BrokenPipe));
+        assert!(failure.is_silent());
+        assert_eq!(failure.exit(), Exit::Signal(13));
+        assert!(!Failure::output(&io::Error::from(io::ErrorKind::StorageFull)).is_silent());
+    }
+}
