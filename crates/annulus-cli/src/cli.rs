@@ -1,9 +1,13 @@
 //! The command line: what can be asked for.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::failure::Failure;
-use crate::{bench, generate, probe};
+use crate::out::Common;
+use crate::{bench, probe};
 
 /// The exit codes, at the end of every help.
 pub const EXIT_CODES: &str = "\
@@ -26,34 +30,6 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What every command understands.
-#[derive(Clone, Copy, Debug, Args)]
-pub struct Common {
-    /// Print one JSON object ("schema": 1) instead of text
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Print results only: no progress, no warnings
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub quiet: bool,
-    /// Print more: every round's numbers
-    #[arg(short, long, global = true)]
-    pub verbose: bool,
-    /// When to use colours: `auto` means on a terminal, unless NO_COLOR is set
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
-    pub color: When,
-}
-
-/// When to use colours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum When {
-    /// On a terminal, unless `NO_COLOR` is set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -65,10 +41,25 @@ pub enum Command {
     Probe(probe::Args),
     /// Print a completion script for a shell
     #[command(hide = true)]
-    Completions(generate::CompletionsArgs),
+    Completions(CompletionsArgs),
     /// Print the manual page, or write all pages into a directory
     #[command(hide = true)]
-    Man(generate::ManArgs),
+    Man(ManArgs),
+}
+
+/// `annulus completions SHELL`
+#[derive(Debug, clap::Args)]
+pub struct CompletionsArgs {
+    /// For which shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// `annulus man [DIR]`
+#[derive(Debug, clap::Args)]
+pub struct ManArgs {
+    /// Write annulus.1, annulus-bench.1, … there (default: print annulus.1)
+    pub dir: Option<PathBuf>,
 }
 
 /// clap's complaint as one line of ours.

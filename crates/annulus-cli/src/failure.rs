@@ -74,7 +74,14 @@ impl Failure {
 
     /// A signal asked the program to end.
     pub fn interrupted(signal: u8) -> Self {
-        Self { exit: Exit::Signal(signal), ..Self::new("interrupted", "the files are removed") }
+        let why = format!("signal {signal} came; nothing is left behind");
+        Self { exit: Exit::Signal(signal), ..Self::new("interrupted", why) }
+    }
+
+    /// io_uring cannot be used, and nothing else was asked for.
+    pub fn unusable(why: &str) -> Self {
+        let cure = "`annulus probe` says why, `--engine threads` measures the ordinary way";
+        Self { exit: Exit::Unusable, ..Self::new("io_uring is not usable", why).cure(cure) }
     }
 
     /// Whether there is nobody to tell.

@@ -1,29 +1,13 @@
 //! Completions and manual pages, made from the definitions of the command line.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::CommandFactory;
-use clap_complete::Shell;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, CompletionsArgs, ManArgs};
 use crate::failure::{Exit, Failure};
 use crate::out;
-
-/// `annulus completions SHELL`
-#[derive(Debug, clap::Args)]
-pub struct CompletionsArgs {
-    /// For which shell
-    #[arg(value_enum)]
-    shell: Shell,
-}
-
-/// `annulus man [DIR]`
-#[derive(Debug, clap::Args)]
-pub struct ManArgs {
-    /// Write annulus.1, annulus-bench.1, … there (default: print annulus.1)
-    dir: Option<PathBuf>,
-}
 
 /// Prints the completion script of one shell.
 pub fn completions(args: &CompletionsArgs) -> Result<Exit, Failure> {

@@ -9,6 +9,7 @@ mod generate;
 mod out;
 mod probe;
 mod signals;
+mod units;
 
 use std::io::Write;
 use std::process::ExitCode;

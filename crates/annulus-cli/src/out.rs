@@ -2,10 +2,38 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::cli::{Common, When};
 use crate::failure::Failure;
+
+/// What every command understands.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Common {
+    /// Print one JSON object ("schema": 1) instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print results only: no progress, no warnings
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print more: every round's numbers
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// When to use colours: `auto` means on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
+    pub color: When,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
 
 /// How the user wants to be spoken to.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +54,20 @@ pub struct Ui {
     pub watched: bool,
 }
 
+/// What a piece of text is, for those who see colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    Plain,
+    Bold,
+    Dim,
+    /// The ring's numbers.
+    Ring,
+    /// What the ring is compared with.
+    Other,
+    Good,
+    Bad,
+}
+
 /// The width where there is no terminal to ask.
 const COLUMNS: usize = 80;
 
@@ -43,6 +85,34 @@ impl Ui {
             unicode: speaks_unicode(|name| std::env::var(name).ok()),
             columns: if terminal { width() } else { COLUMNS },
             watched: io::stderr().is_terminal() && !common.quiet && !common.json,
+        }
+    }
+
+    /// `text` in its colour, if there are colours.
+    pub fn paint(&self, style: Style, text: &str) -> String {
+        let code = match style {
+            Style::Plain => return text.to_owned(),
+            Style::Bold => "1",
+            Style::Dim => "2",
+            Style::Ring => "36",
+            Style::Other => "33",
+            Style::Good => "32",
+            Style::Bad => "31",
+        };
+        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Nobody watches, and nothing but ASCII: for tests.
+    #[cfg(test)]
+    pub fn plain() -> Self {
+        Self {
+            json: false,
+            quiet: false,
+            verbose: false,
+            color: false,
+            unicode: false,
+            columns: COLUMNS,
+            watched: false,
         }
     }
 

@@ -1,24 +1,280 @@
-//! `annulus bench`: io_uring against the ordinary way.
+//! `annulus bench`: io_uring against the ordinary way, on this machine.
+//!
+//! What makes the numbers honest: both ways do the same work on the same file; they take turns
+//! (A B C …, then C B A); medians are shown with their spread, and nothing is said about what lies
+//! within it; what an operation costs the processor is shown beside what it yields; and the entries
+//! that the kernel took are counted, so that it is known to be the ring that did the work.
+
+mod args;
+mod buffer;
+mod files;
+mod machine;
+mod plan;
+mod plot;
+mod progress;
+#[allow(unsafe_code)] // The only place: see there.
+mod raw;
+mod report;
+mod rng;
+mod run;
+mod stats;
+mod svg;
+mod table;
+mod threads;
+mod window;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use annulus_ring::LocalRing;
+
+pub use args::Args;
 
 use crate::failure::{Exit, Failure};
-use crate::out::Ui;
+use crate::out::{Style, Ui};
 use crate::signals::Signals;
+use crate::units;
+use files::{TestFile, TestFiles};
+use machine::Machine;
+use plan::{Cache, Engine, Settings, Workload};
+use progress::Progress;
+use raw::{Counters, Driver, RingWork};
+use report::{Outcome, Report, RingReport, SettingsReport};
+use run::Runner;
 
-/// `annulus bench`
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// How often each measurement is repeated
-    #[arg(long, default_value_t = 5)]
-    rounds: u32,
+/// Measures, and prints what came of it.
+pub fn run(args: &Args, ui: &Ui) -> Result<Exit, Failure> {
+    let mut settings = args.settings()?;
+    let svg = settings.svg.take().map(SvgFile::open).transpose()?;
+    let signals = Signals::watch()?;
+    let progress = Progress::new(ui);
+    let machine = Machine::look(&settings.dir);
+    let mut ring = try_ring(&settings);
+    let mut warnings = Vec::new();
+    if let Some(error) = &ring.error {
+        warnings.push(format!(
+            "io_uring is not usable: {error} (`annulus probe` says why; measuring the ordinary way \
+             alone)"
+        ));
+        settings.engines.retain(|engine| *engine != Engine::Uring);
+        if settings.engines.is_empty() {
+            return Err(Failure::unusable(error));
+        }
+    }
+    if machine.is_busy() {
+        warnings.push(format!(
+            "load average {:.2} on {} CPUs: others are using this machine, so the times are noisy \
+             (look at the spread, or come back when it is quiet)",
+            machine.load_average, machine.cpus
+        ));
+    }
+    let files = TestFiles::make(&settings, &signals, &progress)?;
+    warnings.extend(too_large(&files, &machine));
+    if ring.usable
+        && let Ok(file) = files.of(Cache::Direct)
+    {
+        ring.fixed_buffers = try_buffers(&settings, file)?;
+        if !ring.fixed_buffers {
+            let text = "direct operations go without registered buffers: the limit of locked memory \
+                        is too low for them (raise `ulimit -l`)";
+            warnings.push(text.to_owned());
+        }
+    }
+    let counters = Counters::open();
+    let runner = Runner {
+        settings: &settings,
+        files: &files,
+        signals: &signals,
+        progress: &progress,
+        cpus: machine.cpus,
+        count_instructions: counters.is_ok(),
+    };
+    let each = runner.each();
+    let settings_report = describe(&settings, &files, each);
+    let instructions_missing = counters.err();
+    if !ui.json {
+        progress.clear();
+        let (file, rounds) = header_lines(&settings_report);
+        ui.line(&table::header(ui, &machine, &file, &rounds))?;
+        if let Some(reason) = &instructions_missing {
+            let line = format!("         instr/op is not shown: {reason}");
+            ui.line(&ui.paint(Style::Dim, &line))?;
+        }
+        ui.line("")?;
+    }
+    for warning in &warnings {
+        progress.clear();
+        ui.warn(warning);
+    }
+    let workloads = measure_all(&runner, each, ui)?;
+    let report = Report {
+        schema: 1,
+        annulus: env!("CARGO_PKG_VERSION"),
+        machine,
+        settings: settings_report,
+        io_uring: ring,
+        instructions_missing,
+        warnings,
+        workloads,
+        elapsed_ms: progress.elapsed().as_millis() as u64,
+    };
+    finish(ui, &report, svg)
 }
 
-/// Measures.
-pub fn run(args: &Args, ui: &Ui) -> Result<Exit, Failure> {
-    let signals = Signals::watch()?;
-    for _ in 0..args.rounds {
-        signals.check()?;
-        annulus_ring::LocalRing::new(8).map_err(|error| Failure::new("io_uring", error))?;
+/// All workloads, each printed when it is done.
+fn measure_all(runner: &Runner<'_>, each: Duration, ui: &Ui) -> Result<Vec<Outcome>, Failure> {
+    runner.progress.expect(runner.steps());
+    let mut left: f64 = runner.settings.workloads.iter().copied().map(Workload::weight).sum();
+    let mut outcomes = Vec::new();
+    for &workload in &runner.settings.workloads {
+        let outcome = runner.workload(workload, each, workload.weight() / left)?;
+        left -= workload.weight();
+        runner.progress.clear();
+        if !ui.json {
+            ui.line(&table::table(ui, &outcome, runner.settings.block_bytes))?;
+        }
+        outcomes.push(outcome);
     }
-    ui.warn("nothing is measured yet");
-    Ok(Exit::Done)
+    Ok(outcomes)
+}
+
+/// What comes after the tables, or instead of them.
+fn finish(ui: &Ui, report: &Report, svg: Option<SvgFile>) -> Result<Exit, Failure> {
+    if ui.json {
+        ui.object(report)?;
+    } else {
+        if !ui.quiet {
+            ui.line(plot::plots(ui, &report.workloads).trim_end())?;
+            ui.line(&plot::legend(ui))?;
+            ui.line("")?;
+        }
+        let summary = table::summary(ui, report);
+        if !summary.is_empty() {
+            ui.line(summary.trim_end())?;
+        }
+    }
+    if let Some(svg) = svg {
+        svg.write(&svg::draw(report))?;
+    }
+    Ok(if report.io_uring.usable { Exit::Done } else { Exit::Unusable })
+}
+
+/// Makes a ring as the measurements will, and lets it do a NOP: a ring that can be made but not
+/// entered is of no use.
+fn try_ring(settings: &Settings) -> RingReport {
+    let work = RingWork {
+        rw: plan::Rw::Nop,
+        file: None,
+        blocks: 0,
+        block_bytes: settings.block_bytes,
+        fixed_buffers: false,
+    };
+    let depth = settings.depths.last().copied().unwrap_or(1);
+    let tried = LocalRing::new(depth)
+        .map_err(|error| Failure::new("set-up", error))
+        .map(|ring| (format!("{:?}", ring.setup_flags()), ring.is_descriptor_registered()));
+    let tried = tried.and_then(|facts| {
+        let mut driver = Driver::new(1, work)?;
+        driver.turn()?;
+        driver.finish().map(|()| facts)
+    });
+    match tried {
+        Ok((flags, registered_descriptor)) => RingReport {
+            usable: true,
+            setup_flags: Some(flags),
+            registered_descriptor,
+            ..RingReport::default()
+        },
+        Err(failure) => RingReport { error: Some(failure.to_string()), ..RingReport::default() },
+    }
+}
+
+/// Whether the most buffers that will be needed can be registered.
+fn try_buffers(settings: &Settings, file: &TestFile) -> Result<bool, Failure> {
+    let work = RingWork {
+        rw: plan::Rw::Read,
+        file: Some(&file.file),
+        blocks: 1,
+        block_bytes: settings.block_bytes,
+        fixed_buffers: true,
+    };
+    let depth = settings.depths.last().copied().unwrap_or(1);
+    Ok(Driver::new(depth, work)?.has_fixed_buffers())
+}
+
+/// A file that does not fit into memory is not cached, whatever the table says.
+fn too_large(files: &TestFiles, machine: &Machine) -> Option<String> {
+    let bytes = files.of(Cache::Cached).ok()?.bytes;
+    (bytes > machine.memory_bytes / 2).then(|| {
+        format!(
+            "the file ({}) is larger than half of the memory: `cached` will not be (give a smaller \
+             --size)",
+            units::size(bytes)
+        )
+    })
+}
+
+fn describe(settings: &Settings, files: &TestFiles, each: Duration) -> SettingsReport {
+    let bytes = |cache| files.of(cache).ok().map(|file| file.bytes);
+    SettingsReport {
+        depths: settings.depths.clone(),
+        engines: settings.engines.clone(),
+        rounds: settings.rounds,
+        time_ms: each.as_millis() as u64,
+        block_bytes: settings.block_bytes,
+        cached_file_bytes: bytes(Cache::Cached),
+        direct_file_bytes: bytes(Cache::Direct),
+    }
+}
+
+/// The files and the rounds, for the header.
+fn header_lines(settings: &SettingsReport) -> (String, String) {
+    let files = match (settings.cached_file_bytes, settings.direct_file_bytes) {
+        (None, None) => String::new(),
+        (Some(one), None) | (None, Some(one)) => units::size(one),
+        (Some(one), Some(other)) if one == other => format!("2 x {}", units::size(one)),
+        (Some(one), Some(other)) => {
+            format!("{} cached, {} direct", units::size(one), units::size(other))
+        }
+    };
+    let each = units::duration(Duration::from_millis(settings.time_ms));
+    let rounds = format!("{} of {each} for each engine, taking turns", settings.rounds);
+    (files, rounds)
+}
+
+/// The file of `--svg`, opened before anything is measured: a path that cannot be written should
+/// not be found out 40 s later.
+struct SvgFile {
+    path: PathBuf,
+    is_new: bool,
+    is_written: bool,
+}
+
+impl SvgFile {
+    fn open(path: PathBuf) -> Result<Self, Failure> {
+        let is_new = !path.exists();
+        let opened = File::options().write(true).create(true).truncate(false).open(&path);
+        opened.map_err(|error| refused(&path, &error))?;
+        Ok(Self { path, is_new, is_written: false })
+    }
+
+    fn write(mut self, svg: &str) -> Result<(), Failure> {
+        fs::write(&self.path, svg).map_err(|error| refused(&self.path, &error))?;
+        self.is_written = true;
+        Ok(())
+    }
+}
+
+impl Drop for SvgFile {
+    fn drop(&mut self) {
+        if self.is_new && !self.is_written {
+            // Made here, and empty. If it cannot be removed it does no harm.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn refused(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(path.display().to_string(), error).cure("give --svg a file that you may write")
 }
