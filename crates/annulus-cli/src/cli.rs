@@ -22,7 +22,7 @@ Exit codes:
 
 /// io_uring on this machine: what it can do, and whether it is worth it.
 #[derive(Debug, Parser)]
-#[command(name = "annulus", version, after_help = EXIT_CODES)]
+#[command(name = "annulus", bin_name = "annulus", version, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(flatten)]
     pub common: Common,
@@ -65,7 +65,7 @@ pub struct ManArgs {
 /// clap's complaint as one line of ours.
 pub fn usage(error: &clap::Error) -> Failure {
     use clap::error::ErrorKind::{DisplayHelpOnMissingArgumentOrSubcommand, MissingSubcommand};
-    const CURE: &str = "`annulus --help` lists what there is, `annulus COMMAND --help` explains it";
+    const CURE: &str = "see `annulus --help`, `annulus COMMAND --help`";
     if matches!(error.kind(), DisplayHelpOnMissingArgumentOrSubcommand | MissingSubcommand) {
         return Failure::usage(
             "command line",

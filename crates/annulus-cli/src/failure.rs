@@ -95,9 +95,14 @@ impl Failure {
     }
 }
 
-/// `text` with its line breaks as spaces.
+/// `text` with its line breaks as spaces, and without the number that the standard library puts
+/// behind the words of a system error.
 fn one_line(text: impl fmt::Display) -> String {
-    text.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    let line = text.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.rsplit_once(" (os error ") {
+        Some((words, number)) if number.ends_with(')') && number.len() <= 4 => words.to_owned(),
+        _ => line,
+    }
 }
 
 impl fmt::Display for Failure {
@@ -119,6 +124,12 @@ mod tests {
         let failure = Failure::new("./x", "no\n  such\nfile").cure("give another --dir");
         assert_eq!(failure.to_string(), "./x: no such file (give another --dir)");
         assert_eq!(failure.exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn system_errors_are_words() {
+        let failure = Failure::new("./x", io::Error::from_raw_os_error(2));
+        assert_eq!(failure.to_string(), "./x: No such file or directory");
     }
 
     #[test]

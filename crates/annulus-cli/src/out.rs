@@ -9,6 +9,7 @@ use crate::failure::Failure;
 
 /// What every command understands.
 #[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = "Output")]
 pub struct Common {
     /// Print one JSON object ("schema": 1) instead of text
     #[arg(long, global = true)]

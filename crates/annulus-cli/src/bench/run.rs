@@ -107,11 +107,19 @@ impl Runner<'_> {
         Ok(Outcome::new(workload, reports.collect()))
     }
 
+    /// How long one measurement of `workload` takes.
+    fn span(&self, workload: Workload, each: Duration) -> Span {
+        Span::new(match self.settings.time {
+            Time::Each(time) => time,
+            Time::Total(_) => each.mul_f64(workload.weight()),
+        })
+    }
+
     fn announce(&self, workload: Workload, cell: Cell, round: u32, each: Duration) {
         let engine = if cell.engine == Engine::Uring { "ring" } else { "threads" };
         let (name, depth, rounds) = (workload.name(), cell.depth, self.settings.rounds);
         let what = format!("{name}, depth {depth}, {engine}, round {} of {rounds}", round + 1);
-        let span = Span::new(each.mul_f64(workload.weight()));
+        let span = self.span(workload, each);
         self.progress.step(&what, span.warm + span.measure + OVERHEAD);
     }
 
@@ -124,7 +132,7 @@ impl Runner<'_> {
 
     /// One engine, once.
     fn cell(&self, workload: Workload, cell: Cell, each: Duration) -> Result<Sample, Failure> {
-        let span = Span::new(each.mul_f64(workload.weight()));
+        let span = self.span(workload, each);
         let test_file = workload.cache.and_then(|cache| self.files.of(cache).ok());
         let file = test_file.map(|test_file| &test_file.file);
         let block_bytes = self.settings.block_bytes;

@@ -121,7 +121,11 @@ fn chart(svg: &mut String, outcome: &Outcome, quantity: &Quantity, corner: (f64,
         text(svg, (x(depth), bottom + 18.0), "", "middle", &depth.to_string());
     }
     text(svg, (left + CHART_WIDTH / 2.0, bottom + 34.0), "", "middle", "depth");
-    for (engine, class) in [(Engine::Threads, "threads"), (Engine::Uring, "uring")] {
+    // A little to the left and to the right, so that one does not hide the other's spread.
+    for (engine, class, aside) in
+        [(Engine::Threads, "threads", -3.0), (Engine::Uring, "uring", 3.0)]
+    {
+        let x = |depth| x(depth) + aside;
         let cells: Vec<&CellReport> =
             outcome.cells.iter().filter(|cell| cell.engine == engine).collect();
         let points: Vec<String> = cells

@@ -127,17 +127,15 @@ fn cores(outcome: &Outcome) -> Option<String> {
     let ring = outcome.cells.iter().any(|cell| cell.engine == Engine::Uring);
     let most = outcome.cells.iter().map(|cell| cell.threads).max().filter(|&n| ring && n > 1)?;
     (outcome.workload.cache == Some(Cache::Cached)).then(|| {
-        format!("one ring on one thread, against up to {most} that compute: CPU/op compares them")
+        format!("the ring has one thread, the ordinary way up to {most}: CPU/op compares them")
     })
 }
 
 /// That the kernel gave the ring's work to threads of its own is half of the explanation.
 fn workers(outcome: &Outcome) -> Option<String> {
     let count = outcome.cells.iter().map(CellReport::kernel_workers).max().filter(|&n| n > 0)?;
-    let s = if count == 1 { "" } else { "s" };
-    Some(format!(
-        "the kernel could not do these at once: it passed them to up to {count} worker thread{s}"
-    ))
+    let workers = if count == 1 { "a worker".to_owned() } else { format!("{count} workers") };
+    Some(format!("the kernel could not do some at once: it passed them to {workers} (iou-wrk)"))
 }
 
 /// The ring against threads at one depth, in words.

@@ -200,7 +200,9 @@ impl Observed {
     fn sample(self, seen: &Seen) -> Result<Sample, Failure> {
         if self.ops == 0 || seen.ops == 0 {
             let why = format!("not one operation was done in {:?}", self.wall);
-            return Err(Failure::new("bench", why).cure("the disk is slow or busy: raise --time"));
+            return Err(
+                Failure::new("bench", why).cure("is the disk, or what it hangs on, still there?")
+            );
         }
         let share = self.ops as f64 / seen.ops as f64;
         Ok(Sample {
@@ -214,6 +216,9 @@ impl Observed {
         })
     }
 }
+
+/// When nothing has been done for so long, something is wrong.
+const STALLED: Duration = Duration::from_secs(30);
 
 /// Lets the workers warm up, then counts for a while.
 fn observe(
@@ -236,6 +241,10 @@ fn observe(
     let counted = counters.and_then(Counters::read);
     let (began, before) = (Instant::now(), total());
     nap(span.measure, shared, signals)?;
+    // A slow disk, or a busy machine: a little longer is better than nothing at all.
+    while total() == before && began.elapsed() < STALLED {
+        nap(Duration::from_millis(1), shared, signals)?;
+    }
     let (wall, after) = (began.elapsed(), total());
     let counted = counted.zip(counters.and_then(Counters::read)).map(|(from, to)| Counted {
         user: to.user - from.user,
@@ -294,11 +303,15 @@ fn work_until_stopped<W: Work>(
 ) -> Result<Seen, Failure> {
     let mut ops = 0;
     let mut turns_until = |work: &mut W, phase: u8| -> Result<Seen, Failure> {
-        // Relaxed: pairs with the stores of the one who measures.
-        while shared.phase.load(Ordering::Relaxed) < phase {
+        loop {
             ops += u64::from(work.turn()?);
             // Relaxed: pairs with the sums of the one who measures.
             gauge.0.store(ops, Ordering::Relaxed);
+            // Asked last: one turn in each phase, however short it was.
+            // Relaxed: pairs with the stores of the one who measures.
+            if shared.phase.load(Ordering::Relaxed) >= phase {
+                break;
+            }
         }
         Ok(Seen { ops, cpu_ns: cpu_ns(W::CLOCK), calls: work.calls() })
     };
