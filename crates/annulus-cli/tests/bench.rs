@@ -262,6 +262,42 @@ fn a_reader_that_leaves_ends_it_quietly() {
     assert_eq!(stderr(&output), "");
 }
 
+/// Runs it on a thread where a filter refuses one system call, as containers do.
+fn run_filtered(call: i64, line: &'static str) -> Output {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+    thread::spawn(move || {
+        let arch: TargetArch = std::env::consts::ARCH.try_into().unwrap();
+        let refuse = SeccompAction::Errno(1);
+        let rules = [(call, Vec::new())].into_iter().collect();
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch).unwrap();
+        let program: BpfProgram = filter.try_into().unwrap();
+        // Of this thread and its children alone.
+        seccompiler::apply_filter(&program).unwrap();
+        run(line)
+    })
+    .join()
+    .unwrap()
+}
+
+#[test]
+fn without_io_uring_the_ordinary_way_is_measured_alone() {
+    // io_uring_setup and io_uring_enter have the same numbers on every architecture.
+    for call in [425, 426] {
+        let output = run_filtered(
+            call,
+            "bench --rw nop,read --cached --direct --size 1M --time 10ms --rounds 1",
+        );
+        let (text, warning) = (stdout(&output), stderr(&output));
+        assert_eq!(output.status.code(), Some(2), "{call}: {warning}");
+        assert!(warning.contains("io_uring is not usable: "), "{call}: {warning}");
+        assert!(text.contains("1 thread") && !text.contains("ring  "), "{call}: {text}");
+
+        let output = run_filtered(call, "bench --engine uring --rw nop --time 10ms --rounds 1");
+        assert_eq!(output.status.code(), Some(2), "{call}");
+        assert_eq!(stderr(&output).lines().count(), 1, "{call}: {}", stderr(&output));
+    }
+}
+
 #[test]
 fn pages_and_completions_are_generated() {
     let dir = Dir::new("man");

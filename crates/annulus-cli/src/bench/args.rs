@@ -63,8 +63,8 @@ struct Options {
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
     /// How many operations are in flight
-    #[arg(long, global = true, value_name = "N,…", value_delimiter = ',', default_value = "1,32,128",
-          value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[arg(long, global = true, value_name = "N,…", value_delimiter = ',',
+          default_value = "1,32,128", value_parser = clap::value_parser!(u32).range(1..=4096))]
     depth: Vec<u32>,
     /// How many bytes an operation moves
     #[arg(long, global = true, value_name = "SIZE", default_value = "4k", value_parser = block)]

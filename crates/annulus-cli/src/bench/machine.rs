@@ -15,7 +15,7 @@ pub struct Machine {
     pub cpus: u32,
     pub memory_bytes: u64,
     pub governor: Option<String>,
-    /// What the kernel does about the processor's faults, by fault; those that do not apply left out.
+    /// What the kernel does about the processor's faults; those that it has not are left out.
     pub mitigations: Vec<String>,
     /// Processes that wanted to run, on average over the minute before the first measurement.
     pub load_average: f64,

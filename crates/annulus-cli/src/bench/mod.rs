@@ -51,35 +51,17 @@ pub fn run(args: &Args, ui: &Ui) -> Result<Exit, Failure> {
     let progress = Progress::new(ui);
     let machine = Machine::look(&settings.dir);
     let mut ring = try_ring(&settings);
-    let mut warnings = Vec::new();
     if let Some(error) = &ring.error {
-        warnings.push(format!(
-            "io_uring is not usable: {error} (`annulus probe` says why; measuring the ordinary way \
-             alone)"
-        ));
         settings.engines.retain(|engine| *engine != Engine::Uring);
         if settings.engines.is_empty() {
             return Err(Failure::unusable(error));
         }
     }
-    if machine.is_busy() {
-        warnings.push(format!(
-            "load average {:.2} on {} CPUs: others are using this machine, so the times are noisy \
-             (look at the spread, or come back when it is quiet)",
-            machine.load_average, machine.cpus
-        ));
-    }
     let files = TestFiles::make(&settings, &signals, &progress)?;
-    warnings.extend(too_large(&files, &machine));
     if ring.usable
         && let Ok(file) = files.of(Cache::Direct)
     {
-        ring.fixed_buffers = try_buffers(&settings, file)?;
-        if !ring.fixed_buffers {
-            let text = "direct operations go without registered buffers: the limit of locked memory \
-                        is too low for them (raise `ulimit -l`)";
-            warnings.push(text.to_owned());
-        }
+        ring.fixed_buffers = Some(try_buffers(&settings, file)?);
     }
     let counters = Counters::open();
     let runner = Runner {
@@ -91,35 +73,62 @@ pub fn run(args: &Args, ui: &Ui) -> Result<Exit, Failure> {
         count_instructions: counters.is_ok(),
     };
     let each = runner.each();
-    let settings_report = describe(&settings, &files, each);
-    let instructions_missing = counters.err();
+    let mut report = Report {
+        schema: 1,
+        annulus: env!("CARGO_PKG_VERSION"),
+        warnings: warnings(&machine, &ring, &files),
+        machine,
+        settings: describe(&settings, &files, each),
+        io_uring: ring,
+        instructions_missing: counters.err(),
+        workloads: Vec::new(),
+        elapsed_ms: 0,
+    };
+    progress.clear();
+    begin(ui, &report)?;
+    report.workloads = measure_all(&runner, each, ui)?;
+    report.elapsed_ms = progress.elapsed().as_millis() as u64;
+    finish(ui, &report, svg)
+}
+
+/// What the reader of the numbers should know.
+fn warnings(machine: &Machine, ring: &RingReport, files: &TestFiles) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(error) = &ring.error {
+        warnings.push(format!(
+            "io_uring is not usable: {error} (the ordinary way is measured alone; `annulus probe` \
+             says more)"
+        ));
+    }
+    if ring.fixed_buffers == Some(false) {
+        let text = "direct operations go without registered buffers: the limit of locked memory is \
+                    too low for them (raise `ulimit -l`)";
+        warnings.push(text.to_owned());
+    }
+    if machine.is_busy() {
+        warnings.push(format!(
+            "load average {:.2} on {} CPUs: others are using this machine, so the times are noisy \
+             (look at the spread, or come back when it is quiet)",
+            machine.load_average, machine.cpus
+        ));
+    }
+    warnings.extend(too_large(files, machine));
+    warnings
+}
+
+/// What comes before the tables, where there are tables; and the warnings in any case.
+fn begin(ui: &Ui, report: &Report) -> Result<(), Failure> {
     if !ui.json {
-        progress.clear();
-        let (file, rounds) = header_lines(&settings_report);
-        ui.line(&table::header(ui, &machine, &file, &rounds))?;
-        if let Some(reason) = &instructions_missing {
+        let (file, rounds) = header_lines(&report.settings);
+        ui.line(&table::header(ui, &report.machine, &file, &rounds))?;
+        if let Some(reason) = &report.instructions_missing {
             let line = format!("         instr/op is not shown: {reason}");
             ui.line(&ui.paint(Style::Dim, &line))?;
         }
         ui.line("")?;
     }
-    for warning in &warnings {
-        progress.clear();
-        ui.warn(warning);
-    }
-    let workloads = measure_all(&runner, each, ui)?;
-    let report = Report {
-        schema: 1,
-        annulus: env!("CARGO_PKG_VERSION"),
-        machine,
-        settings: settings_report,
-        io_uring: ring,
-        instructions_missing,
-        warnings,
-        workloads,
-        elapsed_ms: progress.elapsed().as_millis() as u64,
-    };
-    finish(ui, &report, svg)
+    report.warnings.iter().for_each(|warning| ui.warn(warning));
+    Ok(())
 }
 
 /// All workloads, each printed when it is done.

@@ -44,8 +44,8 @@ pub struct RingReport {
     pub setup_flags: Option<String>,
     /// Whether the ring's own descriptor was registered.
     pub registered_descriptor: bool,
-    /// Whether direct operations used registered buffers.
-    pub fixed_buffers: bool,
+    /// Whether direct operations used registered buffers, if there were any.
+    pub fixed_buffers: Option<bool>,
 }
 
 /// What came of one workload.

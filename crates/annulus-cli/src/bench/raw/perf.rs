@@ -57,7 +57,8 @@ impl Counters {
 
     fn open_event(event: (u32, u64)) -> io::Result<Self> {
         let user = open(event, INHERIT | EXCLUDE_KERNEL | EXCLUDE_HV)?;
-        // Refused to ordinary users where kernel.perf_event_paranoid is 2: half is better than none.
+        // Refused to ordinary users where kernel.perf_event_paranoid is 2: half is better than
+        // none.
         let kernel = open(event, INHERIT | EXCLUDE_USER | EXCLUDE_HV).ok();
         Ok(Self { user, kernel })
     }

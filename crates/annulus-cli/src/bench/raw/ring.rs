@@ -1,11 +1,10 @@
 //! Driving a [`LocalRing`] with a fixed number of operations in flight, and counting what it takes.
 
-use std::ffi::c_void;
 use std::fs::File;
 use std::mem;
 use std::os::fd::AsRawFd;
 
-use annulus_ring::abi::{BufIndex, Cqe, FixedFd, Iovec, RegisterOp, Sqe};
+use annulus_ring::abi::{BufIndex, Cqe, FixedFd, Iovec, Sqe};
 use annulus_ring::{Errno, LocalRing, op};
 
 use crate::bench::buffer::{ALIGN_BYTES, Buffer};
@@ -25,10 +24,6 @@ pub struct RingWork<'a> {
     /// Whether to register the buffers: pays where the kernel would pin them for each operation.
     pub fixed_buffers: bool,
 }
-
-/// `IORING_REGISTER_BUFFERS`, `IORING_REGISTER_FILES`.
-const REGISTER_BUFFERS: RegisterOp = RegisterOp(0);
-const REGISTER_FILES: RegisterOp = RegisterOp(2);
 
 /// The file and the buffers, as the ring knows them.
 const FILE: FixedFd = FixedFd(0);
@@ -152,8 +147,8 @@ impl Driver {
             }
             // A slot is below the depth: it came back as it was sent.
             let sqe = self.entries.make(cqe.user_data as u32, &mut self.rng);
-            // SAFETY: the slot's block is no other operation's (its own is done), and stays where it
-            // is until the completion: `drop` waits for that. The ring holds the file.
+            // SAFETY: the slot's block is no other operation's (its own is done), and stays where
+            // it is until the completion: `drop` waits for that. The ring holds the file.
             unsafe { sq.push(sqe) }.map_err(|error| Failure::new("io_uring", error))?;
             self.in_flight += 1;
         }
@@ -211,7 +206,9 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        if self.drain().is_err() {
+        let is_unused = self.drain().is_ok()
+            && (!self.entries.fixed_buffers || self.ring.register().unregister_buffers().is_ok());
+        if !is_unused {
             // The kernel may still write to them, and closing the ring does not stop it.
             mem::forget(mem::replace(&mut self.buffers, Buffer::new(0)));
         }
@@ -220,23 +217,19 @@ impl Drop for Driver {
 
 /// Tells the ring the file, so that operations need not look it up.
 fn register_file(ring: &LocalRing, file: &File) -> Result<(), Failure> {
-    let mut descriptor = file.as_raw_fd();
-    let arg: *mut c_void = (&raw mut descriptor).cast();
-    // SAFETY: one descriptor, open, read during the call alone.
-    let answer = unsafe { ring.register().raw(REGISTER_FILES, arg, 1) };
-    answer.map(drop).map_err(|error| Failure::new("registering the file", error))
+    let answer = ring.register().files(&[file.as_raw_fd()]);
+    answer.map_err(|error| Failure::new("registering the file", error))
 }
 
 /// Tells the ring the buffers, so that operations need not pin them. False if the limit of locked
 /// memory is too low for that.
 fn register_buffers(ring: &LocalRing, base: *mut u8, bytes: usize) -> Result<bool, Failure> {
-    let mut all = Iovec { iov_base: base.cast(), iov_len: bytes };
-    let arg: *mut c_void = (&raw mut all).cast();
-    // SAFETY: one iovec, read during the call alone; its memory is the driver's, which lives longer
-    // than the ring uses it.
-    let answer = unsafe { ring.register().raw(REGISTER_BUFFERS, arg, 1) };
+    let all = Iovec { iov_base: base.cast(), iov_len: bytes };
+    // SAFETY: the memory is the driver's, which frees it when every operation is done and the
+    // table is unregistered, or not at all: see its `drop`.
+    let answer = unsafe { ring.register().buffers(&[all]) };
     match answer {
-        Ok(_) => Ok(true),
+        Ok(()) => Ok(true),
         Err(error) if error.errno() == Some(Errno::ENOMEM) => Ok(false),
         Err(error) => Err(Failure::new("registering the buffers", error)),
     }
