@@ -78,7 +78,7 @@ pub fn usage(error: &clap::Error) -> Failure {
     let complaint = text.split("\n\nUsage:").next().unwrap_or(&text);
     let complaint = complaint.split("\n\nFor more").next().unwrap_or(complaint);
     let complaint = complaint.strip_prefix("error: ").unwrap_or(complaint);
-    Failure::usage("command line", complaint.trim().replace("\n\n", ";"), CURE)
+    Failure::usage("command line", complaint, CURE)
 }
 
 #[cfg(test)]

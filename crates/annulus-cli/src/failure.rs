@@ -89,16 +89,24 @@ impl Failure {
         self.exit == Exit::Signal(SIGPIPE)
     }
 
+    /// Why it failed, in one line.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
     /// What the shell is told.
     pub fn exit(&self) -> Exit {
         self.exit
     }
 }
 
-/// `text` with its line breaks as spaces, and without the number that the standard library puts
-/// behind the words of a system error.
+/// `text` as one line, and without the number that the standard library puts behind the words of a
+/// system error.
 fn one_line(text: impl fmt::Display) -> String {
-    let line = text.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = text.to_string();
+    let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    let line = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    let line = line.replace(":; ", ": ");
     match line.rsplit_once(" (os error ") {
         Some((words, number)) if number.ends_with(')') && number.len() <= 4 => words.to_owned(),
         _ => line,
@@ -121,8 +129,8 @@ mod tests {
 
     #[test]
     fn a_failure_is_one_line() {
-        let failure = Failure::new("./x", "no\n  such\nfile").cure("give another --dir");
-        assert_eq!(failure.to_string(), "./x: no such file (give another --dir)");
+        let failure = Failure::new("./x", "no such file\n\n  cause  none\n").cure("give another");
+        assert_eq!(failure.to_string(), "./x: no such file; cause none (give another)");
         assert_eq!(failure.exit(), Exit::Failed);
     }
 

@@ -195,7 +195,9 @@ fn try_ring(settings: &Settings) -> RingReport {
             registered_descriptor,
             ..RingReport::default()
         },
-        Err(failure) => RingReport { error: Some(failure.to_string()), ..RingReport::default() },
+        Err(failure) => {
+            RingReport { error: Some(failure.why().to_owned()), ..RingReport::default() }
+        }
     }
 }
 

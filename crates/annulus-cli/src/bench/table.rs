@@ -135,7 +135,7 @@ fn cores(outcome: &Outcome) -> Option<String> {
 fn workers(outcome: &Outcome) -> Option<String> {
     let count = outcome.cells.iter().map(CellReport::kernel_workers).max().filter(|&n| n > 0)?;
     let workers = if count == 1 { "a worker".to_owned() } else { format!("{count} workers") };
-    Some(format!("the kernel could not do some at once: it passed them to {workers} (iou-wrk)"))
+    Some(format!("what could not be done at once, the kernel passed to {workers} (iou-wrk)"))
 }
 
 /// The ring against threads at one depth, in words.
