@@ -40,3 +40,8 @@ pub use ring::{
 pub use sq::{Reserved, SubmissionQueue};
 pub use submitter::{Submitter, WaitIndex};
 pub use wait::{SignalMask, Wait};
+
+/// The program of the project's front page compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
