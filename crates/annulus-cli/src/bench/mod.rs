@@ -32,7 +32,7 @@ use annulus_ring::LocalRing;
 pub use args::Args;
 
 use crate::failure::{Exit, Failure};
-use crate::out::{Style, Ui};
+use crate::out::Ui;
 use crate::signals::Signals;
 use crate::units;
 use files::{TestFile, TestFiles};
@@ -107,8 +107,8 @@ fn warnings(machine: &Machine, ring: &RingReport, files: &TestFiles) -> Vec<Stri
     }
     if machine.is_busy() {
         warnings.push(format!(
-            "load average {:.2} on {} CPUs: others are using this machine, so the times are noisy \
-             (look at the spread, or come back when it is quiet)",
+            "load average {:.2} on {} CPUs: others use this machine, so times are noisy, and many \
+             threads get more turns than the ring's one (come back when it is quiet)",
             machine.load_average, machine.cpus
         ));
     }
@@ -120,12 +120,7 @@ fn warnings(machine: &Machine, ring: &RingReport, files: &TestFiles) -> Vec<Stri
 fn begin(ui: &Ui, report: &Report) -> Result<(), Failure> {
     if !ui.json {
         let (file, rounds) = header_lines(&report.settings);
-        ui.line(&table::header(ui, &report.machine, &file, &rounds))?;
-        if let Some(reason) = &report.instructions_missing {
-            let line = format!("         instr/op is not shown: {reason}");
-            ui.line(&ui.paint(Style::Dim, &line))?;
-        }
-        ui.line("")?;
+        ui.line(&format!("{}\n", table::header(ui, report, &file, &rounds)))?;
     }
     report.warnings.iter().for_each(|warning| ui.warn(warning));
     Ok(())

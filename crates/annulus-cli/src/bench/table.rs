@@ -1,6 +1,5 @@
 //! The numbers as text: the header, a table for each workload, and what may be said about them.
 
-use super::machine::Machine;
 use super::plan::{Cache, Engine, Rw};
 use super::report::{Against, CellReport, Outcome, Report};
 use super::stats::{Comparison, Verdict};
@@ -8,7 +7,8 @@ use crate::out::{Style, Ui};
 use crate::units;
 
 /// What is measured, and on what.
-pub fn header(ui: &Ui, machine: &Machine, file: &str, rounds: &str) -> String {
+pub fn header(ui: &Ui, report: &Report, file: &str, rounds: &str) -> String {
+    let Report { machine, instructions_missing: no_instructions, .. } = report;
     let dot = if ui.unicode { " · " } else { " - " };
     let mut lines = vec![format!(
         "machine  {}{dot}{} CPUs{dot}Linux {} {}{dot}load {:.2}",
@@ -30,6 +30,9 @@ pub fn header(ui: &Ui, machine: &Machine, file: &str, rounds: &str) -> String {
         lines.push(line);
     }
     lines.push(format!("rounds   {rounds}"));
+    if let Some(reason) = no_instructions {
+        lines.push(format!("instr/op {reason}"));
+    }
     lines.iter().map(|line| fold(line, ui.columns, 9)).collect::<Vec<_>>().join("\n")
 }
 
@@ -186,9 +189,8 @@ pub fn summary(ui: &Ui, report: &Report) -> String {
         lines.push(ui.paint(Style::Dim, &summary_head(group, depths)));
         lines.extend(compared.iter().map(|outcome| summary_row(ui, outcome, group, depths)));
     }
-    let legend =
-        "= no difference beyond the spread, ? too few rounds; more speed, less CPU is better";
-    lines.push(ui.paint(Style::Dim, legend));
+    let legend = "= no difference beyond the spread, ? too few rounds (good: fast, little CPU)";
+    lines.push(ui.paint(Style::Dim, &fold(legend, ui.columns, 2)));
     lines.join("\n") + "\n"
 }
 

@@ -106,7 +106,7 @@ fn open((kind, config): (u32, u64), flags: u64) -> io::Result<File> {
 fn reason(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(libc::ENOENT | libc::ENODEV | libc::EOPNOTSUPP) => {
-            "no instruction counter here (a virtual machine without one?)".to_owned()
+            "no counter of instructions here (a virtual machine without one?)".to_owned()
         }
         Some(libc::EACCES | libc::EPERM) => {
             "perf_event_open(2) is refused (kernel.perf_event_paranoid <= 2, or CAP_PERFMON, or a \
