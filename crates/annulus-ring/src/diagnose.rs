@@ -11,13 +11,14 @@ mod answers;
 mod cause;
 mod cure;
 mod evidence;
+mod find;
 mod memory;
 
 pub(crate) use answers::try_flag;
 pub use answers::{Answer, Answers};
 pub use cause::Cause;
-pub(crate) use cause::{CQ_ENTRIES_MAX, SQ_ENTRIES_MAX};
 pub use evidence::{Container, ContainerKind, Evidence};
+pub(crate) use find::{CQ_ENTRIES_MAX, SQ_ENTRIES_MAX};
 pub(crate) use memory::{fits_memlock, human, ring_bytes};
 
 use core::fmt;
@@ -123,7 +124,7 @@ impl SetupError {
 
     fn of(request: Request) -> Self {
         let evidence = Evidence::below(Path::new(ROOT));
-        Self { request, cause: cause::find(&request, &evidence), evidence }
+        Self { request, cause: find::cause(&request, &evidence), evidence }
     }
 
     /// The same refusal, judged by the `proc` and the marks of containers below `root`: for a
@@ -141,7 +142,7 @@ impl SetupError {
     pub fn read_below(&self, root: &Path) -> Self {
         let mut evidence = self.evidence.clone();
         evidence.read(root);
-        Self { request: self.request, cause: cause::find(&self.request, &evidence), evidence }
+        Self { request: self.request, cause: find::cause(&self.request, &evidence), evidence }
     }
 
     /// The kernel's error number.

@@ -59,6 +59,15 @@ pub fn probe() -> Report {
     Options::new().probe()
 }
 
+/// The names of what is tried, as [`Behaviour::name`] has them.
+///
+/// ```
+/// assert!(annulus_ring::probe::behaviour_names().any(|name| name == "buffer-ring"));
+/// ```
+pub fn behaviour_names() -> impl Iterator<Item = &'static str> {
+    behaviours::names()
+}
+
 /// What to probe beside the kernel.
 ///
 /// ```

@@ -268,7 +268,7 @@ fn container(root: &Path) -> Option<Container> {
     in_group(BY_GROUP).map(|kind| Container { kind, by: "cgroup" })
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(miri)))]
 mod tests {
     use super::*;
 

@@ -47,7 +47,7 @@ pub(crate) fn human(bytes: u64) -> String {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(miri)))]
 mod tests {
     use super::*;
 

@@ -8,10 +8,11 @@ use std::time::Instant;
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::report::{Behaviour, Outcome};
-use super::rig::{Fault, Rig, Tried};
+use super::rig::{Fault, Rig, Tried, patiently};
 use super::sockets;
 use crate::abi::{BufIndex, FixedFd, Iovec, RegisterOp};
 use crate::builder::Builder;
+use crate::errno::Errno;
 use crate::op::{Nop, Read, ReadFixed, WriteFixed};
 use crate::ring::LocalRing;
 use crate::wait::Wait;
@@ -56,6 +57,11 @@ const TRIALS: &[Trial] = &[
     Trial { name: "min-wait", title: "minimum wait", since: "6.12", try_it: min_wait },
     Trial { name: "resize", title: "ring resize", since: "6.13", try_it: resize },
 ];
+
+/// Their names.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    TRIALS.iter().map(|trial| trial.name)
+}
 
 /// Tries them all.
 pub(super) fn all(rig: &mut Rig) -> Vec<Behaviour> {
@@ -176,7 +182,7 @@ fn min_wait(rig: &mut Rig) -> Outcome {
 fn resize(rig: &mut Rig) -> Outcome {
     rig.test((), |_, ()| {
         let mut ring = LocalRing::new(4)?;
-        ring.resize(8, 16)?;
+        patiently(|| ring.resize(8, 16).map_err(|error| error.errno().unwrap_or(Errno::EIO)))?;
         // SAFETY: a NOP points to nothing.
         unsafe { ring.push(Nop::new()) }?;
         ring.submit_and_wait(1)?;

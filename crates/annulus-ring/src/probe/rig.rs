@@ -54,7 +54,7 @@ pub(super) type Tried<T = ()> = Result<T, Fault>;
 /// Does what takes locked memory, again while it meets `ENOMEM`: rings that were closed a moment
 /// ago, by the trials before, still hold theirs.
 pub(super) fn patiently<T>(mut act: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
-    let mut waits_ms = [2, 4, 8, 16, 32].into_iter();
+    let mut waits_ms = [2, 4, 8, 16, 32, 64].into_iter();
     loop {
         match (act(), waits_ms.next()) {
             (Err(Errno::ENOMEM), Some(ms)) => std::thread::sleep(Duration::from_millis(ms)),

@@ -84,7 +84,8 @@ fn it_takes_less_than_a_second_and_leaves_nothing() {
             // A polling thread ends a moment after its ring.
             std::thread::sleep(Duration::from_millis(5));
         }
-        assert!(threads() <= tasks, "{} threads, and {tasks} before", threads());
+        // The first probe's may still have been there when they were counted.
+        assert!(threads() <= tasks, "{} threads, {tasks} before", threads());
         std::fs::remove_dir(&directory).expect("the directory is empty");
     });
 }
