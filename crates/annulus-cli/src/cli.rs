@@ -37,7 +37,7 @@ pub enum Command {
     #[command(after_help = EXIT_CODES)]
     Bench(bench::Args),
     /// Say whether io_uring can be used here, and if not, why
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = EXIT_CODES, long_about = probe::ABOUT)]
     Probe(probe::Args),
     /// Print a completion script for a shell
     #[command(hide = true)]

@@ -24,16 +24,23 @@ pub enum Exit {
 /// `SIGPIPE`'s number on every Linux.
 const SIGPIPE: u8 = 13;
 
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Limited => 1,
+            Self::Unusable => 2,
+            Self::Failed => 3,
+            Self::Usage => 64,
+            Self::Signal(number) => 128 + number,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Done => 0,
-            Exit::Limited => 1,
-            Exit::Unusable => 2,
-            Exit::Failed => 3,
-            Exit::Usage => 64,
-            Exit::Signal(number) => 128 + number,
-        })
+        Self::from(exit.code())
     }
 }
 
