@@ -153,9 +153,9 @@ impl Options {
         report.kernel_ops_count = query.map(|query| query.nr_request_opcodes);
         let registrations = query.map(|query| query.nr_register_opcodes);
         report.kernel_register_ops_count = registrations.or_else(kernel::register_ops_count);
-        if let Ok(supported) = kernel::ops(&ring) {
+        if let Ok(probed) = ring.register().probe() {
             for op in &mut report.ops {
-                op.supported = Some(supported(op.op));
+                op.supported = Some(probed.is_supported(op.op));
             }
         }
         for op in &mut report.register_ops {
