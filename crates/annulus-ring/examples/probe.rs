@@ -3,13 +3,11 @@
 
 use annulus_ring::probe::{Options, Verdict};
 
-fn main() -> std::process::ExitCode {
+fn main() {
     let directory = std::env::args_os().nth(1).unwrap_or_else(|| ".".into());
     let report = Options::new().path(directory).probe();
     println!("{report}");
-    match report.verdict() {
-        Verdict::Usable => 0.into(),
-        Verdict::Limited => 1.into(),
-        Verdict::Unusable => 2.into(),
+    if report.verdict() == Verdict::Limited {
+        println!("{} limits are listed above, each with its cure", report.limitations.len());
     }
 }
