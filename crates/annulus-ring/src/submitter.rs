@@ -1,5 +1,7 @@
 //! [`Submitter`]: entering the kernel, with entries, for completions, or both.
 
+use core::cell::Cell;
+use core::marker::PhantomData;
 use core::ptr;
 use core::time::Duration;
 
@@ -53,17 +55,29 @@ impl Words {
 /// assert_eq!(cq.len(), 1);
 /// # Ok::<(), annulus_ring::Error>(())
 /// ```
+///
+/// Not `Sync`: a [`LocalRing`](crate::LocalRing) enters by an index of its thread's, which on
+/// another thread is another ring. Two threads have a half each: [`Ring::split`](crate::Ring::split).
+///
+/// ```compile_fail,E0277
+/// let mut ring = annulus_ring::LocalRing::new(8)?;
+/// let (_, _, submitter) = ring.parts();
+/// std::thread::scope(|scope| scope.spawn(|| submitter.get_events()).join());
+/// # Ok::<(), annulus_ring::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Submitter<K: Kernel> {
     pub(crate) kernel: K,
     pub(crate) params: Params,
     pub(crate) words: Words,
     own: WipedCell,
+    /// Not `Sync`.
+    alone: PhantomData<Cell<()>>,
 }
 
 impl<K: Kernel> Submitter<K> {
     pub(crate) fn new(kernel: K, params: Params, words: Words) -> Self {
-        Self { kernel, params, words, own: WipedCell::new() }
+        Self { kernel, params, words, own: WipedCell::new(), alone: PhantomData }
     }
 
     /// The same way into the same kernel, with the kernel held otherwise.
@@ -73,6 +87,7 @@ impl<K: Kernel> Submitter<K> {
             params: self.params,
             words: self.words,
             own: self.own,
+            alone: PhantomData,
         }
     }
 
@@ -86,6 +101,7 @@ impl<K: Kernel> Submitter<K> {
             params: self.params,
             words: self.words,
             own: self.own.duplicate(),
+            alone: PhantomData,
         }
     }
 
