@@ -148,7 +148,8 @@ impl<C: CqeKind, Fixed: ?Sized> CompletionQueue<C, Fixed> {
 
     /// Gives the oldest `count` slots back to the kernel.
     ///
-    /// More than there are is cut to what there is.
+    /// More than there are is cut to what there is. In a [`Mixed`](crate::Mixed) queue, whoever
+    /// stops inside a long completion sees its second half as a completion.
     ///
     /// ```
     /// let mut ring = annulus_ring::LocalRing::new(8)?;
@@ -367,9 +368,9 @@ impl<C: CqeKind> Iterator for Completions<'_, C> {
     #[inline(always)]
     fn next(&mut self) -> Option<C::Item> {
         while self.next != self.tail {
-            // SAFETY: `next` began at the head and went from entry to entry, and is not yet at the
-            // tail that was loaded for it.
-            let (item, slots) = unsafe { self.raw.read(self.next) };
+            // SAFETY: `next` began at the head, went on by no more than was left each time, and is
+            // not yet at the tail that was loaded for it.
+            let (item, slots) = unsafe { self.raw.read(self.next, self.tail) };
             self.next = self.next.wrapping_add(slots);
             if item.is_some() {
                 return item;

@@ -30,7 +30,8 @@ unsafe impl SqeKind for Sqe128 {
 ///
 /// # Safety
 /// - `Slot` is laid out as the kernel writes the completion queue of a ring made with `SETUP`.
-/// - `read` reads only slots that belong to the entry at `at`.
+/// - `read` reads only slots that belong to the entry at `at`, none beyond `left`, and answers with
+///   no more than `left`.
 pub unsafe trait CqeKind: Debug + Send + 'static {
     /// What lies in the queue's slots.
     type Slot: Copy + Debug + Send + 'static;
@@ -43,9 +44,14 @@ pub unsafe trait CqeKind: Debug + Send + 'static {
     ///
     /// # Safety
     /// - `slots` is the first slot of a completion queue of this kind with `mask + 1` slots.
-    /// - A whole entry is at `at`, which is below `mask + 1`, and it is the caller's turn with it.
-    unsafe fn read(slots: *const Slot<Self::Slot>, mask: u32, at: u32)
-    -> (Option<Self::Item>, u32);
+    /// - From `at`, which is below `mask + 1`, it is the caller's turn with `left` slots (which may
+    ///   wrap), at least one.
+    unsafe fn read(
+        slots: *const Slot<Self::Slot>,
+        mask: u32,
+        at: u32,
+        left: u32,
+    ) -> (Option<Self::Item>, u32);
 }
 
 /// Reads the slot `at`.
@@ -69,7 +75,7 @@ unsafe impl CqeKind for Cqe {
     const SETUP: SetupFlags = SetupFlags::empty();
 
     #[inline(always)]
-    unsafe fn read(slots: *const Slot<Cqe>, _mask: u32, at: u32) -> (Option<Cqe>, u32) {
+    unsafe fn read(slots: *const Slot<Cqe>, _: u32, at: u32, _: u32) -> (Option<Cqe>, u32) {
         // SAFETY: the caller's promises are this call's.
         (Some(unsafe { slot(slots, at) }), 1)
     }
@@ -82,7 +88,7 @@ unsafe impl CqeKind for Cqe32 {
     const SETUP: SetupFlags = SetupFlags::CQE32;
 
     #[inline(always)]
-    unsafe fn read(slots: *const Slot<Cqe32>, _mask: u32, at: u32) -> (Option<Cqe32>, u32) {
+    unsafe fn read(slots: *const Slot<Cqe32>, _: u32, at: u32, _: u32) -> (Option<Cqe32>, u32) {
         // SAFETY: the caller's promises are this call's.
         (Some(unsafe { slot(slots, at) }), 1)
     }
@@ -133,7 +139,12 @@ unsafe impl CqeKind for Mixed {
     const SETUP: SetupFlags = SetupFlags::CQE_MIXED;
 
     #[inline]
-    unsafe fn read(slots: *const Slot<Cqe>, mask: u32, at: u32) -> (Option<MixedCqe>, u32) {
+    unsafe fn read(
+        slots: *const Slot<Cqe>,
+        mask: u32,
+        at: u32,
+        left: u32,
+    ) -> (Option<MixedCqe>, u32) {
         // SAFETY: the caller's promises are this call's.
         let cqe = unsafe { slot(slots, at) };
         if cqe.flags.contains(CqeFlags::SKIP) {
@@ -142,9 +153,13 @@ unsafe impl CqeKind for Mixed {
         if !cqe.flags.contains(CqeFlags::F_32) {
             return (Some(MixedCqe { cqe, big: None }), 1);
         }
+        if left < 2 {
+            // No kernel posts half an entry: somebody advanced into the middle of one.
+            return (None, 1);
+        }
         // The kernel pads the end of the queue, so the second half never wraps; the mask keeps a
         // kernel that broke this promise inside the queue all the same.
-        // SAFETY: a long entry owns the slot after its first one.
+        // SAFETY: the caller has the turn with two slots.
         let rest = unsafe { slot(slots, at.wrapping_add(1) & mask) };
         let [a, b, c, d] = rest.res.to_ne_bytes();
         let [e, f, g, h] = rest.flags.0.to_ne_bytes();

@@ -395,16 +395,18 @@ impl<C: CqeKind> Cq<C> {
         self.tail().wrapping_sub(self.head)
     }
 
-    /// Reads the entry at `index` and says how many slots it fills; padding is `None`.
+    /// Reads the entry at `index` and says how many slots it fills; padding is `None`. It never
+    /// reaches past `tail`, even if `index` is in the middle of an entry.
     ///
     /// # Safety
-    /// - `index` is the beginning of an entry between [`head`](Self::head) and a
-    ///   [`tail`](Self::tail) that was loaded before.
+    /// - `index` is between [`head`](Self::head) and `tail`, which was loaded by
+    ///   [`tail`](Self::tail) before, and is not `tail` itself.
     #[inline(always)]
-    pub unsafe fn read(&self, index: u32) -> (Option<C::Item>, u32) {
-        // SAFETY: the entry is between head and tail, so it is whole and ours; the mask keeps the
-        // index inside the queue.
-        unsafe { C::read(self.slots.as_ptr(), self.mask, index & self.mask) }
+    pub unsafe fn read(&self, index: u32, tail: u32) -> (Option<C::Item>, u32) {
+        let left = tail.wrapping_sub(index);
+        // SAFETY: the slots from the index up to the tail are ours; the mask keeps the index inside
+        // the queue.
+        unsafe { C::read(self.slots.as_ptr(), self.mask, index & self.mask, left) }
     }
 
     /// What is there up to `tail`, in the two pieces that the wrap makes of it.

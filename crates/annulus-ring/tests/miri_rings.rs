@@ -7,7 +7,9 @@ mod model;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use annulus_ring::abi::{Cqe, Cqe32, SetupFlags, SqRingFlags, Sqe, Sqe128, SqeFlags, Timespec};
+use annulus_ring::abi::{
+    Cqe, Cqe32, CqeFlags, SetupFlags, SqRingFlags, Sqe, Sqe128, SqeFlags, Timespec,
+};
 use annulus_ring::{Errno, Local, Mixed, Movable, Wait};
 
 use model::entry::{Completion, Entry, Posted, UNKNOWN, long_nop, nop};
@@ -135,6 +137,20 @@ fn a_long_completion_is_whole_behind_padding() {
     let short = completions.next().unwrap();
     assert_eq!((short.cqe.user_data, short.big), (2, None));
     assert!(completions.next().is_none());
+}
+
+#[test]
+fn half_a_completion_does_not_lead_past_the_tail() {
+    let config = Config::new(Shape::new(4, 4));
+    let (mut ring, kernel): Made<Local, Sqe, Mixed> = config.ring();
+    // Its second half looks like the first half of another: the flag is where `flags` will be.
+    let flag = u64::from(CqeFlags::F_32.bits()) << if cfg!(target_endian = "big") { 0 } else { 32 };
+    kernel.post_message(Completion { user_data: 1, res: 0, big: Some([2, flag]) });
+    ring.parts().1.advance(1);
+    assert_eq!(ring.completions().unwrap().count(), 0);
+    assert_eq!(ring.cq_len(), 0, "and not beyond");
+    kernel.post_message(Completion { user_data: 3, res: 0, big: None });
+    assert_eq!(ring.completions().unwrap().next().unwrap().cqe.user_data, 3);
 }
 
 #[test]
