@@ -24,7 +24,7 @@ numbers! {
     UNREGISTER_EVENTFD = 5, "IORING_UNREGISTER_EVENTFD", "5.2";
     /// Changes slots of the file table: a [`FilesUpdate`](super::FilesUpdate).
     FILES_UPDATE = 6, "IORING_REGISTER_FILES_UPDATE", "5.5";
-    /// Registers an eventfd for those completions that come from task work or workers only.
+    /// Registers an eventfd for those completions that workers post only.
     EVENTFD_ASYNC = 7, "IORING_REGISTER_EVENTFD_ASYNC", "5.6";
     /// Asks which operations there are: a [`Probe`](super::Probe).
     PROBE = 8, "IORING_REGISTER_PROBE", "5.6";

@@ -9,14 +9,14 @@ use crate::kernel::Kernel;
 
 /// # Eventfd
 ///
-/// One per ring. [`enable_eventfd`](crate::CompletionQueue::enable_eventfd) switches the signals off
-/// and on without a system call.
+/// One per ring. [`enable_eventfd`](crate::CompletionQueue::enable_eventfd) switches the signals
+/// off and on without a system call.
 impl<K: Kernel> Register<'_, K> {
     /// Signals the eventfd at each completion. `IORING_REGISTER_EVENTFD`, Linux 5.2.
     ///
-    /// The way to have a [`LocalRing`](crate::LocalRing) in an epoll: it is signalled when task work
-    /// for the ring's thread comes, and the completions appear when that thread enters. The kernel
-    /// keeps the eventfd; the caller's descriptor may be closed.
+    /// The way to have a [`LocalRing`](crate::LocalRing) in an epoll: it is signalled when task
+    /// work for the ring's thread comes, and the completions appear when that thread enters. The
+    /// kernel keeps the eventfd; the caller's descriptor may be closed.
     ///
     /// # Errors
     /// - `EBUSY`: there is one: unregister it first.
@@ -40,8 +40,8 @@ impl<K: Kernel> Register<'_, K> {
         unsafe { self.with(RegisterOp::EVENTFD, &mut descriptor, 1) }.map(drop)
     }
 
-    /// Signals the eventfd at those completions only that come later than the submit, from task work
-    /// or workers: what completes at once, the submitter sees by itself.
+    /// Signals the eventfd at those completions only that a worker posts: what completes in the
+    /// submit, or when the thread runs its task work, it sees by itself.
     /// `IORING_REGISTER_EVENTFD_ASYNC`, Linux 5.6.
     ///
     /// # Errors
