@@ -194,7 +194,11 @@ impl Error {
     /// assert!(!annulus_ring::LocalRing::new(0).unwrap_err().is_wrong_thread());
     /// ```
     pub fn is_wrong_thread(&self) -> bool {
-        matches!(self.0, Repr::Enter { .. } | Repr::Register { .. }) && self.is(Errno::EEXIST)
+        match self.0 {
+            Repr::Enter { errno, .. } => errno == Errno::EEXIST,
+            Repr::Register { errno, op, .. } => errno == Errno::EEXIST && !advice::exists(op),
+            _ => false,
+        }
     }
 
     /// Whether this kernel does not have what was asked for, or is not allowed to give it:

@@ -6,12 +6,14 @@ use crate::errno::Errno;
 /// The cause and the cure, or nothing where the errno says it all.
 pub(super) fn register(op: RegisterOp, errno: Errno) -> &'static str {
     match errno {
-        Errno::EEXIST if op != RegisterOp::PBUF_RING => {
-            "only the thread that owns a single-issuer ring may register with it"
-        }
-        Errno::EACCES if op != RegisterOp::BPF_FILTER => {
-            "the ring is restricted: allow this registration before the ring is enabled"
-        }
+        Errno::EEXIST if exists(op) => "it exists already, or the ring is another thread's",
+        Errno::EEXIST => "only the thread that owns a single-issuer ring may register with it",
+        Errno::EACCES => match op {
+            RegisterOp::RESTRICTIONS | RegisterOp::BPF_FILTER => {
+                "it takes no_new_privs or CAP_SYS_ADMIN; or the ring is restricted"
+            }
+            _ => "the ring is restricted: allow this registration before the ring is enabled",
+        },
         Errno::EMFILE | Errno::ENOMEM | Errno::EOPNOTSUPP => shortage(op, errno),
         Errno::EBUSY => busy(op),
         Errno::ENXIO => "nothing of the kind is registered with this ring",
@@ -19,6 +21,12 @@ pub(super) fn register(op: RegisterOp, errno: Errno) -> &'static str {
         Errno::EFAULT => "an address in the argument is not readable, or not the process's own",
         _ => other(op, errno),
     }
+}
+
+/// Whether `EEXIST` may mean that what is asked for exists, and not that the thread is the wrong
+/// one.
+pub(super) fn exists(op: RegisterOp) -> bool {
+    matches!(op, RegisterOp::PBUF_RING | RegisterOp::NAPI | RegisterOp::ZCRX_IFQ)
 }
 
 /// What there is too little of.
@@ -78,9 +86,6 @@ fn other(op: RegisterOp, errno: Errno) -> &'static str {
         (Errno::ENOENT, RegisterOp::SYNC_CANCEL) => "nothing matches",
         (Errno::ETIME, RegisterOp::SYNC_CANCEL) => {
             "the time was up before what matches had ended: it is still under way"
-        }
-        (Errno::EEXIST, RegisterOp::PBUF_RING) => {
-            "the group has buffers already, or the ring is another thread's"
         }
         _ => "",
     }
