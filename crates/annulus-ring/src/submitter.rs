@@ -462,7 +462,7 @@ fn failed<S: SqeKind>(errno: Errno, sq: &SubmissionQueue<S>) -> Error {
 const SECOND_NS: i64 = 1_000_000_000;
 
 /// `from` and `wait` after it; the end of time if that is beyond it.
-fn later(from: Timespec, wait: Duration) -> Timespec {
+pub(crate) fn later(from: Timespec, wait: Duration) -> Timespec {
     let wait = Timespec::from(wait);
     let ns = from.tv_nsec + wait.tv_nsec;
     let carry = ns / SECOND_NS;
@@ -473,7 +473,7 @@ fn later(from: Timespec, wait: Duration) -> Timespec {
 }
 
 /// How long it is from `now` until `deadline`; nothing if that is past.
-fn until(now: Timespec, deadline: Timespec) -> Timespec {
+pub(crate) fn until(now: Timespec, deadline: Timespec) -> Timespec {
     if deadline <= now {
         return Timespec::default();
     }

@@ -3,10 +3,17 @@
 use core::time::Duration;
 
 use super::Register;
-use crate::abi::{CancelFlags, Op, RegisterOp, SyncCancelReg, Timespec};
+use crate::abi::{CancelFlags, Op, RegisterOp, SetupFlags, SyncCancelReg, Timespec};
+use crate::errno::Errno;
 use crate::error::Result;
 use crate::kernel::Kernel;
 use crate::op::Target;
+use crate::submitter::{later, until};
+
+/// How long the first and the longest slice of a wait are that the kernel does not end by itself.
+const SLICE_MIN: Duration = Duration::from_micros(100);
+/// As above.
+const SLICE_MAX: Duration = Duration::from_millis(50);
 
 /// What is to be cancelled, and how long to wait for it: for [`Register::sync_cancel`].
 ///
@@ -23,6 +30,7 @@ pub struct SyncCancel {
     reg: SyncCancelReg,
     /// Whether `user_data` is one of the keys.
     by_user_data: bool,
+    limit: Option<Duration>,
 }
 
 impl SyncCancel {
@@ -30,12 +38,14 @@ impl SyncCancel {
     ///
     /// ```
     /// use annulus_ring::{Errno, LocalRing, register::SyncCancel};
-    /// let error = LocalRing::new(8)?.register().sync_cancel(&SyncCancel::user_data(7)).unwrap_err();
+    /// let ring = LocalRing::new(8)?;
+    /// let error = ring.register().sync_cancel(&SyncCancel::user_data(7)).unwrap_err();
     /// assert_eq!(error.errno(), Some(Errno::ENOENT));
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     pub fn user_data(user_data: u64) -> Self {
-        Self { reg: SyncCancelReg { addr: user_data, ..Default::default() }, by_user_data: true }
+        let reg = SyncCancelReg { addr: user_data, ..Default::default() };
+        Self { reg, by_user_data: true, limit: None }
     }
 
     /// The (first) operation on this file.
@@ -47,7 +57,7 @@ impl SyncCancel {
     #[doc(alias = "IORING_ASYNC_CANCEL_FD")]
     #[doc(alias = "IORING_ASYNC_CANCEL_FD_FIXED")]
     pub fn file(file: impl Into<Target>) -> Self {
-        Self { reg: SyncCancelReg::default(), by_user_data: false }.and_file(file)
+        Self { reg: SyncCancelReg::default(), by_user_data: false, limit: None }.and_file(file)
     }
 
     /// Everything.
@@ -59,7 +69,7 @@ impl SyncCancel {
     #[doc(alias = "IORING_ASYNC_CANCEL_ANY")]
     pub fn any() -> Self {
         let reg = SyncCancelReg { flags: CancelFlags::ANY, ..Default::default() };
-        Self { reg, by_user_data: false }
+        Self { reg, by_user_data: false, limit: None }
     }
 
     /// Adds a key. The kernel lets `ANY` override every key, and `user_data` yield to another key
@@ -121,27 +131,28 @@ impl SyncCancel {
     /// use annulus_ring::register::SyncCancel;
     /// use std::time::Duration;
     /// let brief = SyncCancel::any().timeout(Duration::from_secs(2));
-    /// assert!(format!("{brief:?}").contains("tv_sec: 2"));
+    /// assert!(format!("{brief:?}").contains("2s"));
     /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.reg.timeout = Timespec::from(limit);
+        self.limit = Some(limit);
         self
     }
 }
 
 /// # Cancellation
 impl<K: Kernel> Register<'_, K> {
-    /// Cancels what matches, and waits until it ended: its completions (`ECANCELED`) are posted when
-    /// this returns. `IORING_REGISTER_SYNC_CANCEL`, Linux 6.0.
+    /// Cancels what matches, and waits until it ended. Its completions follow: `ECANCELED`, or what
+    /// the operation makes of a signal if a worker had begun it (`EINTR`, or 512, which is how the
+    /// kernel says so inside). `IORING_REGISTER_SYNC_CANCEL`, Linux 6.0.
     ///
-    /// Returns the kernel's count: how many were cancelled with [`all`](SyncCancel::all) (0 if it
-    /// had to wait for them), else 0.
+    /// Returns the kernel's count: with [`all`](SyncCancel::all) or [`any`](SyncCancel::any) how
+    /// many were cancelled at once (those that it had to wait for are not counted), else 0.
     ///
     /// **It does not say that buffers are free**: only the completion of each operation does, as
     /// always.
     ///
     /// # Errors
-    /// - `ENOENT`: nothing matches.
+    /// - `ENOENT`: nothing matches, and not all were asked for: none of all is an answer of 0.
     /// - `ETIME`: the time was up, and something is still under way.
     /// - `EINTR`: a signal came. Call again.
     /// - `EBADF`: the slot of the file table is empty.
@@ -167,8 +178,42 @@ impl<K: Kernel> Register<'_, K> {
     #[doc(alias = "io_uring_register_sync_cancel")]
     #[doc(alias = "IORING_REGISTER_SYNC_CANCEL")]
     pub fn sync_cancel(&self, what: &SyncCancel) -> Result<u32> {
+        if self.submitter.params.flags.contains(SetupFlags::DEFER_TASKRUN) {
+            return self.cancel_in_slices(what);
+        }
         let mut reg = what.reg;
+        if let Some(limit) = what.limit {
+            reg.timeout = Timespec::from(limit);
+        }
+        self.cancel_once(reg)
+    }
+
+    fn cancel_once(&self, mut reg: SyncCancelReg) -> Result<u32> {
         // SAFETY: one `io_uring_sync_cancel_reg`, read during the call; no address is in it.
         unsafe { self.with(RegisterOp::SYNC_CANCEL, &mut reg, 1) }
+    }
+
+    /// A ring with `DEFER_TASKRUN` does not wake this wait (6.18): what a worker ends, it hands to
+    /// the ring's thread, which sleeps here until the time is up, or for ever. So the wait is cut
+    /// in slices, and after each it is looked again.
+    fn cancel_in_slices(&self, what: &SyncCancel) -> Result<u32> {
+        let now = || self.submitter.kernel.now();
+        let deadline = what.limit.map(|limit| later(now(), limit));
+        let mut slice = SLICE_MIN;
+        let mut is_first = true;
+        // Bounded by the time limit; without one, by the operation that is waited for.
+        loop {
+            let left = deadline.map(|deadline| until(now(), deadline));
+            let last = left.filter(|left| *left <= Timespec::from(slice));
+            let timeout = last.unwrap_or(Timespec::from(slice));
+            match self.cancel_once(SyncCancelReg { timeout, ..what.reg }) {
+                Err(error) if error.is_timeout() && last.is_none() => {}
+                // What there was to find at first has ended.
+                Err(error) if error.errno() == Some(Errno::ENOENT) && !is_first => return Ok(0),
+                answer => return answer,
+            }
+            is_first = false;
+            slice = (slice * 2).min(SLICE_MAX);
+        }
     }
 }
