@@ -187,6 +187,17 @@ impl<C: CqeKind, K: Kernel> CompletionHalf<C, K> {
         self.cq.is_empty()
     }
 
+    /// The way into the kernel: for registrations.
+    ///
+    /// ```
+    /// let (_submission, completion) = annulus_ring::Ring::new(8)?.split();
+    /// assert!(completion.submitter().register().probe()?.supported().count() > 0);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn submitter(&self) -> &Submitter<Arc<K>> {
+        &self.submitter
+    }
+
     /// Waits until `want` completions are in the queue.
     ///
     /// # Errors
