@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::Register;
 use crate::abi::RegisterOp;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 
 /// How many processors a [`CpuSet`] can name.
@@ -98,8 +98,8 @@ impl<K: Kernel> Register<'_, K> {
     /// Keeps the workers on these processors. `IORING_REGISTER_IOWQ_AFF`, Linux 5.14.
     ///
     /// # Errors
-    /// - `EINVAL`: the thread has no workers yet (it has submitted nothing), or no processor of the
-    ///   set is one that it may use.
+    /// - `EINVAL`: a processor that the thread's cpuset leaves out; or no processor at all (the
+    ///   kernel would take that, and change nothing).
     /// - [those of every registration](super#errors-of-every-registration).
     ///
     /// See `io_uring_register_iowq_aff(3)`,
@@ -118,6 +118,9 @@ impl<K: Kernel> Register<'_, K> {
     #[doc(alias = "io_uring_register_iowq_aff")]
     #[doc(alias = "IORING_REGISTER_IOWQ_AFF")]
     pub fn iowq_affinity(&self, cpus: &CpuSet) -> Result<()> {
+        if cpus.is_empty() {
+            return Err(Error::usage("there is no processor in the set to keep workers on"));
+        }
         let mut mask = *cpus;
         // The kernel reads little-endian words of its own width: on the 64-bit machines that Linux
         // has io_uring on, that is what this is.
