@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::abi::{EnterFlags, RegisterOp, Sqe, Timespec};
 use crate::errno::Errno;
-pub use crate::sync::{AtomicU32, Slot};
+pub use crate::sync::{AtomicU16, AtomicU32, Slot};
 
 /// What answers the entries of a ring.
 ///

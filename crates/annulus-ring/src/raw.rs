@@ -21,7 +21,13 @@
 //!   different words, so both sides may miss each other, and the polling thread sleeps for ever
 //!   with an entry in its queue.
 //!
+//! A third, of buffers that the kernel picks from, is [`BufQueue`].
+//!
 //! Hidden from the documentation, but public: the C interface drives it on the caller's structs.
+
+mod buffers;
+
+pub use buffers::BufQueue;
 
 use core::ptr::NonNull;
 

@@ -34,6 +34,7 @@ explored! {
     completion_against_a_producer
     completion_in_batches
     completion_of_mixed_sizes
+    buffers_against_a_consumer
     wakeup_by_submit
     wakeup_by_submit_and_wait
     wakeup_by_a_timed_wait

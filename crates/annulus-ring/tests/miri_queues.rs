@@ -53,6 +53,7 @@ bodies! {
     completion_in_batches
     completion_of_mixed_sizes
     completion_in_place
+    buffers_against_a_consumer
     wakeup_by_submit
     wakeup_by_submit_and_wait
     wakeup_by_a_timed_wait

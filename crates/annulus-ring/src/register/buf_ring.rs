@@ -4,202 +4,21 @@
 //! [`BufRing`] is the ring alone, for buffers of the caller's; [`BufferRing`](super::BufferRing)
 //! brings its own.
 
-mod queue;
+mod options;
+
+pub use options::{BufRingOptions, RingFd};
 
 use core::mem::ManuallyDrop;
-use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 
-use self::queue::Queue;
 use super::Register;
-use crate::abi::{
-    Buf, BufGroup, BufReg, BufStatus, OFF_PBUF_RING, OFF_PBUF_SHIFT, PbufRingFlags, RegisterOp,
-};
+use crate::abi::{Buf, BufGroup, BufReg, BufStatus, PbufRingFlags, RegisterOp};
 use crate::cq::CompletionQueue;
 use crate::error::{Error, Result};
 use crate::fork::WipedCell;
 use crate::kernel::Kernel;
 use crate::layout::CqeKind;
 use crate::linux::{Linux, Mapping};
-
-/// How many buffers a ring can hold at most.
-const ENTRIES_MAX: u32 = 32_768;
-
-/// A kernel whose rings have a descriptor of the process that their memory can be mapped from:
-/// Linux, however it is held.
-pub trait RingFd: Kernel + sealed::RingFd {}
-
-mod sealed {
-    use std::os::fd::BorrowedFd;
-
-    pub trait RingFd {
-        fn ring_fd(&self) -> Option<BorrowedFd<'_>>;
-    }
-}
-
-impl sealed::RingFd for Linux {
-    fn ring_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.fd()
-    }
-}
-
-impl RingFd for Linux {}
-
-impl<K: RingFd> sealed::RingFd for Arc<K> {
-    fn ring_fd(&self) -> Option<BorrowedFd<'_>> {
-        (**self).ring_fd()
-    }
-}
-
-impl<K: RingFd> RingFd for Arc<K> {}
-
-/// Which ring of buffers is wanted.
-///
-/// ```
-/// use annulus_ring::{LocalRing, abi::BufGroup, register::BufRingOptions};
-/// let ring = LocalRing::new(8)?;
-/// let buffers = BufRingOptions::new(BufGroup(0), 16).register(ring.register())?;
-/// assert_eq!(buffers.entries(), 16);
-/// # Ok::<(), annulus_ring::Error>(())
-/// ```
-#[doc(alias = "io_uring_buf_reg")]
-#[derive(Clone, Copy, Debug)]
-#[must_use]
-pub struct BufRingOptions(BufReg);
-
-impl BufRingOptions {
-    /// A ring of this group, for so many buffers: a power of two, at most 32,768.
-    ///
-    /// ```
-    /// use annulus_ring::{LocalRing, abi::BufGroup, register::BufRingOptions};
-    /// let ring = LocalRing::new(8)?;
-    /// assert!(BufRingOptions::new(BufGroup(0), 15).register(ring.register()).is_err());
-    /// # Ok::<(), annulus_ring::Error>(())
-    /// ```
-    pub fn new(group: BufGroup, entries: u32) -> Self {
-        Self(BufReg { ring_entries: entries, bgid: group, ..BufReg::default() })
-    }
-
-    /// Buffers are used up piece by piece: a completion with
-    /// [`BUF_MORE`](crate::abi::CqeFlags::BUF_MORE) leaves the rest of its buffer in the ring.
-    /// Linux 6.12.
-    ///
-    /// For files that are waited for: sockets and pipes. A read from a regular file uses up all that
-    /// it asked for, whatever came: the kernel's count and the completions' then disagree.
-    ///
-    /// ```
-    /// use annulus_ring::{LocalRing, abi::BufGroup, register::BufRingOptions};
-    /// let ring = LocalRing::new(8)?;
-    /// let buffers = BufRingOptions::new(BufGroup(0), 2).incremental().register(ring.register());
-    /// # if buffers.as_ref().is_err_and(|e| e.is_unsupported()) { return Ok(()); } // before 6.12
-    /// assert!(buffers?.is_incremental());
-    /// # Ok::<(), annulus_ring::Error>(())
-    /// ```
-    #[doc(alias = "IOU_PBUF_RING_INC")]
-    pub fn incremental(mut self) -> Self {
-        self.0.flags |= PbufRingFlags::INC;
-        self
-    }
-
-    /// An incremental buffer with fewer bytes left is done with. **Linux 7.1**: older kernels answer
-    /// `EINVAL` unless it is 0.
-    ///
-    /// ```
-    /// use annulus_ring::{abi::BufGroup, register::BufRingOptions};
-    /// let options = BufRingOptions::new(BufGroup(0), 2).incremental().min_left_bytes(64);
-    /// assert!(format!("{options:?}").contains("min_left: 64"));
-    /// ```
-    pub fn min_left_bytes(mut self, bytes: u32) -> Self {
-        self.0.min_left = bytes;
-        self
-    }
-
-    fn entries(&self) -> Result<u16> {
-        let entries = self.0.ring_entries;
-        if !entries.is_power_of_two() || entries > ENTRIES_MAX {
-            return Err(Error::usage(
-                "a ring of buffers has a power of two of entries, at most 32768",
-            ));
-        }
-        Ok(entries as u16)
-    }
-
-    /// Makes the ring, in memory of the process's own. `IORING_REGISTER_PBUF_RING`, Linux 5.19.
-    ///
-    /// # Errors
-    /// - `EEXIST`: the group has buffers already.
-    /// - `EINVAL`: not a power of two; or this kernel has no such rings, or not this kind.
-    /// - `ENOMEM`: no memory, or over `RLIMIT_MEMLOCK`.
-    /// - [those of every registration](super::super#errors-of-every-registration).
-    ///
-    /// See `io_uring_setup_buf_ring(3)`,
-    /// <https://man7.org/linux/man-pages/man3/io_uring_setup_buf_ring.3.html>.
-    ///
-    /// ```
-    /// use annulus_ring::{Errno, LocalRing, abi::BufGroup, register::BufRingOptions};
-    /// let ring = LocalRing::new(8)?;
-    /// let buffers = BufRingOptions::new(BufGroup(5), 16).register(ring.register())?;
-    /// let second = BufRingOptions::new(BufGroup(5), 16).register(ring.register());
-    /// assert_eq!(second.unwrap_err().errno(), Some(Errno::EEXIST));
-    /// drop(buffers); // unregistered
-    /// assert!(BufRingOptions::new(BufGroup(5), 16).register(ring.register()).is_ok());
-    /// # Ok::<(), annulus_ring::Error>(())
-    /// ```
-    #[doc(alias = "io_uring_setup_buf_ring")]
-    #[doc(alias = "IORING_REGISTER_PBUF_RING")]
-    pub fn register<'r, K: Kernel>(self, register: Register<'r, K>) -> Result<BufRing<'r, K>> {
-        let entries = self.entries()?;
-        let memory = Mapping::anonymous(ring_bytes(entries))
-            .map_err(|errno| Error::os(errno, "mapping memory for a ring of buffers"))?;
-        let mut reg = BufReg { ring_addr: memory.start().as_ptr() as u64, ..self.0 };
-        // SAFETY: one `io_uring_buf_reg`, whose address is a zeroed mapping of the length that its
-        // entries need, kept until the group is unregistered (`BufRing::drop`).
-        unsafe { register.with(RegisterOp::PBUF_RING, &mut reg, 1) }?;
-        BufRing::over(memory, &reg, register)
-    }
-
-    /// Makes the ring in the kernel's memory, and maps it: nothing is pinned. `IOU_PBUF_RING_MMAP`,
-    /// Linux 6.4.
-    ///
-    /// # Errors
-    /// As [`register`](Self::register).
-    ///
-    /// ```
-    /// use annulus_ring::{LocalRing, abi::BufGroup, register::BufRingOptions};
-    /// let ring = LocalRing::new(8)?;
-    /// let buffers = BufRingOptions::new(BufGroup(0), 16).register_in_kernel(ring.register());
-    /// # if buffers.as_ref().is_err_and(|e| e.is_unsupported()) { return Ok(()); } // before 6.4
-    /// assert_eq!(buffers?.available()?, 0);
-    /// # Ok::<(), annulus_ring::Error>(())
-    /// ```
-    #[doc(alias = "IOU_PBUF_RING_MMAP")]
-    pub fn register_in_kernel<'r, K: RingFd>(
-        self,
-        register: Register<'r, K>,
-    ) -> Result<BufRing<'r, K>> {
-        let entries = self.entries()?;
-        let Some(fd) = register.submitter.kernel.ring_fd() else {
-            return Err(Error::usage("a ring without a descriptor has nothing to map from"));
-        };
-        let mut reg = BufReg { flags: self.0.flags | PbufRingFlags::MMAP, ..self.0 };
-        // SAFETY: one `io_uring_buf_reg` without an address.
-        unsafe { register.with(RegisterOp::PBUF_RING, &mut reg, 1) }?;
-        let offset = OFF_PBUF_RING | u64::from(reg.bgid.0) << OFF_PBUF_SHIFT;
-        match Mapping::of_ring(fd, offset, ring_bytes(entries)) {
-            Ok(memory) => BufRing::over(memory, &reg, register),
-            Err(errno) => {
-                // Nothing was put in: the kernel has no buffer of ours.
-                unregister(register, reg.bgid)?;
-                Err(Error::os(errno, "mapping a ring of buffers"))
-            }
-        }
-    }
-}
-
-/// How long the memory of a ring is: whole pages.
-fn ring_bytes(entries: u16) -> usize {
-    (usize::from(entries) * size_of::<Buf>()).next_multiple_of(rustix::param::page_size())
-}
+use crate::raw::BufQueue;
 
 fn unregister<K: Kernel>(register: Register<'_, K>, group: BufGroup) -> Result<()> {
     let mut reg = BufReg { bgid: group, ..BufReg::default() };
@@ -210,12 +29,12 @@ fn unregister<K: Kernel>(register: Register<'_, K>, group: BufGroup) -> Result<(
 /// A ring of buffers, for buffers of the caller's.
 ///
 /// It borrows the ring that it is registered with: [`parts`](crate::LocalRing::parts) gives both
-/// queues and the way to register at once, so that the queues can be used beside it. To keep it in a
-/// struct together with its ring, [`detach`](Self::detach) it.
+/// queues and the way to register at once, so that the queues can be used beside it. To keep it in
+/// a struct together with its ring, [`detach`](Self::detach) it.
 ///
 /// # When it is dropped
-/// The group is unregistered, then the ring's memory is freed. If the kernel refuses (the drop is on
-/// another thread than the ring's, or in a forked child), or the ring is detached, the memory is
+/// The group is unregistered, then the ring's memory is freed. If the kernel refuses (the drop is
+/// on another thread than the ring's, or in a forked child), or the ring is detached, the memory is
 /// leaked: the kernel may still read it. The *buffers* are the caller's: one that an operation was
 /// given is free at that operation's completion, not before.
 ///
@@ -251,7 +70,7 @@ pub struct BufRing<'r, K: Kernel = Linux> {
 /// What a ring of buffers is, without the ring that it is registered with.
 #[derive(Debug)]
 struct Parts {
-    queue: Queue,
+    queue: BufQueue,
     group: BufGroup,
     flags: PbufRingFlags,
     /// The memory that the queue points into.
@@ -267,9 +86,9 @@ impl<'r, K: Kernel> BufRing<'r, K> {
         let short = |errno| Error::os(errno, "the memory of a ring of buffers");
         let slots = memory.array_at(0, usize::from(entries)).map_err(short)?;
         let tail = memory.at(core::mem::offset_of!(Buf, resv)).map_err(short)?;
-        // SAFETY: the mapping is zeroed, that long, and kept as long as the queue; the group is new,
-        // so nothing else produces in it.
-        let queue = unsafe { Queue::new(slots, tail, entries) };
+        // SAFETY: the mapping is zeroed, that long, and kept as long as the queue; the group is
+        // new, so nothing else produces in it.
+        let queue = unsafe { BufQueue::new(slots, tail, entries) };
         let (group, flags, alive) = (reg.bgid, reg.flags, WipedCell::new());
         let parts = Parts { queue, group, flags, _memory: memory, alive };
         Ok(Self { parts: ManuallyDrop::new(parts), register: Some(register) })
@@ -314,14 +133,14 @@ impl<'r, K: Kernel> BufRing<'r, K> {
         self.parts.flags.contains(PbufRingFlags::INC)
     }
 
-    /// Puts a buffer in, without showing it to the kernel yet: [`advance`](Self::advance) does. In a
-    /// forked child it does nothing.
+    /// Puts a buffer in, without showing it to the kernel yet: [`advance`](Self::advance) does. In
+    /// a forked child it does nothing.
     ///
     /// # Safety
     /// - `len` bytes from `buffer` on stay allocated, and are used by nothing else, until the
     ///   completion that names `id` (in an incremental ring: the one without
-    ///   [`BUF_MORE`](crate::abi::CqeFlags::BUF_MORE)), or until the group is unregistered and every
-    ///   operation that may have picked from it completed.
+    ///   [`BUF_MORE`](crate::abi::CqeFlags::BUF_MORE)), or until the group is unregistered and
+    ///   every operation that may have picked from it completed.
     /// - No more than [`entries`](Self::entries) buffers are in the ring at once.
     ///
     /// ```
@@ -341,8 +160,8 @@ impl<'r, K: Kernel> BufRing<'r, K> {
     #[inline]
     pub unsafe fn add(&mut self, buffer: *mut u8, len: u32, id: u16) {
         if self.parts.alive.is_current() {
-            // SAFETY: there are never more buffers in the ring than slots (the caller's promise), so
-            // the one that was in this slot is out.
+            // SAFETY: there are never more buffers in the ring than slots (the caller's promise),
+            // so the one that was in this slot is out.
             unsafe { self.parts.queue.add(buffer as u64, len, id) };
         }
     }

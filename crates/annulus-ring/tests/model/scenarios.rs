@@ -3,14 +3,17 @@
 //! Every wait spins until there is progress, and never a bounded number of times: a bounded loop
 //! lets loom end an interleaving before it becomes interesting, and a seeded bug goes unseen.
 
+use std::ptr::NonNull;
 use std::sync::Arc;
 
-use annulus_ring::abi::{Cqe, SetupFlags, Sqe};
+use annulus_ring::abi::{Buf, Cqe, SetupFlags, Sqe};
+use annulus_ring::kernel::{AtomicU16, AtomicU32, Slot};
+use annulus_ring::raw::BufQueue;
 use annulus_ring::{Mixed, Movable, Ring, RingOf, Wait, WaitIndex};
 
 use super::entry::{Completion, Posted, nop};
 use super::memory::Shape;
-use super::sync::{spawn, yield_now};
+use super::sync::{Ordering, spawn, yield_now};
 use super::{Config, Made, Model, Work};
 
 type Plain = Model<Sqe, Cqe>;
@@ -25,6 +28,7 @@ pub const ALL: &[(&str, fn())] = &[
     ("completion_of_mixed_sizes", completion_of_mixed_sizes),
     #[cfg(not(loom))] // loom cannot watch what is read through a slice.
     ("completion_in_place", completion_in_place),
+    ("buffers_against_a_consumer", buffers_against_a_consumer),
     ("wakeup_by_submit", wakeup_by_submit),
     ("wakeup_by_submit_and_wait", wakeup_by_submit_and_wait),
     ("wakeup_by_a_timed_wait", wakeup_by_a_timed_wait),
@@ -131,6 +135,56 @@ fn completion_in_batches() {
         yield_now();
     }
     producer.join().unwrap();
+}
+
+/// A ring of two buffers.
+struct Buffers {
+    slots: [Slot<Buf>; 2],
+    tail: AtomicU16,
+    /// How many were taken: in a real ring the completions say so.
+    taken: AtomicU32,
+}
+
+/// Buffers reach the kernel whole and in order, and across the wrap of their 16-bit index.
+fn buffers_against_a_consumer() {
+    const START: u16 = u16::MAX;
+    let buffer = |n: u32| Buf { addr: 0x1000 + u64::from(n), len: n, bid: n as u16, resv: 0 };
+    let shared = Arc::new(Buffers {
+        slots: [Slot::new(Buf::default()), Slot::new(Buf::default())],
+        tail: AtomicU16::new(START),
+        taken: AtomicU32::new(0),
+    });
+    let kernel = shared.clone();
+    let consumer = spawn(move || {
+        let (mut head, mut seen) = (START, 0);
+        while seen < COUNT {
+            // Acquire: pairs with the queue's release of the tail.
+            let tail = kernel.tail.load(Ordering::Acquire);
+            while head != tail {
+                // SAFETY: the slot is between head and tail: it is the kernel's turn.
+                let read = unsafe { kernel.slots[usize::from(head & 1)].read() };
+                assert_eq!(read, buffer(seen));
+                (head, seen) = (head.wrapping_add(1), seen + 1);
+                // Release: pairs with the program's acquire below: the slot was read.
+                kernel.taken.store(seen, Ordering::Release);
+            }
+            yield_now();
+        }
+    });
+    let slots = NonNull::from(&shared.slots).cast();
+    // SAFETY: two slots and their tail, which live to the end of this; nothing else produces.
+    let mut queue = unsafe { BufQueue::new(slots, NonNull::from(&shared.tail), 2) };
+    for n in 0..COUNT {
+        // Acquire: pairs with the kernel's release above.
+        while n - shared.taken.load(Ordering::Acquire) == 2 {
+            yield_now();
+        }
+        let Buf { addr, len, bid, .. } = buffer(n);
+        // SAFETY: of the two buffers before this one at least one was taken.
+        unsafe { queue.add(addr, len, bid) };
+        assert_eq!(queue.advance(), 1);
+    }
+    consumer.join().unwrap();
 }
 
 /// All that are there are read where they lie, and given back at once.
