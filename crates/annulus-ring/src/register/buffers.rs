@@ -81,7 +81,8 @@ impl CloneFrom {
     ///
     /// ```
     /// use annulus_ring::{abi::BufIndex, register::CloneFrom};
-    /// assert!(format!("{:?}", CloneFrom::ring(3).destination(BufIndex(2))).contains("dst_off: 2"));
+    /// let part = CloneFrom::ring(3).destination(BufIndex(2));
+    /// assert!(format!("{part:?}").contains("dst_off: 2"));
     /// ```
     pub fn destination(mut self, first: BufIndex) -> Self {
         self.0.dst_off = u32::from(first.0);
@@ -91,7 +92,8 @@ impl CloneFrom {
     /// So many of them; 0 for all that come (Linux 6.13).
     ///
     /// ```
-    /// assert!(format!("{:?}", annulus_ring::register::CloneFrom::ring(3).count(5)).contains("nr: 5"));
+    /// let part = annulus_ring::register::CloneFrom::ring(3).count(5);
+    /// assert!(format!("{part:?}").contains("nr: 5"));
     /// ```
     pub fn count(mut self, count: u32) -> Self {
         self.0.nr = count;

@@ -128,8 +128,8 @@ impl<K: Kernel> Register<'_, K> {
     /// # Errors
     /// - `ENXIO`: the ring has no table.
     /// - `EINVAL`: slots beyond its end, or an empty list.
-    /// - `EBADF`: the first descriptor is not open, or is a ring's. If a later one is not, the count
-    ///   of those before it is the answer: fewer than asked for means this error.
+    /// - `EBADF`: the first descriptor is not open, or is a ring's. If a later one is not, the
+    ///   count of those before it is the answer: fewer than asked for means this error.
     ///
     /// See `io_uring_register_files_update(3)`,
     /// <https://man7.org/linux/man-pages/man3/io_uring_register_files_update.3.html>.
@@ -150,9 +150,9 @@ impl<K: Kernel> Register<'_, K> {
         unsafe { self.with(RegisterOp::FILES_UPDATE, &mut update, count) }
     }
 
-    /// As [`update_files`](Self::update_files), with tags as in [`files_tagged`](Self::files_tagged);
-    /// what was in a slot is released, and its own tag comes back.
-    /// `IORING_REGISTER_FILES_UPDATE2`, Linux 5.13.
+    /// As [`update_files`](Self::update_files), with tags as in
+    /// [`files_tagged`](Self::files_tagged); what was in a slot is released, and its own tag comes
+    /// back. `IORING_REGISTER_FILES_UPDATE2`, Linux 5.13.
     ///
     /// # Errors
     /// As [`update_files`](Self::update_files); `EINVAL` for a tag on a slot that is cleared.
@@ -191,8 +191,8 @@ impl<K: Kernel> Register<'_, K> {
     }
 
     /// Which slots the kernel may pick where an operation asks for any free one
-    /// ([`FILE_INDEX_ALLOC`](crate::abi::FILE_INDEX_ALLOC)): `count` from `first` on. The others are
-    /// the program's own. `IORING_REGISTER_FILE_ALLOC_RANGE`, Linux 6.0.
+    /// ([`FILE_INDEX_ALLOC`](crate::abi::FILE_INDEX_ALLOC)): `count` from `first` on. The others
+    /// are the program's own. `IORING_REGISTER_FILE_ALLOC_RANGE`, Linux 6.0.
     ///
     /// # Errors
     /// - `EINVAL`: the range is not inside the table (or there is none).

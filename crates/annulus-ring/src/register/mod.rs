@@ -31,8 +31,8 @@
 //!
 //! # Errors of every registration
 //! Beside its own, each of them may answer
-//! - `EEXIST` ([`is_wrong_thread`](Error::is_wrong_thread)): a single-issuer ring is registered with
-//!   by its own thread only.
+//! - `EEXIST` ([`is_wrong_thread`](Error::is_wrong_thread)): a single-issuer ring is registered
+//!   with by its own thread only.
 //! - `EACCES`: the ring is restricted, and this registration is not among what it may do.
 //! - `EINVAL` ([`is_unsupported`](Error::is_unsupported)): this kernel does not know it.
 //! - [`is_forked`](Error::is_forked): the ring is the parent process's.
@@ -205,7 +205,8 @@ impl<K: Kernel> Register<'_, K> {
     /// # Safety
     /// - `op` takes a `T`, `count` of them (or counted otherwise), and addresses in it are valid.
     unsafe fn with<T>(&self, op: RegisterOp, arg: &mut T, count: u32) -> Result<u32> {
-        // SAFETY: the reference is valid for the length of the call; the rest is the caller's promise.
+        // SAFETY: the reference is valid for the length of the call; the rest is the caller's
+        // promise.
         unsafe { self.raw(op, ptr::from_mut(arg).cast(), count) }
     }
 

@@ -8,8 +8,8 @@ use crate::kernel::Kernel;
 /// # Personalities
 impl<K: Kernel> Register<'_, K> {
     /// Keeps the credentials that this thread has now; an entry with
-    /// [`personality`](crate::abi::Sqe::personality) runs with them, also after the thread gave them
-    /// up. `IORING_REGISTER_PERSONALITY`, Linux 5.6.
+    /// [`personality`](crate::abi::Sqe::personality) runs with them, also after the thread gave
+    /// them up. `IORING_REGISTER_PERSONALITY`, Linux 5.6.
     ///
     /// Whoever can push entries to the ring can use them: that is their purpose, and their danger.
     ///
@@ -41,8 +41,8 @@ impl<K: Kernel> Register<'_, K> {
             .map_err(|_| Error::usage("the kernel gave a personality that no entry can carry"))
     }
 
-    /// Forgets registered credentials. Entries that run with them go on; later ones end in `EINVAL`.
-    /// `IORING_UNREGISTER_PERSONALITY`, Linux 5.6.
+    /// Forgets registered credentials. Entries that run with them go on; later ones end in
+    /// `EINVAL`. `IORING_UNREGISTER_PERSONALITY`, Linux 5.6.
     ///
     /// # Errors
     /// `EINVAL`: they are not registered.

@@ -62,10 +62,11 @@ fn ask<Q: Question>(register: impl FnOnce(&mut QueryHdr) -> Result<u32>) -> Resu
 /// [`QueryZcrx`] and [`QueryScq`], from 7.2 on [`QueryZcrxEvent`].
 ///
 /// # Errors
-/// - `EOPNOTSUPP` ([`is_unsupported`](Error::is_unsupported)): the kernel does not know the question.
+/// - `EOPNOTSUPP` ([`is_unsupported`](Error::is_unsupported)): the kernel does not know the
+///   question.
 /// - `EINVAL` ([`is_unsupported`](Error::is_unsupported)): it knows none.
 ///
-/// See `io_uring_register_query(3)`,
+/// See `io_uring_register(2)`,
 /// <https://man7.org/linux/man-pages/man2/io_uring_register.2.html>.
 ///
 /// ```
@@ -82,7 +83,8 @@ fn ask<Q: Question>(register: impl FnOnce(&mut QueryHdr) -> Result<u32>) -> Resu
 pub fn query<Q: Question>() -> Result<Q> {
     ask(|head| {
         // The kernel demands a count of 0 with this one.
-        // SAFETY: one `io_uring_query_hdr` whose address is that of an answer of the length it says.
+        // SAFETY: one `io_uring_query_hdr` whose address is that of an answer of the length it
+        // says.
         unsafe { without_ring(RegisterOp::QUERY, head, 0) }
     })
 }

@@ -103,8 +103,8 @@ impl WaitRegion {
     /// Not while a thread waits there: it may see half of the change.
     ///
     /// # Errors
-    /// There is no such place; or `wait` has what a registered one cannot: a point in time, or to be
-    /// kept out of the I/O wait time.
+    /// There is no such place; or `wait` has what a registered one cannot: a point in time, or to
+    /// be kept out of the I/O wait time.
     ///
     /// ```
     /// use annulus_ring::{Wait, WaitIndex, abi::Timespec, register::WaitRegion};
@@ -226,8 +226,8 @@ impl<K: Kernel> Register<'_, K> {
             flags: purpose,
             ..MemRegionReg::default()
         };
-        // SAFETY: one `io_uring_mem_region_reg` with the address of one `io_uring_region_desc`, read
-        // and written during the call; the memory it names is the caller's promise.
+        // SAFETY: one `io_uring_mem_region_reg` with the address of one `io_uring_region_desc`,
+        // read and written during the call; the memory it names is the caller's promise.
         unsafe { self.with(RegisterOp::MEM_REGION, &mut reg, 1) }.map(drop)
     }
 }

@@ -164,8 +164,8 @@ impl<K: Kernel> Register<'_, K> {
 /// It cannot be undone.
 ///
 /// # Errors
-/// - `EPERM`: the thread is restricted already; or it has neither `no_new_privs` nor
-///   `CAP_SYS_ADMIN`.
+/// - `EPERM`: the thread is restricted already.
+/// - `EACCES`: it has neither `no_new_privs` nor `CAP_SYS_ADMIN`.
 /// - `EBADF`, `EINVAL`: this kernel cannot, or as [`Register::restrict`].
 ///
 /// ```

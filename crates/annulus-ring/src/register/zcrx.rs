@@ -7,7 +7,7 @@ use crate::abi::{
     RegionDesc, RegisterOp, ZcrxAreaReg, ZcrxCtrl, ZcrxCtrlOp, ZcrxIfqReg, ZcrxOffsets,
 };
 use crate::error::{Error, Result};
-use crate::kernel::{Descriptors, Fd, Kernel};
+use crate::kernel::{Fd, Kernel};
 
 /// A queue of a network device, the area that it writes into, and the ring in which pieces of the
 /// area are given back: for [`Register::zcrx_queue`].
@@ -57,9 +57,9 @@ impl<K: Kernel> Register<'_, K> {
     /// `IORING_REGISTER_ZCRX_IFQ`, Linux 6.15.
     ///
     /// # Safety
-    /// - `queue.area` names memory (or a dma-buf) that nothing else uses, from now until the ring is
-    ///   closed and its last operation ended. The device writes there at any time: what is in it may
-    ///   be read only where a RECV_ZC completion says so, and until it is given back.
+    /// - `queue.area` names memory (or a dma-buf) that nothing else uses, from now until the ring
+    ///   is closed and its last operation ended. The device writes there at any time: what is in it
+    ///   may be read only where a RECV_ZC completion says so, and until it is given back.
     /// - `queue.refill` names memory of the length it says, that only the refill ring's protocol
     ///   touches, equally long.
     ///
@@ -123,10 +123,7 @@ impl<K: Kernel> Register<'_, K> {
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     #[doc(alias = "ZCRX_CTRL_EXPORT")]
-    pub fn zcrx_export(&self, id: u32) -> Result<Fd<K::Descriptors>>
-    where
-        K::Descriptors: Descriptors,
-    {
+    pub fn zcrx_export(&self, id: u32) -> Result<Fd<K::Descriptors>> {
         let asked = ZcrxCtrl { zcrx_id: id, op: ZcrxCtrlOp::EXPORT, ..Default::default() };
         let answered = self.zcrx_control(asked)?;
         let raw = i32::try_from(answered.zcrx_fd)
