@@ -10,7 +10,7 @@ pub use options::{BufRingOptions, RingFd};
 
 use core::mem::ManuallyDrop;
 
-use super::Register;
+use super::{Detached, Register};
 use crate::abi::{Buf, BufGroup, BufReg, BufStatus, PbufRingFlags, RegisterOp};
 use crate::cq::CompletionQueue;
 use crate::error::{Error, Result};
@@ -266,8 +266,7 @@ impl<'r, K: Kernel> BufRing<'r, K> {
         Ok(self.tail().wrapping_sub(self.head()?))
     }
 
-    /// Lets go of the ring, so that this can be kept in a struct beside it. Until it is
-    /// [attached](Self::attach) again, dropping it leaks its memory.
+    /// Lets go of the ring, so that this can be kept in a struct beside it.
     ///
     /// ```
     /// use annulus_ring::{LocalRing, abi::BufGroup, register::BufRingOptions};
@@ -278,30 +277,14 @@ impl<'r, K: Kernel> BufRing<'r, K> {
     /// drop(unsafe { kept.attach(ring.register()) }); // unregistered and freed
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
-    pub fn detach<'s>(self) -> BufRing<'s, K> {
-        self.with_register(None)
+    pub fn detach(self) -> Detached<BufRing<'static, K>>
+    where
+        K: 'static,
+    {
+        Detached::new(self.with_register(None))
     }
 
-    /// Takes the ring up again that it was [detached](Self::detach) from.
-    ///
-    /// # Safety
-    /// - `register` is of the ring that this was registered with: of another, the wrong group would
-    ///   be unregistered, and memory freed that the kernel uses.
-    ///
-    /// ```
-    /// use annulus_ring::{LocalRing, abi::BufGroup, register::BufRingOptions};
-    /// let ring = LocalRing::new(8)?;
-    /// let kept = BufRingOptions::new(BufGroup(3), 4).register(ring.register())?.detach();
-    /// // SAFETY: it is the ring that it was registered with.
-    /// let again = unsafe { kept.attach(ring.register()) };
-    /// assert_eq!(again.entries(), 4);
-    /// # Ok::<(), annulus_ring::Error>(())
-    /// ```
-    pub unsafe fn attach<'s>(self, register: Register<'s, K>) -> BufRing<'s, K> {
-        self.with_register(Some(register))
-    }
-
-    fn with_register<'s>(self, register: Option<Register<'s, K>>) -> BufRing<'s, K> {
+    pub(super) fn with_register<'s>(self, register: Option<Register<'s, K>>) -> BufRing<'s, K> {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: `this` is never used again, nor dropped.
         let parts = unsafe { ManuallyDrop::take(&mut this.parts) };

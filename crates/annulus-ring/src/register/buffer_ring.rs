@@ -23,8 +23,8 @@ use core::ptr::NonNull;
 
 use self::lent::Bundle;
 
-use super::Register;
 use super::buf_ring::{BufRing, BufRingOptions};
+use super::{Detached, Register};
 use crate::abi::{BufGroup, Cqe, CqeFlags};
 use crate::cq::CompletionQueue;
 use crate::error::{Error, Result};
@@ -369,60 +369,32 @@ impl<'r, K: Kernel> BufferRing<'r, K> {
         self.inner.borrow_mut().ring.cq_advance(cq, completions);
     }
 
-    /// Lets go of the ring, so that this can be kept in a struct beside it. Until it is
-    /// [attached](Self::attach) again, dropping it leaks its memory.
-    ///
-    /// ```
-    /// use annulus_ring::{LocalRing, abi::BufGroup, register::BufferRing};
-    /// struct Server { ring: LocalRing, buffers: Option<BufferRing<'static>> }
-    /// impl Drop for Server {
-    ///     fn drop(&mut self) {
-    ///         let buffers = self.buffers.take().unwrap();
-    ///         // SAFETY: it is the ring that they were registered with.
-    ///         drop(unsafe { buffers.attach(self.ring.register()) });
-    ///     }
-    /// }
-    /// let ring = LocalRing::new(8)?;
-    /// let buffers = BufferRing::new(ring.register(), BufGroup(0), 3, 64)?.detach();
-    /// let server = Server { ring, buffers: Some(buffers) };
-    /// assert_eq!(server.buffers.as_ref().unwrap().len(), 3);
-    /// # Ok::<(), annulus_ring::Error>(())
-    /// ```
-    pub fn detach<'s>(self) -> BufferRing<'s, K> {
-        self.map_ring(BufRing::detach)
-    }
-
-    /// Takes the ring up again that it was [detached](Self::detach) from.
-    ///
-    /// # Safety
-    /// - `register` is of the ring that this was registered with.
+    /// Lets go of the ring, so that this can be kept in a struct beside it: see [`Detached`].
     ///
     /// ```
     /// use annulus_ring::{LocalRing, abi::BufGroup, register::BufferRing};
     /// let ring = LocalRing::new(8)?;
     /// let kept = BufferRing::new(ring.register(), BufGroup(0), 3, 64)?.detach();
+    /// assert_eq!(kept.len(), 3);
     /// // SAFETY: it is the ring that they were registered with.
-    /// assert_eq!(unsafe { kept.attach(ring.register()) }.len(), 3);
+    /// drop(unsafe { kept.attach(ring.register()) }); // unregistered and freed
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
-    pub unsafe fn attach<'s>(self, register: Register<'s, K>) -> BufferRing<'s, K> {
-        self.map_ring(|ring| {
-            // SAFETY: the caller's promise.
-            unsafe { ring.attach(register) }
-        })
+    pub fn detach(self) -> Detached<BufferRing<'static, K>>
+    where
+        K: 'static,
+    {
+        Detached::new(self.with_register(None))
     }
 
-    fn map_ring<'s>(
-        self,
-        change: impl FnOnce(BufRing<'r, K>) -> BufRing<'s, K>,
-    ) -> BufferRing<'s, K> {
+    pub(super) fn with_register<'s>(self, register: Option<Register<'s, K>>) -> BufferRing<'s, K> {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: `this` is never used again, nor dropped.
         let inner = unsafe { ManuallyDrop::take(&mut this.inner) };
         // SAFETY: as above.
         let memory = unsafe { ManuallyDrop::take(&mut this.memory) };
         let Inner { ring, states, by_slot } = inner.into_inner();
-        let inner = RefCell::new(Inner { ring: change(ring), states, by_slot });
+        let inner = RefCell::new(Inner { ring: ring.with_register(register), states, by_slot });
         BufferRing {
             inner: ManuallyDrop::new(inner),
             memory: ManuallyDrop::new(memory),
