@@ -1,0 +1,43 @@
+//! The thread's table of rings.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+
+use annulus_ring::register::RingIndex;
+use annulus_ring::{Errno, Ring};
+
+use crate::errno;
+
+#[test]
+fn a_thread_has_sixteen_places() {
+    let ring = Ring::new(8).unwrap();
+    let register = ring.register();
+    let first = register.ring_fd(ring.raw_fd(), Some(RingIndex(5))).unwrap();
+    assert_eq!(first, RingIndex(5));
+    let taken = register.ring_fd(ring.raw_fd(), Some(RingIndex(5)));
+    assert_eq!(errno(taken), Errno::EBUSY);
+    let rest: Vec<RingIndex> =
+        (0..15).map(|_| register.ring_fd(ring.raw_fd(), None).unwrap()).collect();
+    assert!(!rest.contains(&first));
+    let full = register.ring_fd(ring.raw_fd(), None).unwrap_err();
+    assert_eq!(full.errno(), Some(Errno::EBUSY));
+    assert!(full.to_string().contains("16"), "{full}");
+    for index in rest.into_iter().chain([first]) {
+        register.unregister_ring_fd(index).unwrap();
+    }
+    // A place that is free is no error.
+    register.unregister_ring_fd(first).unwrap();
+    assert_eq!(register.ring_fd(ring.raw_fd(), Some(first)).unwrap(), first);
+    register.unregister_ring_fd(first).unwrap();
+}
+
+#[test]
+fn what_is_no_ring_has_no_place() {
+    let ring = Ring::new(8).unwrap();
+    let null = File::open("/dev/null").unwrap();
+    assert_eq!(errno(ring.register().ring_fd(9999, None)), Errno::EBADF);
+    assert_eq!(errno(ring.register().ring_fd(null.as_raw_fd(), None)), Errno::EOPNOTSUPP);
+    let beyond = ring.register().ring_fd(ring.raw_fd(), Some(RingIndex(16)));
+    assert_eq!(errno(beyond), Errno::EINVAL);
+    assert_eq!(errno(ring.register().unregister_ring_fd(RingIndex(16))), Errno::EINVAL);
+}
