@@ -39,7 +39,8 @@ impl<K: Kernel> Register<'_, K> {
     /// let ring = Ring::new(8)?;
     /// let index = ring.register().ring_fd(ring.raw_fd(), Some(RingIndex(9)))?;
     /// assert_eq!(index, RingIndex(9));
-    /// ring.register().unregister_ring_fd(index)?;
+    /// // SAFETY: the index was given above, and is not used.
+    /// unsafe { ring.register().unregister_ring_fd(index)? };
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     #[doc(alias = "io_uring_register_ring_fd")]
@@ -55,10 +56,15 @@ impl<K: Kernel> Register<'_, K> {
         }
     }
 
-    /// Takes an index back. Only one that [`ring_fd`](Self::ring_fd) gave: a local ring that loses
-    /// its own can no longer be entered. `IORING_UNREGISTER_RING_FDS`, Linux 5.18.
+    /// Takes an index back. `IORING_UNREGISTER_RING_FDS`, Linux 5.18.
     ///
     /// An index that is not in use is no error.
+    ///
+    /// # Safety
+    /// - [`ring_fd`](Self::ring_fd) gave the index on this thread, and nothing goes by it any more. A
+    ///   local ring that lost its own would take the next ring with that index for itself: what it
+    ///   registers and unregisters would be the other's, whose kernel would go on using memory that
+    ///   was thought free.
     ///
     /// # Errors
     /// `EINVAL`: a place beyond the 16th, or this thread has no table.
@@ -70,12 +76,21 @@ impl<K: Kernel> Register<'_, K> {
     /// use annulus_ring::Ring;
     /// let ring = Ring::new(8)?;
     /// let index = ring.register().ring_fd(ring.raw_fd(), None)?;
-    /// ring.register().unregister_ring_fd(index)?;
+    /// // SAFETY: the index was given above, and is not used.
+    /// unsafe { ring.register().unregister_ring_fd(index)? };
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    ///
+    /// Safe code cannot take a local ring's own:
+    ///
+    /// ```compile_fail,E0133
+    /// use annulus_ring::{LocalRing, register::RingIndex};
+    /// let _ = LocalRing::new(8)?.register().unregister_ring_fd(RingIndex(0));
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     #[doc(alias = "io_uring_unregister_ring_fd")]
     #[doc(alias = "IORING_UNREGISTER_RING_FDS")]
-    pub fn unregister_ring_fd(&self, index: RingIndex) -> Result<()> {
+    pub unsafe fn unregister_ring_fd(&self, index: RingIndex) -> Result<()> {
         let mut update = RsrcUpdate { offset: index.0, resv: 0, data: 0 };
         // SAFETY: one `io_uring_rsrc_update` without an address.
         unsafe { self.with(RegisterOp::UNREGISTER_RING_FDS, &mut update, 1) }.map(drop)
