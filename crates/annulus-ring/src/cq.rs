@@ -148,8 +148,8 @@ impl<C: CqeKind, Fixed: ?Sized> CompletionQueue<C, Fixed> {
 
     /// Gives the oldest `count` slots back to the kernel.
     ///
-    /// More than there are is cut to what there is. In a [`Mixed`](crate::Mixed) queue, whoever
-    /// stops inside a long completion sees its second half as a completion.
+    /// More than there are is cut to what there is. In a [`Mixed`](crate::Mixed) queue a completion
+    /// goes back whole: if `count` ends inside one, its second slot goes with it.
     ///
     /// ```
     /// let mut ring = annulus_ring::LocalRing::new(8)?;
@@ -161,9 +161,29 @@ impl<C: CqeKind, Fixed: ?Sized> CompletionQueue<C, Fixed> {
     #[inline]
     pub fn advance(&mut self, count: u32) {
         if self.raw.is_current() {
-            let count = count.min(self.raw.ready());
-            self.raw.advance_to(self.raw.head().wrapping_add(count));
+            let head = self.behind(count);
+            self.raw.advance_to(head);
         }
+    }
+
+    /// The beginning of the first entry that is not wholly among the oldest `count` slots, nor
+    /// begins there.
+    #[inline(always)]
+    fn behind(&self, count: u32) -> u32 {
+        let (mut next, tail) = (self.raw.head(), self.raw.tail());
+        let count = count.min(tail.wrapping_sub(next));
+        let end = next.wrapping_add(count);
+        if C::SLOTS_MAX == 1 || end == tail {
+            return end;
+        }
+        // The distance left, as a signed number: the last entry may reach one slot beyond the end.
+        while (end.wrapping_sub(next) as i32) > 0 {
+            // SAFETY: `next` began at the head, went on by no more than was left each time, and is
+            // before `end`, which is not behind the tail.
+            let (_, slots) = unsafe { self.raw.read(next, tail) };
+            next = next.wrapping_add(slots);
+        }
+        next
     }
 
     /// Copies up to `out.len()` completions out and gives them back; how many.

@@ -31,7 +31,7 @@ unsafe impl SqeKind for Sqe128 {
 /// # Safety
 /// - `Slot` is laid out as the kernel writes the completion queue of a ring made with `SETUP`.
 /// - `read` reads only slots that belong to the entry at `at`, none beyond `left`, and answers with
-///   no more than `left`.
+///   no more than `left`, and no more than `SLOTS_MAX`.
 pub unsafe trait CqeKind: Debug + Send + 'static {
     /// What lies in the queue's slots.
     type Slot: Copy + Debug + Send + 'static;
@@ -39,6 +39,8 @@ pub unsafe trait CqeKind: Debug + Send + 'static {
     type Item;
     /// The set-up flag that asks for this kind.
     const SETUP: SetupFlags;
+    /// How many slots an entry fills at most.
+    const SLOTS_MAX: u32;
 
     /// Reads the entry at slot `at`: what it is (nothing, for padding) and how many slots it fills.
     ///
@@ -73,6 +75,7 @@ unsafe impl CqeKind for Cqe {
     type Slot = Cqe;
     type Item = Cqe;
     const SETUP: SetupFlags = SetupFlags::empty();
+    const SLOTS_MAX: u32 = 1;
 
     #[inline(always)]
     unsafe fn read(slots: *const Slot<Cqe>, _: u32, at: u32, _: u32) -> (Option<Cqe>, u32) {
@@ -86,6 +89,7 @@ unsafe impl CqeKind for Cqe32 {
     type Slot = Cqe32;
     type Item = Cqe32;
     const SETUP: SetupFlags = SetupFlags::CQE32;
+    const SLOTS_MAX: u32 = 1;
 
     #[inline(always)]
     unsafe fn read(slots: *const Slot<Cqe32>, _: u32, at: u32, _: u32) -> (Option<Cqe32>, u32) {
@@ -137,6 +141,7 @@ unsafe impl CqeKind for Mixed {
     type Slot = Cqe;
     type Item = MixedCqe;
     const SETUP: SetupFlags = SetupFlags::CQE_MIXED;
+    const SLOTS_MAX: u32 = 2;
 
     #[inline]
     unsafe fn read(

@@ -137,6 +137,32 @@ fn mixed_completions_are_short_and_long_and_never_split_by_the_wrap() {
 }
 
 #[test]
+fn a_long_completion_goes_back_whole() {
+    limit(LIMIT, || {
+        let mut ring: LocalRing<Sqe, Mixed> =
+            match Builder::new().entries(8).cqe_mixed().build_local() {
+                Ok(ring) => ring,
+                Err(error) if error.is_unsupported() => {
+                    return common::skip("long_goes_back_whole", "needs Linux 6.18");
+                }
+                Err(error) => panic!("{error}"),
+            };
+        for round in 0..40_u64 {
+            let mut long = op::Nop::new().build().user_data(round);
+            long.rw_flags = NopFlags::CQE32.bits();
+            // What would be taken for a completion of its own, if the first slot alone went back.
+            (long.off, long.addr) = (7777, 0);
+            // SAFETY: NOPs point to nothing.
+            unsafe { ring.push_all(&[long, nop(round + 1000), nop(round + 2000)]) }.unwrap();
+            ring.submit_and_wait(3).unwrap();
+            ring.parts().1.advance(1);
+            let seen: Vec<_> = ring.completions().unwrap().map(|item| item.cqe.user_data).collect();
+            assert_eq!(seen, [round + 1000, round + 2000], "round {round}");
+        }
+    });
+}
+
+#[test]
 fn wide_entries_are_taken_from_their_own_slots() {
     limit(LIMIT, || {
         let mut ring: LocalRing<Sqe128> = Builder::new().entries(4).sqe128().build_local().unwrap();
