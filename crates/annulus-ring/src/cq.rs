@@ -162,7 +162,8 @@ impl<C: CqeKind, Fixed: ?Sized> CompletionQueue<C, Fixed> {
     pub fn advance(&mut self, count: u32) {
         if self.raw.is_current() {
             let head = self.behind(count);
-            self.raw.advance_to(head);
+            // SAFETY: `behind` gives the beginning of an entry, or the tail.
+            unsafe { self.raw.advance_to(head) };
         }
     }
 
@@ -351,7 +352,8 @@ impl<C: CqeKind> Ready<'_, C> {
     #[inline(always)]
     pub fn consume(self) {
         if self.raw.is_current() {
-            self.raw.advance_to(self.tail);
+            // SAFETY: the tail was loaded from this queue, and the slices of `self` are gone.
+            unsafe { self.raw.advance_to(self.tail) };
         }
     }
 }
@@ -408,7 +410,8 @@ impl<C: CqeKind> Drop for Completions<'_, C> {
     #[inline(always)]
     fn drop(&mut self) {
         if self.raw.is_current() {
-            self.raw.advance_to(self.next);
+            // SAFETY: `next` went from entry to entry, up to the tail at most.
+            unsafe { self.raw.advance_to(self.next) };
         }
     }
 }

@@ -105,7 +105,8 @@ impl<S: Copy> Sq<S> {
     /// Takes up the queue where its words say it stands.
     ///
     /// # Safety
-    /// - The pointers of `memory` are valid for as long as the result is used.
+    /// - The pointers of `memory` are valid for as long as the result is used, or a [`KernelFlags`]
+    ///   of it.
     /// - Nothing else produces entries in this queue meanwhile.
     pub unsafe fn new(memory: &SqMemory<S>) -> Self {
         debug_assert!(memory.entries.is_power_of_two(), "{} entries", memory.entries);
@@ -225,8 +226,11 @@ impl<S: Copy> Sq<S> {
     ///
     /// One function, so that the cell's address is looked up once: the entry's stores might change
     /// it, for all that the compiler knows.
+    ///
+    /// # Safety
+    /// - As [`SubmissionQueue::push`](crate::SubmissionQueue::push).
     #[inline(always)]
-    pub fn push(&mut self, entry: S) -> Option<NoRoom> {
+    pub unsafe fn push(&mut self, entry: S) -> Option<NoRoom> {
         let own = self.own.get();
         let tail = own.tail.get();
         if own.limit.get() == tail
@@ -250,8 +254,12 @@ impl<S: Copy> Sq<S> {
     /// Counts the entries written before `tail`. The kernel learns of them by [`publish`].
     ///
     /// [`publish`]: Self::publish
+    ///
+    /// # Safety
+    /// - Every entry from [`tail`](Self::tail) up to `tail` was [written](Self::write), and is as
+    ///   [`push`](Self::push) demands.
     #[inline(always)]
-    pub fn commit(&mut self, tail: u32) {
+    pub unsafe fn commit(&mut self, tail: u32) {
         self.own.get().tail.set(tail);
     }
 
@@ -336,7 +344,8 @@ impl<C: CqeKind> Cq<C> {
     /// Takes up the queue where its words say it stands.
     ///
     /// # Safety
-    /// - The pointers of `memory` are valid for as long as the result is used.
+    /// - The pointers of `memory` are valid for as long as the result is used, or a [`CqIndices`]
+    ///   of it.
     /// - Nothing else consumes entries of this queue meanwhile.
     pub unsafe fn new(memory: &CqMemory<C::Slot>) -> Self {
         debug_assert!(memory.entries.is_power_of_two(), "{} entries", memory.entries);
@@ -439,8 +448,12 @@ impl<C: CqeKind> Cq<C> {
     }
 
     /// Gives the slots before `head` back to the kernel.
+    ///
+    /// # Safety
+    /// - `head` is the beginning of an entry between [`head`](Self::head) and a
+    ///   [`tail`](Self::tail) that was loaded before, or that tail.
     #[inline(always)]
-    pub fn advance_to(&mut self, head: u32) {
+    pub unsafe fn advance_to(&mut self, head: u32) {
         self.head = head;
         #[cfg(not(seeded_bug = "cq_head_relaxed"))]
         // Release: pairs with the kernel's acquire of the head: our reads come before its writes.

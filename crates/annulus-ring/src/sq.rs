@@ -82,7 +82,8 @@ impl<S: SqeKind, Fixed: ?Sized> SubmissionQueue<S, Fixed> {
     /// ```
     #[inline(always)]
     pub unsafe fn push(&mut self, entry: impl Into<S>) -> Result<()> {
-        match self.raw.push(entry.into()) {
+        // SAFETY: the caller's promise.
+        match unsafe { self.raw.push(entry.into()) } {
             None => Ok(()),
             Some(why) => Err(self.no_room(why, 1)),
         }
@@ -116,7 +117,8 @@ impl<S: SqeKind, Fixed: ?Sized> SubmissionQueue<S, Fixed> {
             unsafe { self.raw.write(tail, *entry) };
             tail = tail.wrapping_add(1);
         }
-        self.raw.commit(tail);
+        // SAFETY: all before `tail` were written; the entries are the caller's promise.
+        unsafe { self.raw.commit(tail) };
         Ok(())
     }
 
@@ -173,7 +175,8 @@ impl<S: SqeKind, Fixed: ?Sized> SubmissionQueue<S, Fixed> {
         let slot = self.raw.slot_ptr(tail);
         // SAFETY: there is room, so the slot is ours; it is inside the queue.
         unsafe { slot.write(S::default()) };
-        self.raw.commit(tail.wrapping_add(1));
+        // SAFETY: the entry is written, and a NOP; what the caller makes of it, they promise.
+        unsafe { self.raw.commit(tail.wrapping_add(1)) };
         // SAFETY: counted, but not shown to the kernel while this borrow of the queue lasts.
         Ok(unsafe { &mut *slot })
     }
@@ -315,6 +318,7 @@ impl<S: SqeKind> Reserved<'_, S> {
             // SAFETY: there is room for `count`; the entries are the caller's promise.
             unsafe { self.raw.write(self.tail.wrapping_add(n), entry) };
         }
-        self.raw.commit(self.tail.wrapping_add(self.count));
+        // SAFETY: all `count` were written; the entries are the caller's promise.
+        unsafe { self.raw.commit(self.tail.wrapping_add(self.count)) };
     }
 }
