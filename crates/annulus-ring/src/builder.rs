@@ -7,11 +7,12 @@ pub use open::{Parked, latched_off};
 
 use core::marker::PhantomData;
 use core::time::Duration;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use crate::abi::{Cqe, Cqe32, Params, SetupFlags, Sqe, Sqe128};
 use crate::diagnose::ring_bytes;
 use crate::diagnose::{CQ_ENTRIES_MAX, SQ_ENTRIES_MAX};
+use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::layout::{CqeKind, Mixed, SqeKind};
 use crate::linux::{Linux, RegionLayout, RingRegion};
@@ -48,6 +49,8 @@ pub struct Builder<S: SqeKind = Sqe, C: CqeKind = Cqe> {
     /// What is not asked for, although it is by default.
     unwanted: SetupFlags,
     keep_from_children: bool,
+    /// The ring whose workers are shared, held open until this one is made; or why it cannot be.
+    workers_of: Option<core::result::Result<OwnedFd, Errno>>,
     kinds: PhantomData<(S, C)>,
 }
 
@@ -65,6 +68,7 @@ impl Builder {
             region: None,
             unwanted: SetupFlags::empty(),
             keep_from_children: false,
+            workers_of: None,
             kinds: PhantomData,
         }
     }
@@ -83,8 +87,16 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     }
 
     fn kinds<T: SqeKind, D: CqeKind>(self) -> Builder<T, D> {
-        let Self { entries, params, region, unwanted, keep_from_children, .. } = self;
-        Builder { entries, params, region, unwanted, keep_from_children, kinds: PhantomData }
+        let Self { entries, params, region, unwanted, keep_from_children, workers_of, .. } = self;
+        Builder {
+            entries,
+            params,
+            region,
+            unwanted,
+            keep_from_children,
+            workers_of,
+            kinds: PhantomData,
+        }
     }
 
     /// How many submission entries, rounded up to a power of two; at most 32,768.
@@ -161,6 +173,9 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
 
     /// Shares the workers of `other` (and its polling thread, if both have one) (Linux 5.6).
     ///
+    /// Its descriptor is duplicated until the ring is made: that error, should there be one (`EMFILE`:
+    /// no descriptor left), is the build's.
+    ///
     /// ```
     /// use annulus_ring::{Builder, Ring};
     /// use std::os::fd::AsFd;
@@ -171,7 +186,11 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// ```
     #[doc(alias = "IORING_SETUP_ATTACH_WQ")]
     pub fn attach_wq(mut self, other: BorrowedFd<'_>) -> Self {
-        self.params.wq_fd = other.as_raw_fd() as u32;
+        let kept = other.try_clone_to_owned();
+        self.workers_of =
+            Some(kept.map_err(|error| {
+                Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EIO.raw()))
+            }));
         self.with(SetupFlags::ATTACH_WQ)
     }
 

@@ -51,6 +51,7 @@ fn what_contradicts_itself_is_refused_with_a_word_on_what_to_do() {
         (Builder::new().sqpoll(Duration::ZERO).build_local().unwrap_err(), "build()"),
         (Builder::new().raw_flags(SetupFlags::NO_MMAP).build().unwrap_err(), "memory()"),
         (Builder::new().raw_flags(SetupFlags::SQE128).build().unwrap_err(), "sqe128()"),
+        (Builder::new().raw_flags(SetupFlags::ATTACH_WQ).build().unwrap_err(), "attach_wq()"),
         (Builder::new().raw_flags(SetupFlags::CQE_MIXED).build().unwrap_err(), "cqe_mixed()"),
         (Builder::new().raw_flags(SetupFlags::SQ_REWIND).build().unwrap_err(), "SQ_REWIND"),
         (Builder::new().raw_flags(SetupFlags::DEFER_TASKRUN).build().unwrap_err(), "build_local()"),
@@ -250,6 +251,17 @@ fn rings_share_their_workers() {
         let null = std::fs::File::open("/dev/null").unwrap();
         let error = Builder::new().entries(8).attach_wq(null.as_fd()).build().unwrap_err();
         assert_eq!(error.errno(), Some(Errno::EINVAL), "{error}");
+    });
+}
+
+#[test]
+fn the_ring_whose_workers_are_shared_may_go_before_the_other_is_made() {
+    limit(LIMIT, || {
+        let first = Ring::new(8).unwrap();
+        let builder = Builder::new().entries(8).attach_wq(first.as_fd());
+        drop(first);
+        // Its number may be anything now: what is meant is still the ring.
+        works(&mut builder.build().unwrap());
     });
 }
 

@@ -2,7 +2,7 @@
 //! memory that a ring closed a moment ago still holds is waited out.
 
 use core::sync::atomic::{AtomicU32, Ordering};
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use super::{Builder, UNKNOWN_QUEUES};
 use crate::abi::{Cqe, Params, SetupFlags, Sqe};
@@ -49,6 +49,13 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
         fork::prepare().map_err(|errno| Error::os(errno, "mapping the page that shows a fork"))?;
         let required = self.params.flags | S::SETUP | C::SETUP;
         let region = self.region.take();
+        // Open until the set-up is through.
+        let workers_of = self.workers_of.take().transpose();
+        let workers_of = workers_of
+            .map_err(|errno| Error::os(errno, "keeping open the ring whose workers are shared"))?;
+        if let Some(other) = &workers_of {
+            self.params.wq_fd = other.as_raw_fd() as u32;
+        }
         let (answer, params, rings_at) = self.set_up(required, region.as_ref())?;
         let (maps, memory) = map::<S, C>(answer, &params, region.zip(rings_at))?;
         // SAFETY: the answer is that of the set-up with these parameters, used once.
@@ -71,6 +78,8 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
             "entry sizes are types: use sqe128(), cqe32() or cqe_mixed()"
         } else if flags.contains(SetupFlags::NO_MMAP) && self.region.is_none() {
             "NO_MMAP needs memory: use memory()"
+        } else if flags.contains(SetupFlags::ATTACH_WQ) && self.workers_of.is_none() {
+            "ATTACH_WQ shares the workers of another ring: use attach_wq()"
         } else if flags.contains(SetupFlags::SQ_AFF) && !flags.contains(SetupFlags::SQPOLL) {
             "sqpoll_cpu() binds the thread that sqpoll() asks for: use both"
         } else if flags.contains(SetupFlags::REGISTERED_FD_ONLY) && self.region.is_none() {
