@@ -26,6 +26,8 @@ pub struct BufQueue {
     tail: u16,
     /// Written behind the tail, not shown yet.
     staged: u16,
+    /// Whether anything was ever put in: the tail, which wraps, cannot tell.
+    is_used: bool,
 }
 
 // SAFETY: the queue is the only producer wherever it is; the word is an atomic, the slots are
@@ -49,7 +51,9 @@ impl BufQueue {
         let word = unsafe { tail_word.as_ref() };
         // Relaxed: pairs with our own store, if any, made on this thread or handed over with it.
         let tail = word.load(Ordering::Relaxed);
-        Self { slots, tail_word, mask: entries.wrapping_sub(1), tail, staged: 0 }
+        let mask = entries.wrapping_sub(1);
+        // Whoever takes a ring up says by its tail that it was used before.
+        Self { slots, tail_word, mask, tail, staged: 0, is_used: tail != 0 }
     }
 
     /// How many buffers it can hold.
@@ -86,6 +90,12 @@ impl BufQueue {
         // SAFETY: as above.
         unsafe { (*buf).bid = id };
         self.staged = self.staged.wrapping_add(1);
+        self.is_used = true;
+    }
+
+    /// Whether a buffer was ever put in.
+    pub fn is_used(&self) -> bool {
+        self.is_used
     }
 
     /// Shows the kernel what was added, and returns how many that were.

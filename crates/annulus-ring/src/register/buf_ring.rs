@@ -171,6 +171,11 @@ impl<'r, K: Kernel> BufRing<'r, K> {
         self.parts.queue.next_slot()
     }
 
+    /// Whether a buffer was ever added.
+    pub(super) fn is_used(&self) -> bool {
+        self.parts.queue.is_used()
+    }
+
     /// Shows the kernel the buffers that were added, with one store, and returns how many.
     ///
     /// ```

@@ -27,6 +27,7 @@ use super::buf_ring::{BufRing, BufRingOptions};
 use super::{Detached, Register};
 use crate::abi::{BufGroup, Cqe, CqeFlags};
 use crate::cq::CompletionQueue;
+use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::layout::CqeKind;
@@ -140,12 +141,16 @@ impl<'r, K: Kernel> BufferRing<'r, K> {
                 "buffers have at least one byte, and are at least one, at most 32768",
             ));
         }
-        if ring.next_slot() != 0 || ring.tail() != 0 {
+        if ring.is_used() {
             return Err(Error::usage("a ring of buffers that is to be filled has none yet"));
         }
-        let bytes = count as usize * buffer_bytes as usize;
-        let memory = Mapping::private(bytes.next_multiple_of(rustix::param::page_size()))
-            .map_err(|errno| Error::os(errno, "mapping memory for buffers"))?;
+        let no_memory = |errno| Error::os(errno, "mapping memory for buffers");
+        // Where addresses have 32 bits, the buffers may be more than all of them.
+        let bytes = (count as usize)
+            .checked_mul(buffer_bytes as usize)
+            .and_then(|bytes| bytes.checked_next_multiple_of(rustix::param::page_size()))
+            .ok_or(no_memory(Errno::ENOMEM))?;
+        let memory = Mapping::private(bytes).map_err(no_memory)?;
         let entries = usize::from(ring.entries());
         let inner = RefCell::new(Inner {
             ring,
