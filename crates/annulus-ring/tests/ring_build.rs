@@ -243,6 +243,14 @@ fn a_second_thread_on_a_single_issuer_ring_gets_a_clear_error() {
 }
 
 #[test]
+fn more_memory_than_there_are_addresses_is_an_error() {
+    for bytes in [usize::MAX, usize::MAX / 2] {
+        assert_eq!(RingRegion::new(bytes).unwrap_err().errno(), Some(Errno::ENOMEM));
+        assert_eq!(RingRegion::huge(bytes).unwrap_err().errno(), Some(Errno::ENOMEM));
+    }
+}
+
+#[test]
 fn rings_share_their_workers() {
     limit(LIMIT, || {
         let first = Ring::new(8).unwrap();

@@ -59,7 +59,7 @@ impl Mapping {
 
     /// As [`anonymous`](Self::anonymous), on huge pages of 2 MiB (`bytes` is rounded up).
     pub(crate) fn huge(bytes: usize) -> Result<Self, Errno> {
-        let bytes = bytes.next_multiple_of(HUGE_PAGE_BYTES);
+        let bytes = bytes.checked_next_multiple_of(HUGE_PAGE_BYTES).ok_or(Errno::ENOMEM)?;
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         let flags = MapFlags::SHARED | MapFlags::HUGETLB;
         // SAFETY: a new mapping at an address of the kernel's choosing touches nothing else.

@@ -37,8 +37,10 @@ impl RingRegion {
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     pub fn new(bytes: usize) -> crate::Result<Self> {
-        let bytes = bytes.next_multiple_of(rustix::param::page_size());
-        Mapping::anonymous(bytes)
+        let bytes = bytes.checked_next_multiple_of(rustix::param::page_size());
+        bytes
+            .ok_or(Errno::ENOMEM)
+            .and_then(Mapping::anonymous)
             .map(Self)
             .map_err(|errno| crate::Error::os(errno, "mapping memory for a ring"))
     }
