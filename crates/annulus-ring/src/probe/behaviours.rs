@@ -88,16 +88,18 @@ fn memory_file() -> Tried<File> {
 fn fixed_buffers(rig: &mut Rig) -> Outcome {
     rig.test([0u8; LEN as usize], |rig, buffer| {
         let file = memory_file()?;
+        buffer.fill(7);
         let start = buffer.as_mut_ptr();
         let piece = Iovec { iov_base: start.cast(), iov_len: LEN as usize };
         // SAFETY: one piece of the test's memory, which is unregistered below or outlives the ring.
         unsafe { rig.register(RegisterOp::BUFFERS, &raw const piece, 1) }?;
         let write = WriteFixed::new(&file, start, LEN, BufIndex(0)).offset(0).build();
-        let read = ReadFixed::new(&file, start, LEN, BufIndex(0)).offset(0).build();
-        buffer.fill(7);
         // SAFETY: the buffer is the test's memory.
         let written = unsafe { rig.run(write) };
         buffer.fill(0);
+        // The address anew: one from before the bytes were touched may not be used after.
+        let start = buffer.as_mut_ptr();
+        let read = ReadFixed::new(&file, start, LEN, BufIndex(0)).offset(0).build();
         // SAFETY: the buffer is the test's memory.
         let read = written.and_then(|_| unsafe { rig.run(read) });
         // SAFETY: it takes no argument.

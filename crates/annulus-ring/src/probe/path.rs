@@ -108,12 +108,14 @@ fn direct(
 }
 
 fn once(rig: &mut Rig, file: &File, memory: &mut Aligned, unit: u32) -> Tried {
-    let start = memory.0.as_mut_ptr();
+    let write = Write::new(file, memory.0.as_mut_ptr(), unit);
     // SAFETY: the buffer is the test's memory.
-    let written = unsafe { rig.run(Write::new(file, start, unit).offset(0).build()) }?;
+    let written = unsafe { rig.run(write.offset(0).build()) }?;
     memory.0.fill(0);
+    // The address anew: one from before the bytes were touched may not be used after.
+    let read = Read::new(file, memory.0.as_mut_ptr(), unit);
     // SAFETY: the buffer is the test's memory.
-    let read = unsafe { rig.run(Read::new(file, start, unit).offset(0).build()) }?;
+    let read = unsafe { rig.run(read.offset(0).build()) }?;
     let whole = Ok(unit);
     if (written.result(), read.result()) != (whole, whole) {
         return Err(Fault::Wrong("another length was read"));

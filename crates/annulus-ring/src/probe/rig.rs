@@ -2,6 +2,7 @@
 //! that never ended still points to.
 
 use core::ffi::c_void;
+use core::mem::ManuallyDrop;
 use core::time::Duration;
 use std::time::Instant;
 
@@ -92,12 +93,12 @@ impl Rig {
             return Outcome::Untried("no time was left");
         }
         self.tag += 1;
-        let mut memory = Box::new(memory);
+        // Leaked, unless all has ended: by a panic as well, the kernel may still write to it.
+        let mut memory = ManuallyDrop::new(Box::new(memory));
         let tried = test(self, &mut memory);
         self.settle();
-        if self.in_flight > 0 {
-            // The kernel may still write to it.
-            Box::leak(memory);
+        if self.in_flight == 0 {
+            drop(ManuallyDrop::into_inner(memory));
         }
         tried.map_or_else(Outcome::from, |()| Outcome::Works)
     }

@@ -1,5 +1,6 @@
 //! What sockets do: on loopback and on a pair of Unix sockets, nothing leaves the machine.
 
+use core::cell::UnsafeCell;
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -43,25 +44,40 @@ const BUFFER_BYTES: usize = 64;
 /// A group of its own: an earlier one that could not be unregistered does not matter.
 const GROUP: BufGroup = BufGroup(0x7a00);
 
-/// A ring of buffers, and the buffers.
+/// A ring of buffers, and the buffers. Cells: the kernel writes to both while they are borrowed.
 #[repr(C, align(4096))]
 struct Buffers {
-    ring: [Buf; BUFFERS],
-    bytes: [[u8; BUFFER_BYTES]; BUFFERS],
+    ring: UnsafeCell<[Buf; BUFFERS]>,
+    bytes: UnsafeCell<[[u8; BUFFER_BYTES]; BUFFERS]>,
 }
 
 impl Buffers {
     fn new() -> Self {
-        Self { ring: [Buf::default(); BUFFERS], bytes: [[0; BUFFER_BYTES]; BUFFERS] }
+        Self {
+            ring: UnsafeCell::new([Buf::default(); BUFFERS]),
+            bytes: UnsafeCell::new([[0; BUFFER_BYTES]; BUFFERS]),
+        }
     }
 
     /// Fills the ring with all buffers; the first entry's `resv` is the ring's tail.
     fn fill(&mut self) {
-        for (bid, (buf, bytes)) in self.ring.iter_mut().zip(&mut self.bytes).enumerate() {
+        let ring = self.ring.get_mut();
+        for (bid, (buf, bytes)) in ring.iter_mut().zip(self.bytes.get_mut()).enumerate() {
             let addr = bytes.as_mut_ptr() as u64;
             *buf = Buf { addr, len: BUFFER_BYTES as u32, bid: bid as u16, resv: 0 };
         }
-        self.ring[0].resv = BUFFERS as u16;
+        ring[0].resv = BUFFERS as u16;
+    }
+
+    /// Whether the buffer that `cqe` names begins with `bytes`.
+    ///
+    /// # Safety
+    /// - No operation that may pick a buffer is underway.
+    unsafe fn begins(&self, cqe: Cqe, bytes: &[u8]) -> Tried<bool> {
+        // SAFETY: nothing is underway (the caller's promise), so the kernel does not write.
+        let all = unsafe { self.bytes.get().read() };
+        let named = cqe.buffer_id().and_then(|bid| all.get(usize::from(bid)));
+        named.map(|buffer| buffer.starts_with(bytes)).ok_or(Fault::Wrong("no buffer was named"))
     }
 }
 
@@ -76,7 +92,7 @@ fn with_buffers(
         let (mut near, far) = pair.map_err(|_| Fault::Untried("no pair of sockets"))?;
         buffers.fill();
         let reg = BufReg {
-            ring_addr: buffers.ring.as_mut_ptr() as u64,
+            ring_addr: buffers.ring.get() as u64,
             ring_entries: BUFFERS as u32,
             bgid: GROUP,
             flags,
@@ -115,11 +131,10 @@ fn receive(
 pub(super) fn buffer_ring(rig: &mut Rig) -> Outcome {
     with_buffers(rig, PbufRingFlags::empty(), |rig, near, far, buffers| {
         let cqe = receive(rig, (near, far), b"annulus", false)?;
-        let taken = cqe.buffer_id().and_then(|bid| buffers.bytes.get(usize::from(bid)));
-        match taken {
-            Some(bytes) if bytes.starts_with(b"annulus") => Ok(()),
-            Some(_) => Err(Fault::Wrong("the bytes are in another buffer")),
-            None => Err(Fault::Wrong("no buffer was named")),
+        // SAFETY: the one operation has completed.
+        match unsafe { buffers.begins(cqe, b"annulus") }? {
+            true => Ok(()),
+            false => Err(Fault::Wrong("the bytes are in another buffer")),
         }
     })
 }
@@ -132,10 +147,10 @@ pub(super) fn incremental_buffer_ring(rig: &mut Rig) -> Outcome {
         if first.buffer_id() != second.buffer_id() || !first.flags.contains(CqeFlags::BUF_MORE) {
             return Err(Fault::Wrong("each took a buffer of its own"));
         }
-        let taken = first.buffer_id().and_then(|bid| buffers.bytes.get(usize::from(bid)));
-        match taken {
-            Some(bytes) if bytes.starts_with(b"annulus") => Ok(()),
-            _ => Err(Fault::Wrong("the pieces are elsewhere")),
+        // SAFETY: both operations have completed.
+        match unsafe { buffers.begins(first, b"annulus") }? {
+            true => Ok(()),
+            false => Err(Fault::Wrong("the pieces are elsewhere")),
         }
     })
 }
