@@ -62,7 +62,8 @@ impl<C: CqeKind, Fixed: ?Sized> CompletionQueue<C, Fixed> {
     /// The completions that are there now, oldest first, copied out one by one.
     ///
     /// What was taken from the iterator goes back to the kernel in one store when the iterator is
-    /// dropped; what was not stays for the next call. It never enters the kernel: where completions
+    /// dropped; what was not stays for the next call. An iterator that is forgotten gives nothing
+    /// back: its completions come again. It never enters the kernel: where completions
     /// wait outside the queue, [`LocalRing::completions`](crate::LocalRing::completions) brings
     /// them.
     ///

@@ -26,6 +26,7 @@ pub use crate::sync::{AtomicU16, AtomicU32, Slot};
 /// - The [`RingMemory`] given with it stays valid, and in place, until it is dropped.
 /// - It touches what an entry points to from `enter` until the entry's last completion, no longer.
 /// - An error leaves every entry that was not taken in the queue.
+/// - What `register` has unregistered, it touches no more, but for operations that use it already.
 pub unsafe trait Kernel {
     /// Closes this kernel's descriptors: see [`Fd`].
     type Descriptors: Descriptors;
@@ -34,6 +35,8 @@ pub unsafe trait Kernel {
     ///
     /// # Safety
     /// - What the entries in the queue point to is valid as their operations demand.
+    /// - A kernel whose ring stays on its thread ([`Local`](crate::Local)) is entered there: Linux
+    ///   knows it by an index, which is another ring's on another thread.
     /// - `arg` is null, or what `flags` say it is, `arg_bytes` long.
     ///
     /// # Errors
@@ -51,6 +54,9 @@ pub unsafe trait Kernel {
     ///
     /// # Safety
     /// - `arg` is what `op` says it is, `count` of them, valid as long as `op` demands.
+    /// - On the ring's thread, as [`enter`](Self::enter).
+    /// - What is unregistered is nobody's any more: memory, files and indices that others registered
+    ///   and go by are theirs to give up.
     ///
     /// # Errors
     /// What `io_uring_register(2)` names for `op`.
@@ -65,7 +71,7 @@ pub unsafe trait Kernel {
     /// `EAGAIN` if it would block or has no such way: submit it instead. Else the operation's own.
     unsafe fn call(&self, sqe: &Sqe) -> Result<u32, Errno>;
 
-    /// This kernel's monotonic time.
+    /// This kernel's monotonic time: not negative, its nanoseconds below a second.
     fn now(&self) -> Timespec;
 
     /// A descriptor of the process that becomes readable when completions are there, if there is

@@ -177,6 +177,8 @@ impl<K: Kernel> Register<'_, K> {
     ///
     /// # Safety
     /// - `arg` is what `op` says it is, `count` of them, valid as long as `op` demands.
+    /// - What it unregisters is nobody's any more: a [`BufferRing`]'s group, or a local ring's own
+    ///   index, are not the caller's to give up.
     ///
     /// # Errors
     /// What `io_uring_register(2)` names for `op`; [`is_forked`](Error::is_forked).

@@ -161,6 +161,10 @@ impl<P: Place, S: SqeKind, C: CqeKind, K: Kernel> RingOf<P, S, C, K> {
     /// - What the entry points to stays valid, and unaliased where the kernel writes, until its
     ///   (last) completion, or until the submit that takes it where the operation says so.
     /// - Its descriptor stays open until the submit that takes it.
+    /// - What it does beside reading and writing there is the caller's to do: a descriptor that it
+    ///   closes or replaces is the caller's own; memory that it gives up (`MADVISE`) or lends
+    ///   (`PROVIDE_BUFFERS`) is used by nobody else; a completion that it posts to another ring
+    ///   (`MSG_RING`) is one that its reader does not take for an operation's.
     ///
     /// # Errors
     /// [`is_queue_full`](crate::Error::is_queue_full): submit first.
