@@ -230,10 +230,15 @@ fn map_page() -> Option<NonNull<Wiped>> {
     let anywhere = core::ptr::null_mut();
     // SAFETY: a new private mapping at an address of the kernel's choosing touches nothing else.
     let page = unsafe { mmap_anonymous(anywhere, bytes, protection, MapFlags::PRIVATE) }.ok()?;
-    // A kernel without it (before 4.14) leaves the page as it is: forks go unnoticed there.
+    let page = NonNull::new(page.cast::<Wiped>())?;
     // SAFETY: the range is the mapping made above; wiping it on fork is what it is for.
-    let _ = unsafe { madvise(page, bytes, Advice::LinuxWipeOnFork) };
-    NonNull::new(page.cast())
+    let advised = unsafe { madvise(page.as_ptr().cast(), bytes, Advice::LinuxWipeOnFork) };
+    if advised.is_err() {
+        // No kernel with io_uring lacks it, but a filter may refuse it.
+        unmap_page(page);
+        return None;
+    }
+    Some(page)
 }
 
 /// Gives back a page that was not needed.
