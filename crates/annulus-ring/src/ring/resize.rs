@@ -31,6 +31,9 @@ impl<S: SqeKind, C: CqeKind> RingOf<Local, S, C, Linux> {
     /// - `EINVAL`: a length of 0 or above the kernel's limit; or this kernel cannot.
     /// - `ENOMEM`: no memory, or over the limit on locked memory.
     ///
+    /// A ring that is to be [left out of children](crate::Builder::dontfork), and whose new memory
+    /// could not be, goes on with the new lengths all the same; the error says so.
+    ///
     /// Only if the new memory cannot be mapped (out of address space) is the ring
     /// [lost](crate::Error::is_lost): the kernel has switched over by then, and this and every later
     /// use is an error.
