@@ -1,38 +1,123 @@
 //! `cargo xtask errno`: every errno at every n-th system call of the ring.
 //!
 //! The program under test is the example `errno_workload` of annulus-ring: it does a fixed work
-//! through the ring and checks itself that each completion comes exactly once, ending with 0 where
-//! it did, or where it reported an error and accounted for every entry. strace makes one call fail
-//! at a time; a hang, a crash and a wrong account are failures.
+//! through rings of every kind and checks itself that each completion comes exactly once, ending
+//! with 0 where it did, or where it reported an error and accounted for every entry. strace makes
+//! one call fail at a time, or every call from one on; a hang, a crash and a wrong account are
+//! failures.
 
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::{End, code, is_there, run_within, succeeds};
 use crate::tree::root;
 use crate::{metadata, skips};
 
-/// Each call, and how it may fail: the man page's list, without the ones that only a bug makes.
+/// What the man pages name, also for what only a bug makes (`EFAULT`): a program must end in order
+/// there as well. What a seccomp filter or a security module answers is among it, and answers that
+/// are no errors: `retval=0`, an enter that took nothing and waited for nothing, and a delay.
 const MATRIX: &[(&str, &[&str])] = &[
-    ("io_uring_setup", &["EINTR", "EMFILE", "ENFILE", "ENOMEM", "EPERM", "ENOSYS", "EACCES"]),
-    ("io_uring_enter", &["EINTR", "EAGAIN", "EBUSY", "EBADR", "ENOMEM", "ETIME", "EBADFD"]),
-    ("io_uring_register", &["EINTR", "EBUSY", "EINVAL", "ENOMEM", "EMFILE", "EOPNOTSUPP"]),
-    ("mmap", &["ENOMEM", "EAGAIN", "EPERM"]),
+    (
+        "io_uring_setup",
+        &[
+            "error=EACCES",
+            "error=EAGAIN",
+            "error=EBUSY",
+            "error=EFAULT",
+            "error=EINTR",
+            "error=EINVAL",
+            "error=EMFILE",
+            "error=ENFILE",
+            "error=ENODEV",
+            "error=ENOMEM",
+            "error=ENOSYS",
+            "error=ENXIO",
+            "error=EPERM",
+        ],
+    ),
+    (
+        "io_uring_enter",
+        &[
+            "error=EACCES",
+            "error=EAGAIN",
+            "error=EBADF",
+            "error=EBADFD",
+            "error=EBADR",
+            "error=EBUSY",
+            "error=EEXIST",
+            "error=EFAULT",
+            "error=EINTR",
+            "error=EINVAL",
+            "error=ENOMEM",
+            "error=ENOSYS",
+            "error=ENXIO",
+            "error=EOPNOTSUPP",
+            "error=EOVERFLOW",
+            "error=EOWNERDEAD",
+            "error=EPERM",
+            "error=ETIME",
+            "retval=0",
+            "delay_exit=3000",
+        ],
+    ),
+    (
+        "io_uring_register",
+        &[
+            "error=EACCES",
+            "error=EBADF",
+            "error=EBADFD",
+            "error=EBUSY",
+            "error=EEXIST",
+            "error=EFAULT",
+            "error=EINTR",
+            "error=EINVAL",
+            "error=EMFILE",
+            "error=ENOENT",
+            "error=ENOMEM",
+            "error=ENOSYS",
+            "error=ENXIO",
+            "error=EOPNOTSUPP",
+            "error=EOVERFLOW",
+            "error=EPERM",
+            "error=ETIME",
+        ],
+    ),
+    ("mmap", &["error=EAGAIN", "error=ENOMEM", "error=EPERM"]),
+    ("madvise", &["error=EAGAIN", "error=EINVAL", "error=ENOMEM"]),
 ];
 
-/// More calls than this of one kind are not each failed: the later ones repeat the earlier.
-const CALLS_MAX: usize = 24;
+/// What may go on for good: from the n-th call on, all fail. Not `EINTR`: a wait rightly goes on
+/// past any number of signals.
+const LASTING: &[(&str, &[&str])] = &[
+    ("io_uring_setup", &["error=EINVAL", "error=ENOMEM", "error=EPERM"]),
+    ("io_uring_enter", &["error=EAGAIN", "error=EBUSY", "error=ENOMEM", "error=EPERM"]),
+    ("io_uring_register", &["error=EINVAL", "error=EPERM"]),
+    ("mmap", &["error=ENOMEM"]),
+];
+
+/// At which calls a lasting fault begins: each such run takes long, and they are much alike.
+const LASTING_FROM: &[usize] = &[1, 2, 3, 5, 8, 13, 21, 34, 55, 89];
 
 /// When one run of the workload counts as a hang.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// When the matrix is given up.
+const LIMIT_ALL: Duration = Duration::from_secs(10 * 60);
+
 const WORKLOAD: &str = "errno_workload";
+
+/// One way to make one call fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fault {
+    call: &'static str,
+    how: &'static str,
+    /// The n-th call; with a `+`, all from it on.
+    when: String,
+}
 
 /// Runs the whole matrix, and lists what failed.
 pub fn run() -> ExitCode {
-    if !root().join(format!("crates/annulus-ring/examples/{WORKLOAD}.rs")).exists() {
-        return skips::step("errno", "annulus-ring has no example errno_workload yet");
-    }
     if !is_there(Command::new("strace").arg("-V")) {
         return skips::step("errno", "no strace: apt-get install strace");
     }
@@ -42,47 +127,124 @@ pub fn run() -> ExitCode {
 }
 
 fn matrix() -> bool {
+    let begun = Instant::now();
     let (mut runs, mut failed) = (0, 0);
-    for (call, errnos) in MATRIX {
-        let Some(calls) = count(call) else {
+    for (call, ways) in MATRIX {
+        let Some((first, last)) = calls(call) else {
             eprintln!("errno: the workload fails without any fault");
             return false;
         };
-        for errno in *errnos {
-            for n in 1..=calls.min(CALLS_MAX) {
-                runs += 1;
-                let end = inject(call, errno, n);
-                if end != End::Passed {
-                    failed += 1;
-                    println!("errno: {errno} at call {n} of {call}: {end:?}");
-                }
-            }
-        }
+        let lasting = LASTING.iter().find(|(c, _)| c == call).map_or(&[][..], |(_, ways)| *ways);
+        let faults = plan(call, ways, lasting, first, last);
+        let bad = try_all(&faults, begun + LIMIT_ALL);
+        println!("errno: {call}: calls {first} to {last}, {} runs, {bad} failed", faults.len());
+        runs += faults.len();
+        failed += bad;
     }
-    println!("errno: {runs} runs, {failed} failed");
+    println!("errno: {runs} runs, {failed} failed, {} s", begun.elapsed().as_secs());
     failed == 0 && runs > 0
 }
 
-/// Strace over the workload, with `options`, what it traces going to `log`.
-fn strace(log: &str, options: &[&str]) -> Command {
+/// Every fault of `call`, whose calls `first` to `last` are the workload's.
+fn plan(
+    call: &'static str,
+    ways: &'static [&'static str],
+    lasting: &'static [&'static str],
+    first: usize,
+    last: usize,
+) -> Vec<Fault> {
+    let each = (first..=last).flat_map(|n| ways.iter().map(move |how| (n.to_string(), *how)));
+    let from = LASTING_FROM.iter().map(|n| first + n - 1).filter(move |n| *n <= last);
+    let all = from.flat_map(|n| lasting.iter().map(move |how| (format!("{n}+"), *how)));
+    each.chain(all).map(|(when, how)| Fault { call, how, when }).collect()
+}
+
+/// Tries the faults on as many threads as there are processors; how many failed.
+fn try_all(faults: &[Fault], end: Instant) -> usize {
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                // Pairs with nothing but itself: each number is given out once.
+                while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let ended = if Instant::now() < end { inject(fault) } else { End::Hung };
+                    if ended != End::Passed {
+                        // Pairs with the load after the threads have ended.
+                        failed.fetch_add(1, Ordering::Relaxed);
+                        println!("errno: {ended:?}: {}", shown(&strace("/dev/null", fault)));
+                    }
+                }
+            });
+        }
+    });
+    // The threads have ended: it pairs with their additions.
+    failed.load(Ordering::Relaxed)
+}
+
+/// A command as one would type it.
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// Strace over the workload, tracing `calls` into `log`.
+fn traced(log: &str, calls: &str) -> Command {
     let mut command = Command::new("strace");
-    command.current_dir(root()).args(["-f", "-qq", "-o", log]).args(options);
-    command.arg(format!("target/debug/examples/{WORKLOAD}"));
+    // Only what is traced stops the workload: with a filter in the kernel, where strace can.
+    command.current_dir(root()).args(["-f", "--seccomp-bpf", "-qq", "-o", log]);
+    command.arg("-e").arg(format!("trace={calls}"));
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
-/// How often the workload makes `call` when nothing fails.
-fn count(call: &str) -> Option<usize> {
-    let log = "target/errno.log";
-    let traced = run_within(&mut strace(log, &["-e", &format!("trace={call}")]), LIMIT);
-    let text = std::fs::read_to_string(root().join(log)).ok()?;
-    let calls = text.lines().filter(|l| l.contains(&format!("{call}("))).count();
-    (traced == End::Passed).then_some(calls)
+fn strace(log: &str, Fault { call, how, when }: &Fault) -> Command {
+    let mut command = traced(log, call);
+    command.arg("-e").arg(format!("inject={call}:{how}:when={when}"));
+    command.arg(format!("target/debug/examples/{WORKLOAD}"));
+    command
 }
 
-fn inject(call: &str, errno: &str, n: usize) -> End {
-    let fault = format!("inject={call}:error={errno}:when={n}");
-    let trace = format!("trace={call}");
-    run_within(&mut strace("/dev/null", &["-e", &trace, "-e", &fault]), LIMIT)
+/// Which calls of this name are the workload's: those before its first set-up are the loader's and
+/// the standard library's (the last of them is the ring's own, of the page that shows a fork).
+fn calls(call: &str) -> Option<(usize, usize)> {
+    let log = "target/errno.log";
+    let mut command = traced(log, &format!("{call},io_uring_setup"));
+    command.arg(format!("target/debug/examples/{WORKLOAD}"));
+    let ended = run_within(&mut command, LIMIT);
+    let text = std::fs::read_to_string(root().join(log)).ok()?;
+    (ended == End::Passed).then(|| count(&text, call))
+}
+
+fn count(log: &str, call: &str) -> (usize, usize) {
+    let made = |line: &&str| line.contains(&format!("{call}("));
+    let before = log.lines().take_while(|line| !line.contains("io_uring_setup(")).filter(made);
+    (before.count().max(1), log.lines().filter(made).count())
+}
+
+fn inject(fault: &Fault) -> End {
+    run_within(&mut strace("/dev/null", fault), LIMIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{count, plan};
+
+    #[test]
+    fn calls_before_the_first_ring_are_not_the_workloads() {
+        let log = "1 mmap(0) = 1\n1 mmap(1) = 2\n1 io_uring_setup(8) = 3\n1 mmap(2) = 4\n";
+        assert_eq!(count(log, "mmap"), (2, 3));
+        assert_eq!(count(log, "io_uring_setup"), (1, 1));
+        assert_eq!(count(log, "madvise"), (1, 0));
+    }
+
+    #[test]
+    fn each_way_meets_each_call_and_some_last() {
+        let faults = plan("mmap", &["error=EAGAIN", "error=ENOMEM"], &["error=ENOMEM"], 2, 4);
+        let shown: Vec<String> = faults.iter().map(|f| format!("{}:{}", f.how, f.when)).collect();
+        assert_eq!(shown.len(), 9);
+        assert_eq!(shown[0], "error=EAGAIN:2");
+        assert_eq!(shown[5], "error=ENOMEM:4");
+        assert_eq!(shown[6..], ["error=ENOMEM:2+", "error=ENOMEM:3+", "error=ENOMEM:4+"]);
+    }
 }

@@ -43,7 +43,7 @@ fn run_within(command: &mut Command, limit: Duration) -> End {
     loop {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return End::Passed,
-            Ok(None) if begun.elapsed() < limit => std::thread::sleep(Duration::from_millis(20)),
+            Ok(None) if begun.elapsed() < limit => std::thread::sleep(Duration::from_millis(2)),
             Ok(None) => {
                 processes::kill(child.id());
                 let _ = child.wait();
