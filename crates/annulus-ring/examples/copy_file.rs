@@ -1,10 +1,10 @@
 //! Copies a file with many reads and writes under way at once: `copy_file [FROM TO]`. Without
 //! arguments it copies a temporary file of its own, and compares.
 //!
-//! Each of a few slots has a buffer and goes round: read a block, write what was read, take the next
-//! block. Short reads and writes go on where they stopped. When something fails, no slot begins
-//! anew, and those under way are waited for: **a buffer that the kernel may still write to is not
-//! freed**.
+//! Each of a few slots has a buffer and goes round: read a block, write what was read, take the
+//! next block. Short reads and writes go on where they stopped. When something fails, no slot
+//! begins anew, and those under way are waited for: **a buffer that the kernel may still write to
+//! is not freed**.
 
 use std::error::Error;
 use std::fs::File;

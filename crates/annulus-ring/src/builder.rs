@@ -173,8 +173,8 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
 
     /// Shares the workers of `other` (and its polling thread, if both have one) (Linux 5.6).
     ///
-    /// Its descriptor is duplicated until the ring is made: that error, should there be one (`EMFILE`:
-    /// no descriptor left), is the build's.
+    /// Its descriptor is duplicated until the ring is made: that error, should there be one
+    /// (`EMFILE`: no descriptor left), is the build's.
     ///
     /// ```
     /// use annulus_ring::{Builder, Ring};

@@ -55,8 +55,8 @@ pub unsafe trait Kernel {
     /// # Safety
     /// - `arg` is what `op` says it is, `count` of them, valid as long as `op` demands.
     /// - On the ring's thread, as [`enter`](Self::enter).
-    /// - What is unregistered is nobody's any more: memory, files and indices that others registered
-    ///   and go by are theirs to give up.
+    /// - What is unregistered is nobody's any more: memory, files and indices that others
+    ///   registered and go by are theirs to give up.
     ///
     /// # Errors
     /// What `io_uring_register(2)` names for `op`.

@@ -296,7 +296,8 @@ impl<S: SqeKind> Reserved<'_, S> {
     }
 
     /// Fills the room: `entry(n)` makes the n-th. All are queued when the last one is made; a panic
-    /// in `entry` queues none. Room that was reserved before a `fork(2)` is not filled in the child.
+    /// in `entry` queues none. Room that was reserved before a `fork(2)` is not filled in the
+    /// child.
     ///
     /// # Safety
     /// - As [`SubmissionQueue::push`], for each.

@@ -57,7 +57,8 @@ impl Words {
 /// ```
 ///
 /// Not `Sync`: a [`LocalRing`](crate::LocalRing) enters by an index of its thread's, which on
-/// another thread is another ring. Two threads have a half each: [`Ring::split`](crate::Ring::split).
+/// another thread is another ring. Two threads have a half each:
+/// [`Ring::split`](crate::Ring::split).
 ///
 /// ```compile_fail,E0277
 /// let mut ring = annulus_ring::LocalRing::new(8)?;

@@ -22,8 +22,8 @@ pub(super) const WISHES: SetupFlags = SetupFlags::NO_SQARRAY.union(SetupFlags::S
 static REFUSED: AtomicU32 = AtomicU32::new(0);
 
 /// How long to wait for locked memory, in milliseconds, try by try, a quarter of a second in all:
-/// the charge of a ring that was closed is released 12 to 16 ms later, or 50, as the kernel's worker
-/// that takes the ring apart looks again every 50 ms; and later still on a busy machine.
+/// the charge of a ring that was closed is released 12 to 16 ms later, or 50, as the kernel's
+/// worker that takes the ring apart looks again every 50 ms; and later still on a busy machine.
 const ENOMEM_WAITS_MS: [u64; 14] = [1, 2, 4, 8, 8, 8, 16, 16, 16, 16, 32, 32, 32, 64];
 
 /// What this process found that the kernel does not have, of what rings are made with by default.

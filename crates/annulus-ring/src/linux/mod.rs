@@ -92,7 +92,8 @@ impl Linux {
     /// kernel looks nothing up (some 90 instructions per enter).
     ///
     /// Where that fails, for whatever reason (the table of 16 is full, the ring is restricted, a
-    /// filter forbids registrations, the kernel has no such table), the descriptor serves as before.
+    /// filter forbids registrations, the kernel has no such table), the descriptor serves as
+    /// before.
     pub(crate) fn register_descriptor(&mut self) {
         let Some(fd) = self.fd.as_ref() else { return };
         // Offset −1 asks for any free index, which the kernel writes back.

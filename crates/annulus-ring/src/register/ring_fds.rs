@@ -61,10 +61,10 @@ impl<K: Kernel> Register<'_, K> {
     /// An index that is not in use is no error.
     ///
     /// # Safety
-    /// - [`ring_fd`](Self::ring_fd) gave the index on this thread, and nothing goes by it any more. A
-    ///   local ring that lost its own would take the next ring with that index for itself: what it
-    ///   registers and unregisters would be the other's, whose kernel would go on using memory that
-    ///   was thought free.
+    /// - [`ring_fd`](Self::ring_fd) gave the index on this thread, and nothing goes by it any more.
+    ///   A local ring that lost its own would take the next ring with that index for itself: what
+    ///   it registers and unregisters would be the other's, whose kernel would go on using memory
+    ///   that was thought free.
     ///
     /// # Errors
     /// `EINVAL`: a place beyond the 16th, or this thread has no table.

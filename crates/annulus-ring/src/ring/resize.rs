@@ -35,8 +35,8 @@ impl<S: SqeKind, C: CqeKind> RingOf<Local, S, C, Linux> {
     /// could not be, goes on with the new lengths all the same; the error says so.
     ///
     /// Only if the new memory cannot be mapped (out of address space) is the ring
-    /// [lost](crate::Error::is_lost): the kernel has switched over by then, and this and every later
-    /// use is an error.
+    /// [lost](crate::Error::is_lost): the kernel has switched over by then, and this and every
+    /// later use is an error.
     ///
     /// See `io_uring_resize_rings(3)`,
     /// <https://man7.org/linux/man-pages/man3/io_uring_resize_rings.3.html>.
