@@ -97,8 +97,12 @@ fn outlasts<P: Place>(
         unsafe { ring.push(op::Timeout::new(&time).build().user_data(7)) }.unwrap();
         let expected = if submit_first { 1 - ring.submit().unwrap() } else { 1 };
         assert_eq!(wait(&mut ring).unwrap(), expected);
-        assert_eq!(ring.cq_len(), 1, "a signal ended the wait after {:?}", begin.elapsed());
-        assert!(begin.elapsed() >= A_WHILE);
+        assert!(begin.elapsed() >= A_WHILE, "a signal ended the wait after {:?}", begin.elapsed());
+        // A timeout ends waits a moment before its completion is posted: a signal may show that.
+        if ring.cq_len() == 0 {
+            ring.submit_and_wait(1).unwrap();
+        }
+        assert_eq!(ring.cq_len(), 1);
         assert_eq!(ring.completions().unwrap().next().unwrap().user_data, 7);
     });
 }

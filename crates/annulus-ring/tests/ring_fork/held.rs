@@ -1,6 +1,8 @@
 //! What is held across the fork: an iterator, a reservation, a view.
 
-use annulus_ring::Ring;
+use annulus_ring::abi::BufGroup;
+use annulus_ring::register::BufferRing;
+use annulus_ring::{Ring, op};
 
 use crate::child::fork;
 use crate::common::{LIMIT, limit};
@@ -68,5 +70,32 @@ fn a_reservation_is_not_filled_in_the_child() {
         assert_eq!(ring.submit_and_wait(2).unwrap(), 2);
         let seen: Vec<u64> = ring.completions().unwrap().map(|cqe| cqe.user_data).collect();
         assert_eq!(seen, [0, 1]);
+    });
+}
+
+#[test]
+fn a_borrowed_buffer_goes_back_in_the_parent_alone() {
+    limit(LIMIT, || {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        std::io::Write::write_all(&mut writer, b"hello").unwrap();
+        let mut ring = Ring::new(8).unwrap();
+        let (sq, cq, submitter) = ring.parts();
+        let buffers = BufferRing::new(submitter.register(), BufGroup(1), 4, 16).unwrap();
+        let read = op::Read::new(&reader, std::ptr::null_mut(), 16);
+        // SAFETY: the kernel picks a buffer of the group, which outlives the completion.
+        unsafe { sq.push(read.build().buffer_select(BufGroup(1))) }.unwrap();
+        submitter.submit_and_wait(sq, 1).unwrap();
+        let cqe = cq.completions().unwrap().next().unwrap();
+        // SAFETY: a completion of this ring, for this group, taken once.
+        let buffer = unsafe { buffers.take(&cqe) }.unwrap();
+        let mut buffer = Some(buffer);
+        fork(|child| {
+            child.refused(buffers.available());
+            drop(buffer.take());
+        });
+        let buffer = buffer.expect("the child took its own copy");
+        assert_eq!((&*buffer, buffers.available().unwrap()), (&b"hello"[..], 3));
+        drop(buffer);
+        assert_eq!(buffers.available().unwrap(), 4);
     });
 }
