@@ -5,6 +5,7 @@
 use std::mem::offset_of;
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -162,6 +163,9 @@ pub fn fix_buffer<P: Place>(ring: &RingOf<P, Sqe, Cqe, Linux>, buffer: &[u8]) {
     register(ring, RegisterOp::BUFFERS, &iovec, 1);
 }
 
+/// What is never freed, for the leak checker: it is meant.
+static KEPT: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
+
 #[repr(C, align(4096))]
 struct Page([u8; 4096]);
 
@@ -186,6 +190,7 @@ impl Group {
     ) -> Self {
         let page = Box::into_raw(Box::new(Page([0; 4096])));
         let memory = Box::into_raw(vec![0_u8; len * usize::from(count)].into_boxed_slice());
+        KEPT.lock().expect("no test panics in here").push((page.addr(), memory.addr()));
         let ring_addr = page.expose_provenance() as u64;
         let ring_entries = u32::from(count);
         let reg = BufReg { ring_addr, ring_entries, bgid, ..BufReg::default() };
