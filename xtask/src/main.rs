@@ -38,11 +38,17 @@ const COMMANDS: &[Command] = &[
     Command::new("miri", "undefined behaviour and weak memory, and each bug", checks::miri),
     Command::new("asan", "the ring's tests under AddressSanitizer", checks::asan),
     Command::new("errno", "every errno at every n-th system call", checks::errno),
+    Command::new("kernels", "the ring's tests on older kernels, under emulation", checks::kernels),
+    Command::new(
+        "kernels --instructions",
+        "what a NOP costs in those kernels, beside its peers",
+        checks::kernel_instructions,
+    ),
 ];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let wanted = if let [name] = &arguments[..] { name.as_str() } else { "" };
+    let wanted = arguments.join(" ");
     match COMMANDS.iter().find(|command| command.name == wanted) {
         Some(command) => (command.run)(),
         None => usage(),
@@ -52,7 +58,7 @@ fn main() -> ExitCode {
 fn usage() -> ExitCode {
     eprintln!("Usage: cargo xtask COMMAND\n\nCommands:");
     for Command { name, what, .. } in COMMANDS {
-        eprintln!("  {name:<10} {what}");
+        eprintln!("  {name:<22} {what}");
     }
     ExitCode::from(2)
 }

@@ -54,21 +54,22 @@ fn tests() -> Result<bool, String> {
 
 /// What the output of the tests has said so far.
 #[derive(Debug, Default)]
-struct Progress {
+pub struct Progress {
     /// What cargo runs now.
     binary: String,
     /// Tests that have run for a minute without an end.
     slow: BTreeSet<String>,
     /// The names of those that passed.
     passed_names: BTreeSet<String>,
-    passed: usize,
-    failed: usize,
+    /// How many passed, and how many did not.
+    pub passed: usize,
+    pub failed: usize,
     ignored: usize,
 }
 
 impl Progress {
     /// Takes one line of output.
-    fn line(&mut self, line: &str) {
+    pub fn line(&mut self, line: &str) {
         let line = line.trim();
         if line.starts_with("Running ") || line.starts_with("Doc-tests ") {
             self.binary = line.to_owned();

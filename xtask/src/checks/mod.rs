@@ -6,6 +6,7 @@
 mod asan;
 mod cross;
 mod errno;
+mod kernels;
 mod loom;
 mod miri;
 mod seeded;
@@ -16,7 +17,8 @@ use std::time::{Duration, Instant};
 use crate::processes;
 use crate::tree::root;
 
-pub use {asan::run as asan, cross::run as cross, errno::run as errno};
+pub use kernels::run_instructions as kernel_instructions;
+pub use {asan::run as asan, cross::run as cross, errno::run as errno, kernels::run as kernels};
 pub use {loom::run as loom, miri::run as miri};
 
 /// When one command of a check is given up.

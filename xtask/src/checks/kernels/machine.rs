@@ -1,0 +1,184 @@
+//! A machine of another kernel: the kernel as Debian packs it, under qemu's emulation.
+//!
+//! Nothing is installed: packages are fetched and unpacked below `target/kernels`, and kept there.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::super::{End, is_there, run_within};
+use super::cpio::Archive;
+use crate::tree::root;
+
+/// How the processor is emulated.
+#[derive(Clone, Copy)]
+pub enum Clock {
+    /// As fast as it goes, in the host's time.
+    Host,
+    /// One processor, and one nanosecond per instruction that it executes.
+    Instructions,
+}
+
+/// One kernel, unpacked.
+pub struct Kernel {
+    /// The package it came in.
+    pub package: String,
+    image: PathBuf,
+}
+
+const QEMU: &str = "qemu-system-x86_64";
+
+/// Where all of this lies.
+pub fn folder() -> PathBuf {
+    root().join("target/kernels")
+}
+
+/// Why this machine can start no other, if it cannot.
+pub fn missing() -> Option<&'static str> {
+    if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        return Some("only written for x86-64");
+    }
+    let has = |program: &str| is_there(Command::new(program).arg("--version"));
+    if !has("apt-get") || !has("dpkg") {
+        return Some("no apt-get and dpkg to fetch Debian's kernels with");
+    }
+    if !has(QEMU) {
+        return Some("no qemu: apt-get install qemu-system-x86");
+    }
+    let target = ["target", "add", super::TARGET];
+    if !is_there(Command::new("rustup").args(target)) {
+        return Some("no standard library for musl: rustup target add x86_64-unknown-linux-musl");
+    }
+    std::fs::create_dir_all(folder()).is_err().then_some("target/kernels cannot be made")
+}
+
+/// The newest kernel of `series` (as in `6.1`) that apt offers, or one fetched before.
+pub fn kernel(series: &str) -> Result<Kernel, String> {
+    let names = output(Command::new("apt-cache").args(["search", "--names-only", "cloud-amd64$"]))?;
+    let of_series = format!("linux-image-{series}.");
+    let names = names.lines().filter_map(|l| l.split_whitespace().next());
+    // The bare number is a package that depends on the newest.
+    let newest = names.filter(|n| n.starts_with(&of_series)).max_by_key(|n| numbers(n));
+    let package = newest.ok_or_else(|| format!("apt offers no kernel {series}"))?.to_owned();
+    let boot = unpacked(&package)?.join("boot");
+    let image = std::fs::read_dir(&boot)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("vmlinuz")));
+    let image = image.ok_or_else(|| format!("{package} holds no kernel"))?;
+    Ok(Kernel { package, image })
+}
+
+/// The numbers in a name, to order versions by.
+fn numbers(name: &str) -> Vec<u64> {
+    let parts = name.split(|c: char| !c.is_ascii_digit());
+    parts.filter_map(|digits| digits.parse().ok()).collect()
+}
+
+/// The shell and the tools of the other machine: one static program.
+pub fn busybox() -> Result<Vec<u8>, String> {
+    let path = unpacked("busybox-static")?.join("bin/busybox");
+    std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// The folder with what is in `package`.
+fn unpacked(package: &str) -> Result<PathBuf, String> {
+    let to = folder().join(package);
+    if to.exists() {
+        return Ok(to);
+    }
+    let fetched = folder().join(format!("{package}.fetched"));
+    let _ = std::fs::remove_dir_all(&fetched);
+    std::fs::create_dir_all(&fetched).map_err(|e| e.to_string())?;
+    output(Command::new("apt-get").current_dir(&fetched).args(["download", "-qq", package]))?;
+    let mut files = std::fs::read_dir(&fetched).map_err(|e| e.to_string())?.flatten();
+    let file = files.next().ok_or_else(|| format!("apt-get fetched no {package}"))?.path();
+    // Under its name only when it is whole.
+    let half = fetched.join("unpacked");
+    output(Command::new("dpkg").arg("-x").arg(&file).arg(&half))?;
+    std::fs::rename(&half, &to).map_err(|e| e.to_string())?;
+    let _ = std::fs::remove_dir_all(&fetched);
+    Ok(to)
+}
+
+/// What `command` prints, or the first line of why it failed.
+pub fn output(command: &mut Command) -> Result<String, String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let out = command.output().map_err(|e| format!("{name}: {e}"))?;
+    if out.status.success() {
+        return Ok(String::from_utf8_lossy(&out.stdout).into_owned());
+    }
+    let why = String::from_utf8_lossy(&out.stderr);
+    Err(format!("{name}: {}", why.lines().next().unwrap_or("failed")))
+}
+
+/// A file system in memory, with a shell, whose first program is `script`.
+pub fn initial(busybox: &[u8], script: &str) -> Archive {
+    let mut archive = Archive::new();
+    for path in ["bin", "dev", "proc", "sys", "tmp", "etc", "run"] {
+        archive.directory(path);
+    }
+    archive.device("dev/console", 5, 1);
+    archive.program("bin/busybox", busybox);
+    archive.program("init", script.as_bytes());
+    archive
+}
+
+/// Starts `kernel` on this file system, and gives what it wrote to its console, and how it ended.
+///
+/// With a `disk`, it is the machine's `/dev/nvme0n1`.
+pub fn boot(
+    kernel: &Kernel,
+    initial: Archive,
+    disk: Option<&Path>,
+    clock: Clock,
+    limit: Duration,
+) -> Result<(String, End), String> {
+    let at = |name: &str| folder().join(name);
+    let why = |e: std::io::Error| e.to_string();
+    std::fs::write(at("initial.cpio"), initial.finish()).map_err(why)?;
+    let mut qemu = Command::new(QEMU);
+    qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+    qemu.args(["-m", "2048", "-serial", "stdio"]);
+    qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(at("initial.cpio"));
+    // What goes wrong in the kernel is to end it, and with it qemu.
+    let mut line = "console=ttyS0 quiet oops=panic panic=-1".to_owned();
+    match clock {
+        Clock::Host => {
+            qemu.args(["-accel", "tcg,thread=multi", "-smp", "2", "-cpu", "max"]);
+            line += " mitigations=off";
+        }
+        // A processor that needs mitigations, so that they count. An instruction that repeats
+        // itself counts once per repetition here, and once on a processor: without the fast ones
+        // the kernel copies by ordinary instructions.
+        Clock::Instructions => {
+            qemu.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]);
+            qemu.args(["-smp", "1", "-cpu", "EPYC-Milan,-erms,-fsrm"]);
+        }
+    }
+    qemu.args(["-append", &line]);
+    if let Some(disk) = disk {
+        let drive = format!("file={},if=none,id=disk,format=raw,cache=unsafe", disk.display());
+        qemu.args(["-drive", &drive, "-device", "nvme,serial=annulus,drive=disk"]);
+    }
+    let log = at(&format!("{}.log", kernel.package));
+    let file = File::create(&log).map_err(why)?;
+    qemu.stdin(Stdio::null()).stderr(file.try_clone().map_err(why)?).stdout(file);
+    let end = run_within(&mut qemu, limit);
+    let written = std::fs::read(&log).map_err(why)?;
+    Ok((String::from_utf8_lossy(&written).replace('\r', ""), end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbers;
+
+    #[test]
+    fn versions_are_ordered_by_their_numbers() {
+        let of = |version: &str| numbers(&format!("linux-image-{version}-cloud-amd64"));
+        assert!(of("6.1.0-9") < of("6.1.0-50") && of("6.12.9+deb12") < of("6.12.117+deb12"));
+    }
+}
