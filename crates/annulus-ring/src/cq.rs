@@ -106,15 +106,48 @@ impl<C: CqeKind, Fixed: ?Sized> CompletionQueue<C, Fixed> {
     #[inline(always)]
     pub(crate) fn completions_or(
         &mut self,
-        bring: impl FnOnce() -> Result<()>,
+        bring: impl Fn() -> Result<()>,
     ) -> Result<Completions<'_, C>> {
         self.check()?;
         let mut tail = self.raw.tail();
-        if tail == self.raw.head() {
+        self.pass_padding(tail);
+        // At most twice: padding may be all that there was room for.
+        while tail == self.raw.head() {
             bring()?;
             tail = self.raw.tail();
+            if !self.pass_padding(tail) {
+                break;
+            }
         }
         Ok(self.up_to(tail))
+    }
+
+    /// Gives back the padding in front of the first completion before `tail`, which was loaded from
+    /// this queue; whether there was any.
+    ///
+    /// Padding is posted by itself when the long completion behind it finds no room: who took it for
+    /// a completion would not ask the kernel for the one that waits.
+    #[inline(always)]
+    fn pass_padding(&mut self, tail: u32) -> bool {
+        if C::SLOTS_MAX == 1 {
+            return false;
+        }
+        let head = self.raw.head();
+        let mut next = head;
+        while next != tail {
+            // SAFETY: `next` began at the head, went on by no more than was left each time, and is
+            // not yet at the tail.
+            let (item, slots) = unsafe { self.raw.read(next, tail) };
+            if item.is_some() {
+                break;
+            }
+            next = next.wrapping_add(slots);
+        }
+        if next != head {
+            // SAFETY: `next` is the beginning of an entry, or the tail.
+            unsafe { self.raw.advance_to(next) };
+        }
+        next != head
     }
 
     /// The completions that are there now, in place: the leanest walk, with no copy, one load

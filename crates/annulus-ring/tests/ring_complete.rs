@@ -271,3 +271,32 @@ fn dropping_a_ring_waits_for_nothing_and_breaks_nothing() {
         assert_eq!((ring.completions().unwrap().next().unwrap().result(), byte), (Ok(1), b'!'));
     });
 }
+
+#[test]
+fn a_long_completion_comes_although_padding_is_all_that_is_there() {
+    limit(LIMIT, || {
+        let built = Builder::new().entries(4).cq_entries(4).cqe_mixed().build_local();
+        let mut ring: LocalRing<Sqe, Mixed> = match built {
+            Ok(ring) => ring,
+            Err(error) if error.is_unsupported() => {
+                return common::skip("padding", "needs Linux 6.18");
+            }
+            Err(error) => panic!("{error}"),
+        };
+        // SAFETY: a NOP points to nothing.
+        unsafe { ring.push(nop(0)) }.unwrap();
+        ring.submit_and_wait(1).unwrap();
+        assert_eq!(ring.completions().unwrap().count(), 1);
+        let long = Sqe { rw_flags: NopFlags::CQE32.bits(), ..nop(3) };
+        // SAFETY: NOPs point to nothing.
+        unsafe { ring.push_all(&[nop(1), nop(2), long]) }.unwrap();
+        ring.submit_and_wait(2).unwrap();
+        // Two short ones and padding; the long one waits outside.
+        assert_eq!((ring.cq_len(), ring.has_overflow()), (3, true));
+        for user_data in 1..4 {
+            let taken = ring.completions().unwrap().next().map(|item| item.cqe.user_data);
+            assert_eq!(taken, Some(user_data));
+        }
+        assert!(!ring.has_overflow());
+    });
+}
