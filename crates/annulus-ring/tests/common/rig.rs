@@ -163,8 +163,11 @@ pub fn fix_buffer<P: Place>(ring: &RingOf<P, Sqe, Cqe, Linux>, buffer: &[u8]) {
     register(ring, RegisterOp::BUFFERS, &iovec, 1);
 }
 
-/// What is never freed, for the leak checker: it is meant.
-static KEPT: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
+/// Shows the leak checker that the memory at `address` is never freed on purpose.
+pub fn keep(address: usize) {
+    static KEPT: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    KEPT.lock().expect("no test panics in here").push(address);
+}
 
 #[repr(C, align(4096))]
 struct Page([u8; 4096]);
@@ -190,7 +193,8 @@ impl Group {
     ) -> Self {
         let page = Box::into_raw(Box::new(Page([0; 4096])));
         let memory = Box::into_raw(vec![0_u8; len * usize::from(count)].into_boxed_slice());
-        KEPT.lock().expect("no test panics in here").push((page.addr(), memory.addr()));
+        keep(page.addr());
+        keep(memory.addr());
         let ring_addr = page.expose_provenance() as u64;
         let ring_entries = u32::from(count);
         let reg = BufReg { ring_addr, ring_entries, bgid, ..BufReg::default() };

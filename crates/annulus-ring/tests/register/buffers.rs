@@ -9,12 +9,14 @@ use annulus_ring::abi::{BufIndex, Iovec, RegisterOp};
 use annulus_ring::register::{CloneFrom, Register};
 use annulus_ring::{Errno, LocalRing, op};
 
-use crate::rig::{push, result, ring, silent, wait};
+use crate::rig::{keep, push, result, ring, silent, wait};
 use crate::{errno, files_rig};
 
 /// Memory that is never freed: the kernel may hold it a moment longer than its ring lives.
 fn memory(bytes: usize) -> &'static mut [u8] {
-    vec![0u8; bytes].leak()
+    let memory = vec![0u8; bytes].leak();
+    keep(memory.as_ptr().addr());
+    memory
 }
 
 fn piece(memory: &[u8]) -> Iovec {
