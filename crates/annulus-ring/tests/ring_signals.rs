@@ -41,8 +41,8 @@ fn install(signal: i32) {
 /// Runs `body` while a signal comes every 300 µs or so; at least one must have come.
 fn storm<T>(body: impl FnOnce() -> T) -> T {
     install(STORM);
-    // SAFETY: `pthread_self` takes nothing.
-    let target = unsafe { libc::pthread_self() };
+    // By number, not by `pthread_t`, which is a pointer in some C libraries.
+    let (process, target) = (std::process::id(), rustix::thread::gettid().as_raw_nonzero().get());
     let ended = AtomicBool::new(false);
     // Relaxed: a count; pairs with the addition in the handler.
     let before = HANDLED.load(Ordering::Relaxed);
@@ -50,8 +50,9 @@ fn storm<T>(body: impl FnOnce() -> T) -> T {
         scope.spawn(|| {
             // Pairs with the store below.
             while !ended.load(Ordering::Relaxed) {
-                // SAFETY: the target thread waits for this one before it ends.
-                assert_eq!(unsafe { libc::pthread_kill(target, STORM) }, 0);
+                // SAFETY: three numbers; the target thread waits for this one before it ends.
+                let sent = unsafe { libc::syscall(libc::SYS_tgkill, process, target, STORM) };
+                assert_eq!(sent, 0);
                 std::thread::sleep(Duration::from_micros(300));
             }
         });
