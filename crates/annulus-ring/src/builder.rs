@@ -48,6 +48,8 @@ pub struct Builder<S: SqeKind = Sqe, C: CqeKind = Cqe> {
     region: Option<RingRegion>,
     /// What is not asked for, although it is by default.
     unwanted: SetupFlags,
+    /// What the caller says is harmless, although it has no name here.
+    vouched: SetupFlags,
     keep_from_children: bool,
     /// The ring whose workers are shared, held open until this one is made; or why it cannot be.
     workers_of: Option<core::result::Result<OwnedFd, Errno>>,
@@ -67,6 +69,7 @@ impl Builder {
             params: Params::default(),
             region: None,
             unwanted: SetupFlags::empty(),
+            vouched: SetupFlags::empty(),
             keep_from_children: false,
             workers_of: None,
             kinds: PhantomData,
@@ -87,12 +90,15 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     }
 
     fn kinds<T: SqeKind, D: CqeKind>(self) -> Builder<T, D> {
-        let Self { entries, params, region, unwanted, keep_from_children, workers_of, .. } = self;
+        let Self {
+            entries, params, region, unwanted, vouched, keep_from_children, workers_of, ..
+        } = self;
         Builder {
             entries,
             params,
             region,
             unwanted,
+            vouched,
             keep_from_children,
             workers_of,
             kinds: PhantomData,
@@ -378,17 +384,38 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
         self.kinds()
     }
 
-    /// More set-up flags, as they are: for what a newer kernel has.
+    /// More set-up flags, as they are: of those that this library knows
+    /// ([`SetupFlags::ALL`](crate::abi::SetupFlags::ALL)).
     ///
-    /// Entry sizes and queue disciplines are types here, so those flags are refused.
+    /// Entry sizes and queue disciplines are types here, so those flags are refused; and so are bits
+    /// without a name, because what they would change is not known:
+    /// [`unknown_flags`](Self::unknown_flags) takes them.
     ///
     /// ```
     /// use annulus_ring::{Builder, abi::SetupFlags};
     /// let ring = Builder::new().entries(8).raw_flags(SetupFlags::COOP_TASKRUN).build()?;
     /// assert!(ring.setup_flags().contains(SetupFlags::COOP_TASKRUN));
+    /// assert!(Builder::new().raw_flags(SetupFlags(1 << 30)).build().is_err());
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     pub fn raw_flags(self, flags: SetupFlags) -> Self {
+        self.with(flags)
+    }
+
+    /// Set-up flags that a newer kernel has and this library has no name for.
+    ///
+    /// # Safety
+    /// - They change nothing in how the queues lie in memory and are used, nor in which thread may
+    ///   use the ring.
+    ///
+    /// ```
+    /// use annulus_ring::{Builder, abi::SetupFlags};
+    /// // SAFETY: no kernel has the flag, so it changes nothing.
+    /// let refused = unsafe { Builder::new().unknown_flags(SetupFlags(1 << 30)) }.build();
+    /// assert!(refused.unwrap_err().is_unsupported());
+    /// ```
+    pub unsafe fn unknown_flags(mut self, flags: SetupFlags) -> Self {
+        self.vouched |= flags;
         self.with(flags)
     }
 

@@ -206,7 +206,8 @@ impl Error {
     ///
     /// ```
     /// use annulus_ring::{Builder, abi::SetupFlags};
-    /// let refused = Builder::new().raw_flags(SetupFlags(1 << 30)).build();
+    /// // SAFETY: no kernel has the flag, so it changes nothing.
+    /// let refused = unsafe { Builder::new().unknown_flags(SetupFlags(1 << 30)) }.build();
     /// assert!(refused.unwrap_err().is_unsupported());
     /// ```
     pub fn is_unsupported(&self) -> bool {

@@ -50,6 +50,7 @@ fn what_contradicts_itself_is_refused_with_a_word_on_what_to_do() {
         (Builder::new().sqpoll_cpu(0).build().unwrap_err(), "sqpoll()"),
         (Builder::new().sqpoll(Duration::ZERO).build_local().unwrap_err(), "build()"),
         (Builder::new().raw_flags(SetupFlags::NO_MMAP).build().unwrap_err(), "memory()"),
+        (Builder::new().raw_flags(SetupFlags(1 << 30)).build().unwrap_err(), "unknown_flags()"),
         (Builder::new().raw_flags(SetupFlags::SQE128).build().unwrap_err(), "sqe128()"),
         (Builder::new().raw_flags(SetupFlags::ATTACH_WQ).build().unwrap_err(), "attach_wq()"),
         (Builder::new().raw_flags(SetupFlags::CQE_MIXED).build().unwrap_err(), "cqe_mixed()"),

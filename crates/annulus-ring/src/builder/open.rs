@@ -74,6 +74,8 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
             "a ring of 0 entries: ask for 1 to 32768 entries"
         } else if flags.intersects(UNKNOWN_QUEUES) {
             "SQE_MIXED and SQ_REWIND are other queue disciplines, which this library has not"
+        } else if !named().union(self.vouched).contains(flags) {
+            "raw_flags() takes flags that have a name here: unknown_flags() takes the others"
         } else if flags.intersects(KINDS.difference(S::SETUP | C::SETUP)) {
             "entry sizes are types: use sqe128(), cqe32() or cqe_mixed()"
         } else if flags.contains(SetupFlags::NO_MMAP) && self.region.is_none() {
@@ -164,6 +166,11 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
         let (sq, cq) = self.lengths();
         diagnose::fits_memlock(diagnose::ring_bytes(sq, cq, flags))
     }
+}
+
+/// Every flag with a name.
+fn named() -> SetupFlags {
+    SetupFlags::ALL.iter().fold(SetupFlags::empty(), |all, known| all | known.value)
 }
 
 /// The flags that are types here.
