@@ -125,8 +125,8 @@ impl<C: CqeKind, Fixed: ?Sized> CompletionQueue<C, Fixed> {
     /// Gives back the padding in front of the first completion before `tail`, which was loaded from
     /// this queue; whether there was any.
     ///
-    /// Padding is posted by itself when the long completion behind it finds no room: who took it for
-    /// a completion would not ask the kernel for the one that waits.
+    /// Padding is posted by itself when the long completion behind it finds no room: who took it
+    /// for a completion would not ask the kernel for the one that waits.
     #[inline(always)]
     fn pass_padding(&mut self, tail: u32) -> bool {
         if C::SLOTS_MAX == 1 {

@@ -1,8 +1,9 @@
 //! `cargo xtask miri`: undefined behaviour and weak memory in what needs no kernel.
 //!
-//! Miri knows no io_uring, so it runs the unit tests of annulus-ring, and its tests `miri_*`: the
-//! queues against a model kernel, with many schedules each. A unit test that needs the real kernel
-//! carries `#[cfg(not(miri))]`. Each bug seeded in the sources must make one of `miri_*` fail.
+//! Miri knows no io_uring, so it runs what needs none: the unit tests of annulus-ring (one that
+//! needs the real kernel carries `#[cfg(not(miri))]`), its tests `model_*`, the rings on a model
+//! kernel and on one thread, and its tests `miri_*`, where that kernel runs beside them, with many
+//! schedules each. Each bug seeded in the sources must make one of `miri_*` fail.
 
 use std::process::{Command, ExitCode};
 
@@ -10,8 +11,10 @@ use super::{code, has_tests, is_there, seeded, succeeds};
 use crate::skips;
 use crate::tree::root;
 
-/// How many schedules each model is run with.
-const SEEDS: u32 = 40;
+/// How many schedules each model is run with as it is.
+const SEEDS: u32 = 16;
+/// How many at most until a seeded bug is found.
+const SEEDS_MAX: u32 = 40;
 
 /// Runs the unit tests, the models, and the models once more per seeded bug.
 pub fn run() -> ExitCode {
@@ -19,7 +22,7 @@ pub fn run() -> ExitCode {
         let reason = "no nightly with miri: rustup toolchain install nightly -c miri,rust-src";
         return skips::step("miri", reason);
     }
-    if !succeeds("miri", base().arg("--lib")) {
+    if !succeeds("miri", base().args(["--lib", "--test", "model_*"]).env("MIRIFLAGS", FLAGS)) {
         return ExitCode::FAILURE;
     }
     if !has_tests("miri_") {
@@ -28,14 +31,14 @@ pub fn run() -> ExitCode {
     if !models_pass() {
         return ExitCode::FAILURE;
     }
-    code(seeded::hunt("miri", "dev", models))
+    code(seeded::hunt("miri", "dev", |options| models(SEEDS_MAX, options)))
 }
 
-/// Runs the models as they are. Forty schedules print forty times: shown is what fails alone.
+/// Runs the models as they are. Every schedule prints as much: shown is what fails alone.
 fn models_pass() -> bool {
     let log = root().join("target/miri/models.log");
     let Ok(file) = std::fs::File::create(&log) else { return false };
-    let passed = succeeds("miri", models(&[]).stdout(file));
+    let passed = succeeds("miri", models(SEEDS, &[]).stdout(file));
     if !passed {
         println!("{}", std::fs::read_to_string(log).unwrap_or_default());
     }
@@ -55,9 +58,12 @@ fn base() -> Command {
     command
 }
 
-fn models(options: &[String]) -> Command {
+/// The waits' arguments hold addresses as numbers, as the kernel wants them.
+const FLAGS: &str = "-Zmiri-permissive-provenance";
+
+fn models(seeds: u32, options: &[String]) -> Command {
     let mut command = base();
-    command.env("MIRIFLAGS", format!("-Zmiri-many-seeds=0..{SEEDS}"));
+    command.env("MIRIFLAGS", format!("{FLAGS} -Zmiri-many-seeds=0..{seeds}"));
     command.args(["--test", "miri_*"]).args(options);
     command
 }
