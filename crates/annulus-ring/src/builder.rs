@@ -387,8 +387,8 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// More set-up flags, as they are: of those that this library knows
     /// ([`SetupFlags::ALL`](crate::abi::SetupFlags::ALL)).
     ///
-    /// Entry sizes and queue disciplines are types here, so those flags are refused; and so are bits
-    /// without a name, because what they would change is not known:
+    /// Entry sizes and queue disciplines are types here, so those flags are refused; and so are
+    /// bits without a name, because what they would change is not known:
     /// [`unknown_flags`](Self::unknown_flags) takes them.
     ///
     /// ```
