@@ -154,6 +154,8 @@ impl Options {
         let registrations = query.map(|query| query.nr_register_opcodes);
         report.kernel_register_ops_count = registrations.or_else(kernel::register_ops_count);
         if let Ok(probed) = ring.register().probe() {
+            let count = probed.supported().count() as u32;
+            report.kernel_ops_count = report.kernel_ops_count.or(Some(count));
             for op in &mut report.ops {
                 op.supported = Some(probed.is_supported(op.op));
             }
