@@ -214,6 +214,8 @@ impl Error {
         match &self.0 {
             Repr::Setup(setup) => setup.cause().is_unsupported(),
             Repr::Enter { blocked: Some(_), .. } | Repr::Register { blocked: Some(_), .. } => true,
+            // What a wait may ask for has grown: a time on the clock, a minimum, a kind of waiting.
+            Repr::Enter { errno: Errno::EINVAL, .. } => true,
             Repr::Register { errno, .. } => {
                 matches!(*errno, Errno::EINVAL | Errno::EOPNOTSUPP | Errno::ENOSYS)
             }

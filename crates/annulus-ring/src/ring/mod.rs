@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use crate::abi::{Cqe, Features, Params, SetupFlags, Sqe};
 use crate::cq::{CompletionQueue, Completions, OwnCq};
+use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::kernel::{Kernel, RingMemory};
 use crate::layout::{CqeKind, SqeKind};
@@ -527,9 +528,8 @@ impl<S: SqeKind, C: CqeKind> RingOf<Local, S, C, Linux> {
     /// it messages, and it cannot be resized.
     ///
     /// # Errors
-    /// `EINVAL` where there is no registered index (a 17th ring of the thread), or the kernel
-    /// cannot
-    /// register through one.
+    /// `EINVAL` where there is no registered index (a 17th ring of the thread), `EOPNOTSUPP` where
+    /// the kernel cannot register through one: the descriptor stays open, and the ring works on.
     ///
     /// ```
     /// use annulus_ring::{LocalRing, abi::Features, op};
@@ -545,10 +545,13 @@ impl<S: SqeKind, C: CqeKind> RingOf<Local, S, C, Linux> {
     #[doc(alias = "io_uring_close_ring_fd")]
     pub fn close_descriptor(&mut self) -> Result<()> {
         self.sq.check()?;
-        if !self.is_descriptor_registered() || !self.features().contains(Features::REG_REG_RING) {
+        if !self.is_descriptor_registered() {
             return Err(Error::usage(
                 "the ring has no registered index to live by: its descriptor stays open",
             ));
+        }
+        if !self.features().contains(Features::REG_REG_RING) {
+            return Err(Error::os(Errno::EOPNOTSUPP, "living by an index alone (Linux 6.3)"));
         }
         self.linux_mut().close_descriptor();
         Ok(())
