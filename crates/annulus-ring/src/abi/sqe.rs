@@ -284,6 +284,9 @@ impl Sqe {
 
     /// Begins only when every earlier entry is complete; later ones wait for it (`IOSQE_IO_DRAIN`).
     ///
+    /// Linux 6.1 keeps the first half of this alone: entries behind it may begin before it. Where
+    /// that matters on so old a kernel, link them to it.
+    ///
     /// ```
     /// use annulus_ring::abi::{Sqe, SqeFlags};
     /// assert_eq!(Sqe::default().drain().flags, SqeFlags::IO_DRAIN);

@@ -22,7 +22,9 @@ use crate::abi::{CancelFlags, Op, Sqe, SqeFlags};
 ///   with `EINTR` or, for some operations, with the kernel's own 512 (`ERESTARTSYS`); anything else
 ///   goes on. Wait for its completion.
 /// - `EBADF`: no such descriptor. `EINVAL`: keys that exclude each other, or that this kernel does
-///   not know.
+///   not know. Do not rely on it: late releases of 6.1 take the keys of 6.6 and do not look at
+///   them, so that `fd` with [`and_user_data`](Self::and_user_data) cancels any entry on the file,
+///   and a key of `op` alone finds none.
 ///
 /// See `io_uring_prep_cancel(3)`,
 /// <https://man7.org/linux/man-pages/man3/io_uring_prep_cancel.3.html>.

@@ -314,7 +314,8 @@ impl Recv {
     }
 
     /// Fills several buffers of the group with one completion, if there are the bytes
-    /// (`IORING_RECVSEND_BUNDLE`, Linux 6.10). Bytes may be left for the next receive. Without
+    /// (`IORING_RECVSEND_BUNDLE`, Linux 6.10). Bytes may be left for the next receive; from local
+    /// sockets, 6.12 fills one buffer at a time. Without
     /// [`with_group`](Self::with_group) and a buffer ring it has no effect.
     ///
     /// The result counts the bytes; the identifier is that of the first buffer, the others follow

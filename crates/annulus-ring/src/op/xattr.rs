@@ -42,7 +42,7 @@ macro_rules! set_flags {
 /// - `ERANGE` (34): the name is empty or longer than 255 bytes. `E2BIG`: the value is longer than
 ///   65536 bytes. `ENOSPC`, `EDQUOT` (122): no room for it.
 /// - `EFAULT`: the name or the value cannot be read. `EINVAL`: unknown flags.
-/// - `EACCES`, `EROFS`: not allowed. `EBADF`: not open, or an empty slot.
+/// - `EACCES`, `EROFS`: not allowed. `EBADF`: not open, or an empty slot; up to 6.12, any slot.
 /// - `ECANCELED`: cancelled, or its link was broken.
 ///
 /// # Pointers
@@ -155,7 +155,7 @@ impl SetXattr {
 /// - `ERANGE` (34): the value is longer than `len`: ask how long it is, and try again. Or the name
 ///   is empty or longer than 255 bytes.
 /// - `EFAULT`: the name cannot be read, or the value not written.
-/// - `EACCES`: not allowed. `EBADF`: not open, or an empty slot.
+/// - `EACCES`: not allowed. `EBADF`: not open, or an empty slot; up to 6.12, any slot.
 /// - `ECANCELED`: cancelled, or its link was broken.
 ///
 /// # Pointers
