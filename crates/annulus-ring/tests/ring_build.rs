@@ -104,7 +104,14 @@ fn wide_and_long_entries_fit_into_memory_of_the_callers_own() {
     limit(LIMIT, || {
         let builder = Builder::new().entries(64).sqe128().cqe32();
         let region = RingRegion::new(builder.memory_bytes()).unwrap();
-        let mut ring = builder.memory(region).build_local().unwrap();
+        let mut ring = match builder.memory(region).build_local() {
+            Ok(ring) => ring,
+            Err(error) if error.is_unsupported() => {
+                let name = "wide_and_long_entries_fit_into_memory_of_the_callers_own";
+                return common::skip(name, "needs Linux 6.5");
+            }
+            Err(error) => panic!("{error}"),
+        };
         for n in 0..200 {
             // SAFETY: NOPs point to nothing.
             unsafe { ring.push(nop(n)) }.unwrap();
@@ -143,7 +150,14 @@ fn a_ring_without_a_descriptor_works_on_its_thread() {
     limit(LIMIT, || {
         let builder = Builder::new().entries(8);
         let region = RingRegion::new(builder.memory_bytes()).unwrap();
-        let mut ring = builder.memory(region).registered_fd_only().build_local().unwrap();
+        let mut ring = match builder.memory(region).registered_fd_only().build_local() {
+            Ok(ring) => ring,
+            Err(error) if error.is_unsupported() => {
+                let name = "a_ring_without_a_descriptor_works_on_its_thread";
+                return common::skip(name, "needs Linux 6.5");
+            }
+            Err(error) => panic!("{error}"),
+        };
         assert_eq!(ring.raw_fd(), -1);
         assert!(ring.is_descriptor_registered());
         works(&mut ring);
@@ -176,7 +190,15 @@ fn a_ring_lives_on_by_its_index_when_its_descriptor_is_closed() {
     limit(LIMIT, || {
         std::thread::spawn(|| {
             let mut ring = LocalRing::new(8).unwrap();
-            ring.close_descriptor().unwrap();
+            match ring.close_descriptor() {
+                Ok(()) => {}
+                Err(error) if error.is_unsupported() => {
+                    works(&mut ring);
+                    let name = "a_ring_lives_on_by_its_index_when_its_descriptor_is_closed";
+                    return common::skip(name, "needs Linux 6.3");
+                }
+                Err(error) => panic!("{error}"),
+            }
             assert_eq!(ring.raw_fd(), -1);
             works(&mut ring);
             // Registrations go through the index too.
@@ -193,6 +215,25 @@ fn a_ring_lives_on_by_its_index_when_its_descriptor_is_closed() {
         })
         .join()
         .unwrap();
+    });
+}
+
+/// What the kernel has not is asked for once, and then done without: the index array serves.
+#[test]
+fn what_the_kernel_refuses_is_latched_off() {
+    limit(LIMIT, || {
+        let flag = SetupFlags::NO_SQARRAY;
+        let wanted = Builder::new().entries(8).raw_flags(flag).build();
+        let mut ring = LocalRing::new(8).unwrap();
+        match wanted {
+            Ok(_) => assert!(ring.setup_flags().contains(flag) && latched_off().is_empty()),
+            Err(error) => {
+                assert!(error.is_unsupported(), "{error}");
+                assert!(latched_off().contains(flag) && !ring.setup_flags().contains(flag));
+            }
+        }
+        works(&mut ring);
+        works(&mut LocalRing::new(8).unwrap());
     });
 }
 

@@ -24,6 +24,12 @@ fn seen(ring: &mut Ring) -> Vec<(u64, i32)> {
     ring.completions().unwrap().map(|cqe| (cqe.user_data, cqe.res)).collect()
 }
 
+/// By `user_data`: a refusal may come before the completions of what was taken before it (6.1).
+fn in_order(mut seen: Vec<(u64, i32)>) -> Vec<(u64, i32)> {
+    seen.sort_unstable();
+    seen
+}
+
 #[test]
 fn a_bad_entry_in_the_middle_ends_a_batch_and_the_rest_stays_queued() {
     limit(LIMIT, || {
@@ -32,7 +38,7 @@ fn a_bad_entry_in_the_middle_ends_a_batch_and_the_rest_stays_queued() {
         unsafe { ring.push_all(&[nop(1), bad(2), nop(3), nop(4)]) }.unwrap();
         assert_eq!(ring.submit().unwrap(), 2, "the bad one is taken, and ends the batch");
         assert_eq!(ring.sq_len(), 2, "the two behind it are still here");
-        assert_eq!(seen(&mut ring), [(1, 0), (2, -Errno::EINVAL.raw())]);
+        assert_eq!(in_order(seen(&mut ring)), [(1, 0), (2, -Errno::EINVAL.raw())]);
         // SAFETY: as above.
         unsafe { ring.push(nop(5)) }.unwrap();
         assert_eq!(ring.submit().unwrap(), 3, "the oldest first, and none is stranded");
@@ -49,7 +55,7 @@ fn with_submit_all_a_bad_entry_ends_nothing() {
         // SAFETY: NOPs, and an entry that is refused, point to nothing.
         unsafe { ring.push_all(&[nop(1), bad(2), nop(3)]) }.unwrap();
         assert_eq!(ring.submit().unwrap(), 3);
-        assert_eq!(seen(&mut ring), [(1, 0), (2, -Errno::EINVAL.raw()), (3, 0)]);
+        assert_eq!(in_order(seen(&mut ring)), [(1, 0), (2, -Errno::EINVAL.raw()), (3, 0)]);
     });
 }
 
@@ -112,6 +118,10 @@ fn a_wait_ends_when_its_time_is_up() {
         assert!(begin.elapsed() >= Duration::from_millis(20));
         let past = Timespec { tv_sec: 1, tv_nsec: 0 };
         let error = ring.submit_and_wait_with(1, &Wait::new().until(past)).unwrap_err();
+        if error.is_unsupported() {
+            let part = "a_wait_ends_when_its_time_is_up: a time on the clock";
+            return common::skip(part, "needs Linux 6.12");
+        }
         assert!(error.is_timeout(), "a time that is past ends it at once: {error}");
     });
 }

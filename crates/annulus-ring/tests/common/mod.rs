@@ -6,6 +6,9 @@ use std::panic::Location;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
+use annulus_ring::LocalRing;
+use annulus_ring::abi::Op;
+
 /// How long a test may take that has no reason to take longer.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
@@ -23,6 +26,19 @@ pub fn skip(name: &str, reason: &str) {
         let file = std::fs::File::options().create(true).append(true).open(&path);
         file.and_then(|mut f| f.write_all(line.as_bytes())).expect("the file of skips is writable");
     }
+}
+
+/// Whether this kernel says that it has not the operation `op`: then the test `name`, which is
+/// skipped, has nothing to do.
+pub fn lacks(name: &str, op: Op) -> bool {
+    let ring = LocalRing::new(1).expect("a ring");
+    let ops = ring.register().probe().expect("a kernel that says what it has");
+    if !ops.is_supported(op) {
+        let known = Op::ALL.iter().find(|known| known.value == op);
+        let (op, since) = known.map_or(("it", "?"), |known| (known.name, known.since));
+        skip(name, &format!("no {op} before Linux {since}"));
+    }
+    !ops.is_supported(op)
 }
 
 /// Runs `body` on this thread, and aborts the process, naming the test, if it takes longer than

@@ -16,6 +16,8 @@ const SO_TYPE: u32 = 3;
 const SO_KEEPALIVE: u32 = 9;
 const IPPROTO_TCP: u32 = 6;
 const TCP_NODELAY: u32 = 1;
+/// Why a test of the commands of sockets is skipped, where the kernel refuses the first.
+const NO_COMMANDS: &str = "no commands of sockets before Linux 6.7";
 /// "Protocol not available".
 const ENOPROTOOPT: Errno = Errno::from_raw(92);
 
@@ -30,7 +32,11 @@ fn tcp_pair() -> (TcpStream, TcpStream) {
 fn the_lengths_of_the_queues() {
     let (mut here, there) = tcp_pair();
     let mut ring = ring();
-    assert_eq!(result(&mut ring, op::SocketQueue::receive(&there)), Ok(0));
+    let empty = result(&mut ring, op::SocketQueue::receive(&there));
+    if empty == Err(Errno::EOPNOTSUPP) {
+        return common::skip("the_lengths_of_the_queues", NO_COMMANDS);
+    }
+    assert_eq!(empty, Ok(0));
     here.write_all(b"hello").unwrap();
     assert_eq!(result(&mut ring, op::SocketQueue::receive(&there)), Ok(5));
     let unsent = result(&mut ring, op::SocketQueue::send(&here)).unwrap();
@@ -46,8 +52,11 @@ fn an_option_is_read_and_set() {
     let (here, _there) = tcp_pair();
     let (mut ring, mut value) = (ring(), 0_i32);
     let place = (&raw mut value).cast();
-    assert_eq!(result(&mut ring, op::GetSockOpt::new(&here, SO_TYPE, place, 4)), Ok(4));
-    assert_eq!(value, 1);
+    let got = result(&mut ring, op::GetSockOpt::new(&here, SO_TYPE, place, 4));
+    if got == Err(Errno::EOPNOTSUPP) {
+        return common::skip("an_option_is_read_and_set", NO_COMMANDS);
+    }
+    assert_eq!((got, value), (Ok(4), 1));
     let on = 1_i32;
     let one = (&raw const on).cast();
     let set = op::SetSockOpt::new(&here, IPPROTO_TCP, TCP_NODELAY, one, 4);
@@ -66,8 +75,11 @@ fn options_that_cannot_be() {
     let place = (&raw mut value).cast();
     let get = op::GetSockOpt::new(&here, SO_TYPE, place, 4);
     assert_eq!(result(&mut ring, get.level(IPPROTO_TCP)), Err(Errno::EOPNOTSUPP));
-    let none = op::GetSockOpt::new(&here, 9999, place, 4);
-    assert_eq!(result(&mut ring, none), Err(ENOPROTOOPT));
+    let none = result(&mut ring, op::GetSockOpt::new(&here, 9999, place, 4));
+    if none == Err(Errno::EOPNOTSUPP) {
+        return common::skip("options_that_cannot_be", NO_COMMANDS);
+    }
+    assert_eq!(none, Err(ENOPROTOOPT));
     let none = op::SetSockOpt::new(&here, SOL_SOCKET, 9999, place, 4);
     assert_eq!(result(&mut ring, none), Err(ENOPROTOOPT));
     let short = op::SetSockOpt::new(&here, SOL_SOCKET, SO_KEEPALIVE, place, 1);
@@ -133,7 +145,11 @@ fn when_a_packet_was_sent() {
     let ask = ASK;
     let value = (&raw const ask).cast();
     let set = op::SetSockOpt::new(&here, SOL_SOCKET, SO_TIMESTAMPING, value, 4);
-    assert_eq!(result(&mut plain, set), Ok(0));
+    let set = result(&mut plain, set);
+    if set == Err(Errno::EOPNOTSUPP) {
+        return common::skip("when_a_packet_was_sent", NO_COMMANDS);
+    }
+    assert_eq!(set, Ok(0));
     // A ring of narrow completions cannot.
     let narrow = result(&mut plain, op::TxTimestamp::new(&here));
     if narrow == Err(Errno::EOPNOTSUPP) {
@@ -171,7 +187,12 @@ fn wide_commands_go_in_wide_entries() {
     // The socket commands fit too.
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     push(&mut ring, op::SocketQueue::receive(&udp));
-    assert_eq!(wait(&mut ring, 1)[0].result(), Ok(0));
+    let fits = wait(&mut ring, 1)[0].result();
+    if fits == Err(Errno::EOPNOTSUPP) {
+        common::skip("wide_commands_go_in_wide_entries: of sockets", NO_COMMANDS);
+    } else {
+        assert_eq!(fits, Ok(0));
+    }
     // The mixed kind is of another ring, and of a later kernel.
     push(&mut ring, op::UringCmd128::new(&file, 1, [7; 80]).mixed());
     assert_eq!(wait(&mut ring, 1)[0].result(), Err(Errno::EINVAL));

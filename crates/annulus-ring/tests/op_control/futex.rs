@@ -2,9 +2,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use annulus_ring::abi::{FUTEX_WAITV_MAX, Futex2Flags, FutexWaitv};
+use annulus_ring::abi::{FUTEX_WAITV_MAX, Futex2Flags, FutexWaitv, Op};
 use annulus_ring::{Errno, op};
 
+use crate::common::lacks;
 use crate::rig::{of, push, result, ring, silent, wait};
 
 const SHARED: Futex2Flags = Futex2Flags::SIZE_U32;
@@ -17,6 +18,9 @@ fn waitv(word: &AtomicU32, val: u64) -> FutexWaitv {
 
 #[test]
 fn a_wake_ends_waits() {
+    if lacks("a_wake_ends_waits", Op::FUTEX_WAIT) {
+        return;
+    }
     let (word, mut ring) = (AtomicU32::new(5), ring());
     for user_data in 1..=3 {
         push(&mut ring, op::FutexWait::new(&word, 5).build().user_data(user_data));
@@ -33,6 +37,9 @@ fn a_wake_ends_waits() {
 
 #[test]
 fn nobody_is_woken() {
+    if lacks("nobody_is_woken", Op::FUTEX_WAIT) {
+        return;
+    }
     let (word, mut ring) = (AtomicU32::new(5), ring());
     assert_eq!(result(&mut ring, op::FutexWake::new(&word, 1)), Ok(0));
     assert_eq!(result(&mut ring, op::FutexWait::new(&word, 6)), Err(Errno::EAGAIN));
@@ -40,6 +47,9 @@ fn nobody_is_woken() {
 
 #[test]
 fn a_thread_wakes_a_ring_and_a_ring_a_thread() {
+    if lacks("a_thread_wakes_a_ring_and_a_ring_a_thread", Op::FUTEX_WAIT) {
+        return;
+    }
     use rustix::thread::futex;
     let (word, mut ring) = (AtomicU32::new(0), ring());
     push(&mut ring, op::FutexWait::new(&word, 0));
@@ -63,6 +73,9 @@ fn a_thread_wakes_a_ring_and_a_ring_a_thread() {
 
 #[test]
 fn masks_choose_whom_to_wake() {
+    if lacks("masks_choose_whom_to_wake", Op::FUTEX_WAIT) {
+        return;
+    }
     let (word, mut ring) = (AtomicU32::new(5), ring());
     push(&mut ring, op::FutexWait::new(&word, 5).mask(1).build().user_data(1));
     push(&mut ring, op::FutexWait::new(&word, 5).mask(2).build().user_data(2));
@@ -76,6 +89,9 @@ fn masks_choose_whom_to_wake() {
 
 #[test]
 fn shared_and_private_do_not_meet() {
+    if lacks("shared_and_private_do_not_meet", Op::FUTEX_WAIT) {
+        return;
+    }
     let (word, mut ring) = (AtomicU32::new(5), ring());
     push(&mut ring, op::FutexWait::new(&word, 5).flags(SHARED).build().user_data(1));
     silent(&mut ring);
@@ -87,6 +103,9 @@ fn shared_and_private_do_not_meet() {
 
 #[test]
 fn a_wait_is_cancelled() {
+    if lacks("futex::a_wait_is_cancelled", Op::FUTEX_WAIT) {
+        return;
+    }
     let (word, mut ring) = (AtomicU32::new(5), ring());
     push(&mut ring, op::FutexWait::new(&word, 5).build().user_data(1));
     silent(&mut ring);
@@ -96,6 +115,9 @@ fn a_wait_is_cancelled() {
 
 #[test]
 fn bad_futexes() {
+    if lacks("bad_futexes", Op::FUTEX_WAIT) {
+        return;
+    }
     let (word, mut ring) = (AtomicU32::new(5), ring());
     let odd = std::ptr::from_ref(&word).wrapping_byte_add(1);
     assert_eq!(result(&mut ring, op::FutexWait::new(odd, 5)), Err(Errno::EINVAL));
@@ -111,6 +133,9 @@ fn bad_futexes() {
 
 #[test]
 fn one_of_several_is_named() {
+    if lacks("one_of_several_is_named", Op::FUTEX_WAIT) {
+        return;
+    }
     let words = [AtomicU32::new(1), AtomicU32::new(2), AtomicU32::new(3)];
     let waits = [waitv(&words[0], 1), waitv(&words[1], 2), waitv(&words[2], 3)];
     let mut ring = ring();
@@ -127,6 +152,9 @@ fn one_of_several_is_named() {
 
 #[test]
 fn several_that_cannot_be_waited_for() {
+    if lacks("several_that_cannot_be_waited_for", Op::FUTEX_WAIT) {
+        return;
+    }
     let words = [AtomicU32::new(1), AtomicU32::new(2)];
     let mut waits = vec![waitv(&words[0], 1), waitv(&words[1], 1)];
     let mut ring = ring();

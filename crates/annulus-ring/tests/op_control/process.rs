@@ -4,9 +4,10 @@ use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
 
-use annulus_ring::abi::{IdType, Siginfo, WaitidOptions};
+use annulus_ring::abi::{IdType, Op, Siginfo, WaitidOptions};
 use annulus_ring::{Errno, op};
 
+use crate::common::lacks;
 use crate::rig::{of, push, result, ring, silent, wait};
 
 /// "No child processes".
@@ -21,6 +22,9 @@ fn child(end: &str) -> Child {
 
 #[test]
 fn the_end_of_a_child() {
+    if lacks("the_end_of_a_child", Op::WAITID) {
+        return;
+    }
     for (end, code, status) in
         [("exit 3", Siginfo::CLD_EXITED, 3), ("kill -9 $$", Siginfo::CLD_KILLED, 9)]
     {
@@ -40,6 +44,9 @@ fn the_end_of_a_child() {
 
 #[test]
 fn by_descriptor_and_without_reaping() {
+    if lacks("by_descriptor_and_without_reaping", Op::WAITID) {
+        return;
+    }
     let (mut ring, mut child) = (ring(), child("exit 4"));
     let pid = rustix::process::Pid::from_child(&child);
     let fd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
@@ -57,6 +64,9 @@ fn by_descriptor_and_without_reaping() {
 
 #[test]
 fn a_wait_is_cancelled() {
+    if lacks("process::a_wait_is_cancelled", Op::WAITID) {
+        return;
+    }
     let (mut ring, mut child) = (ring(), child("exit 0"));
     let wait_id = op::WaitId::new(IdType::PID, child.id(), EXITED);
     push(&mut ring, wait_id.build().user_data(1));
@@ -69,6 +79,9 @@ fn a_wait_is_cancelled() {
 
 #[test]
 fn whom_one_cannot_wait_for() {
+    if lacks("whom_one_cannot_wait_for", Op::WAITID) {
+        return;
+    }
     let mut ring = ring();
     assert_eq!(result(&mut ring, op::WaitId::new(IdType::PID, 1, EXITED)), Err(ECHILD));
     let nothing = op::WaitId::new(IdType::PID, 1, WaitidOptions::empty());

@@ -9,10 +9,11 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::AtomicU32;
 
 use annulus_ring::abi::{
-    EpollEvent, Futex2Flags, FutexWaitv, Msghdr, PollEvents, SockAddr, Sqe, Timespec,
+    EpollEvent, Futex2Flags, FutexWaitv, Msghdr, Op, PollEvents, SockAddr, Sqe, Timespec,
 };
 use annulus_ring::{Errno, LocalRing, op};
 
+use crate::common::{lacks, skip};
 use crate::rig::{of, push, ring, silent, wait};
 
 const LONG: Timespec = Timespec { tv_sec: 3600, tv_nsec: 0 };
@@ -30,8 +31,11 @@ fn spoilt(ring: &mut LocalRing, entry: impl Into<Sqe>, spoil: impl FnOnce()) -> 
     meanwhile = LONG;
     spoil();
     let cqes = wait(ring, 2);
-    assert_eq!((of(&cqes, 1).result(), meanwhile), (Err(Errno::ETIME), LONG));
-    of(&cqes, 2).result()
+    let ended = of(&cqes, 2).result();
+    // What the kernel does not take ends the link before it: it has no such operation.
+    let waited = if ended == Err(Errno::EINVAL) { Errno::ECANCELED } else { Errno::ETIME };
+    assert_eq!((of(&cqes, 1).result(), meanwhile), (Err(waited), LONG));
+    ended
 }
 
 fn nowhere() -> SockAddr {
@@ -46,7 +50,10 @@ fn addresses() {
     let tcp = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     let mut to = Box::new(SockAddr::from(SocketAddr::from(([127, 0, 0, 1], 0))));
     let bind = op::Bind::new(&tcp, to.as_ptr(), 16);
-    assert_eq!(spoilt(&mut ring, bind, || *to = nowhere()), Ok(0));
+    let bound = spoilt(&mut ring, bind, || *to = nowhere());
+    if !lacks("addresses: bound", Op::BIND) {
+        assert_eq!(bound, Ok(0));
+    }
     *to = SockAddr::from(listener.local_addr().unwrap());
     let connect = op::Connect::new(&tcp, to.as_ptr(), 16);
     assert_eq!(spoilt(&mut ring, connect, || *to = nowhere()), Ok(0));
@@ -79,7 +86,9 @@ fn messages_and_their_pieces() {
     let mut vec = pieces();
     let send = op::Send::vectorized(&here, vec.as_ptr().cast(), 2);
     let sent = spoilt(&mut ring, send, || *vec = [IoSlice::new(b"wrong"), IoSlice::new(b"wrong")]);
-    if sent != Err(Errno::EINVAL) {
+    if sent == Err(Errno::EINVAL) {
+        skip("messages_and_their_pieces: without a message", "Linux 6.17 or later");
+    } else {
         assert_eq!(sent, Ok(5));
         there.read_exact(&mut got).unwrap();
         assert_eq!(&got, b"hello");
@@ -122,15 +131,18 @@ fn arrays_of_futexes_and_events_of_epoll() {
     let futexes = op::FutexWaitV::new(waits.as_ptr(), 1);
     // Read too late it would be a fault, not another value.
     let ended = spoilt(&mut ring, futexes, || *waits = [FutexWaitv::default()]);
-    assert_eq!(ended, Err(Errno::EAGAIN));
+    if !lacks("arrays_of_futexes_and_events_of_epoll: of futexes", Op::FUTEX_WAITV) {
+        assert_eq!(ended, Err(Errno::EAGAIN));
+    }
 
     let set = rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC).unwrap();
     let (_reader, writer) = std::io::pipe().unwrap();
     let mut event = Box::new(EpollEvent { events: PollEvents::OUT, data: 7 });
     let add = op::EpollCtl::add(&set, writer.as_raw_fd(), &*event);
     assert_eq!(spoilt(&mut ring, add, || *event = EpollEvent::default()), Ok(0));
-    let mut got = [EpollEvent::default()];
-    push(&mut ring, op::EpollWait::new(&set, got.as_mut_ptr(), 1));
-    assert_eq!(wait(&mut ring, 1)[0].result(), Ok(1));
-    assert_eq!(got[0], EpollEvent { events: PollEvents::OUT, data: 7 });
+    let mut got = Vec::with_capacity(1);
+    rustix::event::epoll::wait(&set, rustix::buffer::spare_capacity(&mut got), None).unwrap();
+    // Copied: the structure is packed.
+    let (flags, data) = (got[0].flags, got[0].data);
+    assert_eq!((flags.bits(), data.u64()), (PollEvents::OUT.bits(), 7));
 }

@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use annulus_ring::abi::{BufGroup, Cqe, CqeFlags, Iovec};
+use annulus_ring::abi::{BufGroup, Cqe, CqeFlags, Iovec, Op};
 use annulus_ring::{Builder, Errno, op};
 
-use crate::common::{LIMIT, limit};
+use crate::common::{LIMIT, lacks, limit};
 use crate::files::{TempDir, ring, run, run_cqe};
 
 const GROUP: BufGroup = BufGroup(3);
@@ -73,6 +73,9 @@ fn errors_of_providing() {
 
 #[test]
 fn one_entry_reads_again_and_again() {
+    if lacks("one_entry_reads_again_and_again", Op::READ_MULTISHOT) {
+        return;
+    }
     limit(LIMIT, || {
         let mut ring = ring();
         let (reader, mut writer) = std::io::pipe().unwrap();
@@ -99,6 +102,9 @@ fn one_entry_reads_again_and_again() {
 
 #[test]
 fn a_multishot_read_ends_without_buffers() {
+    if lacks("a_multishot_read_ends_without_buffers", Op::READ_MULTISHOT) {
+        return;
+    }
     limit(LIMIT, || {
         let mut ring = ring();
         let (reader, mut writer) = std::io::pipe().unwrap();
@@ -118,6 +124,9 @@ fn a_multishot_read_ends_without_buffers() {
 
 #[test]
 fn a_multishot_read_ends_when_the_completions_overflow() {
+    if lacks("a_multishot_read_ends_when_the_completions_overflow", Op::READ_MULTISHOT) {
+        return;
+    }
     limit(LIMIT, || {
         let mut ring = Builder::new().entries(2).cq_entries(2).build_local().unwrap();
         let (reader, mut writer) = std::io::pipe().unwrap();
@@ -167,6 +176,9 @@ fn a_vector_of_one_piece_picks_a_buffer() {
 
 #[test]
 fn a_multishot_read_wants_what_can_be_polled() {
+    if lacks("a_multishot_read_wants_what_can_be_polled", Op::READ_MULTISHOT) {
+        return;
+    }
     limit(LIMIT, || {
         let dir = TempDir::new();
         let (mut ring, file) = (ring(), dir.file("a", b"0123456789"));

@@ -69,7 +69,9 @@ fn a_worker_can_be_asked_for() {
         // Not waiting and going to a worker together: the worker may not wait either.
         let (reader, _writer) = std::io::pipe().unwrap();
         let now = op::Read::new(&reader, text.as_mut_ptr(), 4).flags(RwFlags::NOWAIT);
-        assert_eq!(run(&mut ring, now.build().force_async()), Err(Errno::EAGAIN));
+        let now = run(&mut ring, now.build().force_async());
+        // Pipes learnt it with Linux 6.4.
+        assert!(matches!(now, Err(Errno::EAGAIN | Errno::EOPNOTSUPP)), "{now:?}");
     });
 }
 

@@ -102,6 +102,9 @@ fn attributes_of_a_slot() {
         if set == Err(Errno::EOPNOTSUPP) {
             return skip("attributes_of_a_slot", "no user attributes on this file system");
         }
+        if set == Err(Errno::EBADF) {
+            return skip("attributes_of_a_slot", "of descriptors alone, in this kernel");
+        }
         assert_eq!((set, get), (Ok(0), Ok(4)));
     });
 }

@@ -140,7 +140,9 @@ fn bad_messages() {
     negative.msg_name = std::ptr::dangling_mut();
     assert_eq!(result(&mut ring, op::SendMsg::new(&here, &negative)), Err(Errno::EINVAL));
     let many = Msghdr { msg_iovlen: 1025, ..Msghdr::empty() };
-    assert_eq!(result(&mut ring, op::SendMsg::new(&here, &many)), Err(Errno::EMSGSIZE));
+    let many = result(&mut ring, op::SendMsg::new(&here, &many));
+    // Which of the two has changed between kernels.
+    assert!(matches!(many, Err(Errno::EMSGSIZE | Errno::EINVAL)), "{many:?}");
     let mut none = Msghdr::empty();
     let recv = op::RecvMsg::new(&here, &mut none).flags(MsgFlags::DONTWAIT);
     assert_eq!(result(&mut ring, recv), Err(Errno::EAGAIN));

