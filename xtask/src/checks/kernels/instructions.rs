@@ -64,9 +64,16 @@ pub fn run() -> ExitCode {
     if let Some(reason) = machine::missing() {
         return skips::step(name, reason);
     }
-    let (busybox, programs) = match machine::busybox().and_then(|b| Ok((b, build()?))) {
-        Ok(prepared) => prepared,
+    let busybox = match machine::busybox() {
+        Ok(busybox) => busybox,
         Err(why) => return skips::step(name, &why),
+    };
+    let programs = match build() {
+        Ok(programs) => programs,
+        Err(why) => {
+            eprintln!("{name}: {why}");
+            return ExitCode::FAILURE;
+        }
     };
     let user = user(&programs);
     let mut good = true;
