@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use annulus_ring::abi::{Sqe, Timespec};
-use annulus_ring::{Builder, Error, LocalRing, Place, Ring, RingOf, SignalMask, Wait, op};
+use annulus_ring::{Builder, Errno, Error, LocalRing, Place, Ring, RingOf, SignalMask, Wait, op};
 
 use common::{LIMIT, limit};
 
@@ -257,7 +257,7 @@ fn each_comes_once<P: Place>(mut ring: AnyRing<P>, count: u64) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let mut bytes = vec![0_u8; usize::try_from(count).unwrap()];
     let mut seen = vec![false; bytes.len()];
-    let (mut pushed, mut done) = (0, 0);
+    let (mut pushed, mut done, mut refused) = (0, 0, 0);
     while done < count {
         while pushed < count && ring.sq_space_left() > 0 && pushed - done < 100 {
             let sqe = match pushed % 4 {
@@ -275,7 +275,12 @@ fn each_comes_once<P: Place>(mut ring: AnyRing<P>, count: u64) {
         ring.submit_and_wait(1).unwrap();
         assert!(ring.cq_len() > 0, "a wait ended with nothing");
         for cqe in ring.completions().unwrap() {
-            assert!(cqe.result().is_ok(), "{cqe:?}");
+            if cqe.result() == Err(Errno::ECANCELED) && cqe.user_data % 4 < 2 {
+                // A worker could not be started while a signal was pending: seen on Linux 6.1.
+                refused += 1;
+            } else {
+                assert!(cqe.result().is_ok(), "{cqe:?}");
+            }
             let first = !std::mem::replace(&mut seen[cqe.user_data as usize], true);
             assert!(first, "{} came twice", cqe.user_data);
             done += 1;
@@ -283,6 +288,10 @@ fn each_comes_once<P: Place>(mut ring: AnyRing<P>, count: u64) {
     }
     assert!(seen.iter().all(|seen| *seen));
     assert_eq!((ring.sq_len(), ring.cq_len()), (0, 0));
+    if refused > 0 {
+        let part = "no_completion_is_lost_or_doubled_in_a_storm: and each is a success";
+        return common::skip(part, "this kernel cancels what needs a worker while signals come");
+    }
     assert_eq!(bytes.iter().filter(|byte| **byte == b'x').count() as u64, count / 4);
 }
 
