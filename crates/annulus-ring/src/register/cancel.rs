@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::Register;
-use crate::abi::{CancelFlags, Op, RegisterOp, SetupFlags, SyncCancelReg, Timespec};
+use crate::abi::{CancelFlags, Op, RegisterOp, SyncCancelReg, Timespec};
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::kernel::Kernel;
@@ -178,14 +178,7 @@ impl<K: Kernel> Register<'_, K> {
     #[doc(alias = "io_uring_register_sync_cancel")]
     #[doc(alias = "IORING_REGISTER_SYNC_CANCEL")]
     pub fn sync_cancel(&self, what: &SyncCancel) -> Result<u32> {
-        if self.submitter.params.flags.contains(SetupFlags::DEFER_TASKRUN) {
-            return self.cancel_in_slices(what);
-        }
-        let mut reg = what.reg;
-        if let Some(limit) = what.limit {
-            reg.timeout = Timespec::from(limit);
-        }
-        self.cancel_once(reg)
+        self.cancel_in_slices(what)
     }
 
     fn cancel_once(&self, mut reg: SyncCancelReg) -> Result<u32> {
@@ -193,9 +186,9 @@ impl<K: Kernel> Register<'_, K> {
         unsafe { self.with(RegisterOp::SYNC_CANCEL, &mut reg, 1) }
     }
 
-    /// A ring with `DEFER_TASKRUN` does not wake this wait (6.18): what a worker ends, it hands to
-    /// the ring's thread, which sleeps here until the time is up, or for ever. So the wait is cut
-    /// in slices, and after each it is looked again.
+    /// A ring with `DEFER_TASKRUN` does not wake this wait (6.18), nor does any ring on 6.1: what a
+    /// worker ends, it hands to the ring's thread, which sleeps here until the time is up, or for
+    /// ever. So the wait is cut in slices, and after each it is looked again.
     fn cancel_in_slices(&self, what: &SyncCancel) -> Result<u32> {
         let now = || self.submitter.kernel.now();
         let deadline = what.limit.map(|limit| later(now(), limit));
