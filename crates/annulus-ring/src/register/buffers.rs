@@ -317,6 +317,9 @@ impl<K: Kernel> Register<'_, K> {
     /// Gives up the buffer table. Operations that use its buffers go on: their memory must stay
     /// until they complete. `IORING_UNREGISTER_BUFFERS`, Linux 5.1.
     ///
+    /// Up to Linux 6.12 it waits for those operations, for ever if it is this thread that would
+    /// make them end; and no tags come back.
+    ///
     /// # Errors
     /// `ENXIO`: the ring has none.
     ///

@@ -221,6 +221,9 @@ impl<K: Kernel> Register<'_, K> {
     /// Gives up the file table. Operations that use its files go on and keep them open until they
     /// end. `IORING_UNREGISTER_FILES`, Linux 5.1.
     ///
+    /// Up to Linux 6.12 it waits for those operations, for ever if it is this thread that would
+    /// make them end; and no tags come back.
+    ///
     /// # Errors
     /// `ENXIO`: the ring has none.
     ///
