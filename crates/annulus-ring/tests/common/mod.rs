@@ -6,8 +6,9 @@ use std::panic::Location;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use annulus_ring::LocalRing;
-use annulus_ring::abi::Op;
+use annulus_ring::abi::{Op, RegisterOp};
+use annulus_ring::register::Restrictions;
+use annulus_ring::{Builder, Errno, LocalRing};
 
 /// How long a test may take that has no reason to take longer.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -39,6 +40,19 @@ pub fn lacks(name: &str, op: Op) -> bool {
         skip(name, &format!("no {op} before Linux {since}"));
     }
     !ops.is_supported(op)
+}
+
+/// As [`lacks`], of a registration: one that the kernel has not, no restriction may name.
+pub fn lacks_registration(name: &str, op: RegisterOp) -> bool {
+    let ring = Builder::new().entries(1).disabled().build().expect("a ring");
+    let named = ring.register().restrict(&Restrictions::new().allow_register(op));
+    let lacks = named.is_err_and(|error| error.errno() == Some(Errno::EINVAL));
+    if lacks {
+        let known = RegisterOp::ALL.iter().find(|known| known.value == op);
+        let (op, since) = known.map_or(("it", "?"), |known| (known.name, known.since));
+        skip(name, &format!("no {op} before Linux {since}"));
+    }
+    lacks
 }
 
 /// Runs `body` on this thread, and aborts the process, naming the test, if it takes longer than

@@ -6,6 +6,7 @@ use annulus_ring::abi::{BufGroup, BufReg, CqeFlags, RegisterOp, Sqe};
 use annulus_ring::register::{BufRing, BufRingOptions};
 use annulus_ring::{Builder, Errno, Ring, op};
 
+use crate::common::lacks_registration;
 use crate::errno;
 use crate::rig::ring;
 
@@ -25,6 +26,10 @@ fn add_four(ring: &mut BufRing<'_, impl annulus_ring::kernel::Kernel>, memory: &
 
 #[test]
 fn buffers_are_taken_in_order_until_none_is_left() {
+    if lacks_registration("buffers_are_taken_in_order_until_none_is_left", RegisterOp::PBUF_STATUS)
+    {
+        return;
+    }
     let mut ring = ring();
     let (sq, cq, submitter) = ring.parts();
     let (reader, mut writer) = std::io::pipe().unwrap();
@@ -61,6 +66,9 @@ fn buffers_are_taken_in_order_until_none_is_left() {
 
 #[test]
 fn buffers_and_completions_go_back_together() {
+    if lacks_registration("buffers_and_completions_go_back_together", RegisterOp::PBUF_STATUS) {
+        return;
+    }
     let mut ring = ring();
     let (sq, cq, submitter) = ring.parts();
     let (reader, mut writer) = std::io::pipe().unwrap();
@@ -82,6 +90,9 @@ fn buffers_and_completions_go_back_together() {
 
 #[test]
 fn the_tail_goes_on_past_its_end() {
+    if lacks_registration("the_tail_goes_on_past_its_end", RegisterOp::PBUF_STATUS) {
+        return;
+    }
     let mut ring = ring();
     let (sq, cq, submitter) = ring.parts();
     let (reader, mut writer) = std::io::pipe().unwrap();
@@ -109,6 +120,9 @@ fn the_tail_goes_on_past_its_end() {
 
 #[test]
 fn the_kernel_s_memory_is_as_good() {
+    if lacks_registration("the_kernel_s_memory_is_as_good", RegisterOp::PBUF_STATUS) {
+        return;
+    }
     let ring = Ring::new(8).unwrap();
     // Through a half, whose kernel is shared.
     let (mut submission, mut completion) = ring.split();
@@ -135,6 +149,9 @@ fn the_kernel_s_memory_is_as_good() {
 
 #[test]
 fn what_cannot_be_a_ring_of_buffers_is_refused() {
+    if lacks_registration("what_cannot_be_a_ring_of_buffers_is_refused", RegisterOp::PBUF_STATUS) {
+        return;
+    }
     let ring = ring();
     for entries in [0, 3, 65_536, u32::MAX] {
         let refused = BufRingOptions::new(GROUP, entries).register(ring.register());
@@ -171,6 +188,12 @@ fn addresses_that_cannot_be_are_refused() {
 
 #[test]
 fn a_detached_ring_is_unregistered_once_it_is_attached() {
+    if lacks_registration(
+        "a_detached_ring_is_unregistered_once_it_is_attached",
+        RegisterOp::PBUF_STATUS,
+    ) {
+        return;
+    }
     let ring = ring();
     let kept = BufRingOptions::new(GROUP, 2).register(ring.register()).unwrap().detach();
     assert!(kept.head().is_err(), "there is no ring to ask");
@@ -186,6 +209,10 @@ fn a_detached_ring_is_unregistered_once_it_is_attached() {
 
 #[test]
 fn dropped_on_another_thread_it_stays_registered() {
+    if lacks_registration("dropped_on_another_thread_it_stays_registered", RegisterOp::PBUF_STATUS)
+    {
+        return;
+    }
     let ring = Builder::new().entries(8).single_issuer().build().unwrap();
     let kept = BufRingOptions::new(GROUP, 2).register(ring.register()).unwrap().detach();
     let submitter = std::thread::spawn(move || {
@@ -200,6 +227,9 @@ fn dropped_on_another_thread_it_stays_registered() {
 
 #[test]
 fn a_child_neither_adds_nor_unregisters() {
+    if lacks_registration("a_child_neither_adds_nor_unregisters", RegisterOp::PBUF_STATUS) {
+        return;
+    }
     let ring = ring();
     let mut memory = [0u8; 64];
     let mut buffers = BufRingOptions::new(GROUP, 4).register(ring.register()).unwrap();

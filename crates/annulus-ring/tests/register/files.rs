@@ -9,6 +9,7 @@ use annulus_ring::abi::{FixedFd, OpenFlags, REGISTER_FILES_SKIP, RegisterOp};
 use annulus_ring::register::EMPTY_SLOT;
 use annulus_ring::{Builder, Errno, LocalRing, Ring, op};
 
+use crate::buffers::unregistering_waits;
 use crate::errno;
 use crate::rig::{push, result, ring, silent, wait};
 
@@ -104,6 +105,9 @@ fn a_tag_comes_back_when_its_file_is_released() {
     assert_eq!(ring.register().update_files(FixedFd(0), &[EMPTY_SLOT]).unwrap(), 1);
     assert_eq!(wait(&mut ring, 1)[0].user_data, 20);
     assert_eq!(ring.register().update_files_tagged(FixedFd(2), &[0], &[30]).unwrap(), 1);
+    if unregistering_waits("a_tag_comes_back_when_its_file_is_released: when all are given up") {
+        return;
+    }
     ring.register().unregister_files().unwrap();
     assert_eq!(wait(&mut ring, 1)[0].user_data, 30);
     silent(&mut ring);

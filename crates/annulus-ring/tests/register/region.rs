@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use annulus_ring::abi::{MemRegionFlags, MemRegionTypeFlags, RegionDesc};
+use annulus_ring::abi::{MemRegionFlags, MemRegionTypeFlags, RegionDesc, RegisterOp};
 use annulus_ring::register::WaitRegion;
 use annulus_ring::{Builder, Errno, LocalRing, SignalMask, Wait, WaitIndex, op};
 
+use crate::common::lacks_registration;
 use crate::errno;
 use crate::rig::{push, ring};
 
@@ -22,6 +23,9 @@ fn ms(n: u64) -> Duration {
 
 #[test]
 fn each_place_has_its_time() {
+    if lacks_registration("each_place_has_its_time", RegisterOp::MEM_REGION) {
+        return;
+    }
     let mut waits = WaitRegion::new(3).unwrap();
     waits.set(WaitIndex(1), &Wait::new().timeout(ms(5))).unwrap();
     waits.set(WaitIndex(2), &Wait::new().timeout(ms(60))).unwrap();
@@ -40,6 +44,10 @@ fn each_place_has_its_time() {
 
 #[test]
 fn a_place_is_set_again_without_telling_the_kernel() {
+    if lacks_registration("a_place_is_set_again_without_telling_the_kernel", RegisterOp::MEM_REGION)
+    {
+        return;
+    }
     let mut waits = WaitRegion::new(1).unwrap();
     let mut ring = with(&waits);
     for limit in [ms(40), ms(1)] {
@@ -58,6 +66,9 @@ fn a_place_is_set_again_without_telling_the_kernel() {
 
 #[test]
 fn a_signal_mask_is_read_from_the_region() {
+    if lacks_registration("a_signal_mask_is_read_from_the_region", RegisterOp::MEM_REGION) {
+        return;
+    }
     let mut waits = WaitRegion::new(2).unwrap();
     let wait = Wait::new().timeout(ms(2)).signal_mask(SignalMask(u64::MAX));
     waits.set(WaitIndex(1), &wait).unwrap();
@@ -67,6 +78,9 @@ fn a_signal_mask_is_read_from_the_region() {
 
 #[test]
 fn a_region_that_is_dropped_stays_as_it_was() {
+    if lacks_registration("a_region_that_is_dropped_stays_as_it_was", RegisterOp::MEM_REGION) {
+        return;
+    }
     let mut waits = WaitRegion::new(1).unwrap();
     waits.set(WaitIndex(0), &Wait::new().timeout(ms(2))).unwrap();
     let mut ring = with(&waits);
@@ -76,6 +90,9 @@ fn a_region_that_is_dropped_stays_as_it_was() {
 
 #[test]
 fn places_that_are_not_there_are_errors() {
+    if lacks_registration("places_that_are_not_there_are_errors", RegisterOp::MEM_REGION) {
+        return;
+    }
     let waits = WaitRegion::new(64).unwrap();
     let mut ring = with(&waits);
     let beyond = ring.submit_and_wait_registered(1, WaitIndex(1 << 20));
@@ -90,6 +107,12 @@ fn places_that_are_not_there_are_errors() {
 
 #[test]
 fn a_ring_has_one_region_and_waits_only_while_disabled() {
+    if lacks_registration(
+        "a_ring_has_one_region_and_waits_only_while_disabled",
+        RegisterOp::MEM_REGION,
+    ) {
+        return;
+    }
     let waits = WaitRegion::new(1).unwrap();
     let error = ring().register().wait_region(&waits).unwrap_err();
     assert_eq!(error.errno(), Some(Errno::EINVAL));
@@ -104,6 +127,10 @@ fn a_ring_has_one_region_and_waits_only_while_disabled() {
 
 #[test]
 fn other_regions_are_the_kernel_s_or_the_program_s() {
+    if lacks_registration("other_regions_are_the_kernel_s_or_the_program_s", RegisterOp::MEM_REGION)
+    {
+        return;
+    }
     let register = |desc: &mut RegionDesc| {
         let ring = ring();
         // SAFETY: the kernel's own memory, or an address that is nobody's.

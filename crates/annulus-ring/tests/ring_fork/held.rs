@@ -1,11 +1,11 @@
 //! What is held across the fork: an iterator, a reservation, a view.
 
-use annulus_ring::abi::BufGroup;
+use annulus_ring::abi::{BufGroup, RegisterOp};
 use annulus_ring::register::BufferRing;
 use annulus_ring::{Ring, op};
 
 use crate::child::fork;
-use crate::common::{LIMIT, limit};
+use crate::common::{LIMIT, lacks_registration, limit};
 use crate::memory::Shared;
 use crate::nop;
 
@@ -75,6 +75,12 @@ fn a_reservation_is_not_filled_in_the_child() {
 
 #[test]
 fn a_borrowed_buffer_goes_back_in_the_parent_alone() {
+    if lacks_registration(
+        "a_borrowed_buffer_goes_back_in_the_parent_alone",
+        RegisterOp::PBUF_STATUS,
+    ) {
+        return;
+    }
     limit(LIMIT, || {
         let (reader, mut writer) = std::io::pipe().unwrap();
         std::io::Write::write_all(&mut writer, b"hello").unwrap();
