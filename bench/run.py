@@ -7,7 +7,8 @@
 
 Rounds run A B C ... then C B A; medians are shown, with the smallest and largest. Instructions
 per operation are read from `perf stat` where the processor's counters can be had (user and
-kernel), else counted by valgrind's callgrind (user only). The peers in C are built from
+kernel), else counted by valgrind's callgrind (user only). `cargo xtask kernels --instructions`
+counts those of a kernel under emulation, where there are no counters. The peers in C are built from
 $PEERBENCH/c where that is a directory (default: ../shared/peerbench) and liburing's header is
 installed; the others are here.
 """

@@ -98,6 +98,13 @@ impl Progress {
         }
     }
 
+    /// How many passed and skipped nothing. The harness knows no third outcome: a test that skipped
+    /// itself passed there. A skipped part of a test has another name, and its test did pass.
+    pub fn passed_whole(&self, skips: &[skips::Skip]) -> usize {
+        let names: BTreeSet<&str> = skips.iter().map(|s| s.name.as_str()).collect();
+        self.passed - names.iter().filter(|n| self.has_passed(n)).count()
+    }
+
     /// Whether a test called `name`, in whatever module, passed.
     fn has_passed(&self, name: &str) -> bool {
         self.passed_names.iter().any(|n| n.rsplit("::").next() == Some(name) || n == name)
@@ -158,10 +165,7 @@ fn summary(progress: &Progress, skips: &[skips::Skip], pinned: usize) -> bool {
     if skipped > pinned {
         println!("{skipped} skipped, and {pinned} agreed: mend them, or agree in {}", skips::PIN);
     }
-    // The harness knows no third outcome: a test that skipped itself passed there. A skipped part
-    // of a test has another name, and its test did pass.
-    let names: BTreeSet<&str> = skips.iter().map(|s| s.name.as_str()).collect();
-    let passed = progress.passed - names.iter().filter(|n| progress.has_passed(n)).count();
+    let passed = progress.passed_whole(skips);
     println!("{passed} passed, {} failed, {skipped} skipped", progress.failed);
     skipped <= pinned
 }
