@@ -231,17 +231,32 @@ impl<K: Kernel> Submitter<K> {
         let mut taken = 0;
         // Not bounded: each turn of the loop is a signal that was delivered.
         loop {
-            match answer {
-                Ok(count) if self.may_be_cut_short(count, want, Some(sq)) => taken = count,
-                Ok(count) => return Ok(taken.max(count)),
-                Err(Errno::EINTR) => {}
-                Err(errno) if taken == 0 => return Err(failed(errno, sq)),
-                // The kernel's own rule: that entries were taken is told before an error is.
-                Err(_) => return Ok(taken),
+            if let Some(end) = self.end_of_wait(answer, &mut taken, want, Some(sq)) {
+                return end.map_err(|errno| failed(errno, sq));
             }
             let count = if taken == 0 { sq.raw.publish() } else { 0 };
             answer = self.enter(count, want, self.wait_flags(sq));
         }
+    }
+
+    /// What an enter's answer means for a wait that signals do not end: its end, or nothing if it
+    /// goes on. `taken` is how many entries the enters before took, and is kept.
+    fn end_of_wait<S: SqeKind>(
+        &self,
+        answer: core::result::Result<u32, Errno>,
+        taken: &mut u32,
+        want: u32,
+        sq: Option<&SubmissionQueue<S>>,
+    ) -> Option<core::result::Result<u32, Errno>> {
+        match answer {
+            Ok(count) if self.may_be_cut_short(count, want, sq) => *taken = count,
+            Ok(count) => return Some(Ok(count.max(*taken))),
+            Err(Errno::EINTR) => {}
+            Err(errno) if *taken == 0 => return Some(Err(errno)),
+            // The kernel's own rule: that entries were taken is told before an error is.
+            Err(_) => return Some(Ok(*taken)),
+        }
+        None
     }
 
     /// Whether an enter that took `taken` entries may have been ended by a signal, or by its time
@@ -332,13 +347,11 @@ impl<K: Kernel> Submitter<K> {
             // SAFETY: what the queue's entries point to is the promise of who pushed them; `arg`,
             // and what it points to, live during the call.
             let answer = unsafe { self.kernel.enter(count, want, flags | more, arg, arg_bytes) };
-            match answer {
-                Err(Errno::EINTR) if !wait.interruptible => {}
-                Ok(n) if !wait.interruptible && self.may_be_cut_short(n, want, sq) => taken = n,
-                Ok(n) => return Ok(taken.max(n)),
-                Err(errno) if taken == 0 => return Err(errno),
-                // The kernel's own rule: that entries were taken is told before an error is.
-                Err(_) => return Ok(taken),
+            if wait.interruptible {
+                return answer;
+            }
+            if let Some(end) = self.end_of_wait(answer, &mut taken, want, sq) {
+                return end;
             }
             if let Some(deadline) = deadline {
                 time = Some(until(self.kernel.now(), deadline));
@@ -394,14 +407,7 @@ impl<K: Kernel> Submitter<K> {
     #[doc(alias = "io_uring_get_events")]
     pub fn get_events(&self) -> Result<()> {
         self.check()?;
-        loop {
-            match self.enter(0, 0, EnterFlags::GETEVENTS) {
-                Ok(_) => return Ok(()),
-                // Not bounded: each turn of the loop is a signal that was delivered.
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(Error::enter(errno, 0)),
-            }
-        }
+        self.enter_past_signals(EnterFlags::GETEVENTS)
     }
 
     /// Runs what is pending in the kernel, if anything is.
@@ -430,8 +436,13 @@ impl<K: Kernel> Submitter<K> {
                 "squeue_wait() waits for the polling thread of SQPOLL, which this ring has not",
             ));
         }
+        self.enter_past_signals(EnterFlags::SQ_WAIT)
+    }
+
+    /// Enters with no entry and for no completion, until something other than a signal ends it.
+    fn enter_past_signals(&self, flags: EnterFlags) -> Result<()> {
         loop {
-            match self.enter(0, 0, EnterFlags::SQ_WAIT) {
+            match self.enter(0, 0, flags) {
                 Ok(_) => return Ok(()),
                 // Not bounded: each turn of the loop is a signal that was delivered.
                 Err(Errno::EINTR) => {}

@@ -83,8 +83,7 @@ impl Linux {
     /// An error says that children will have the new memory although they should not: all else is
     /// done.
     pub(crate) fn replace_maps(&mut self, maps: Maps) -> Result<(), Errno> {
-        let old = core::mem::replace(&mut *self.maps, maps);
-        drop(old);
+        *self.maps = maps;
         if self.kept_from_children { self.maps.keep_from_children() } else { Ok(()) }
     }
 
