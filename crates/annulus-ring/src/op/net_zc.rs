@@ -11,6 +11,47 @@ use super::field::half;
 use super::{Target, address, entry, operation};
 use crate::abi::{BufIndex, Iovec, MsgFlags, Msghdr, Op, RecvSendFlags, Sqe};
 
+/// The setters that both zero-copy sends have; `$new` is an expression for their examples.
+macro_rules! send_zc_setters {
+    ($($Type:ident, $new:literal;)*) => {$(
+        impl $Type {
+            /// Waits for room before the first attempt (`IORING_RECVSEND_POLL_FIRST`).
+            ///
+            /// ```
+            #[doc = "# use annulus_ring::{abi::*, op::*};"]
+            #[doc = concat!("let sqe = ", $new, ".poll_first().build();")]
+            /// assert_eq!(sqe.ioprio, RecvSendFlags::POLL_FIRST.bits());
+            /// ```
+            #[doc(alias = "IORING_RECVSEND_POLL_FIRST")]
+            #[inline]
+            pub const fn poll_first(self) -> Self {
+                self.with(RecvSendFlags::POLL_FIRST)
+            }
+
+            /// The notification's result says whether the bytes were copied after all
+            /// (`IORING_SEND_ZC_REPORT_USAGE`, Linux 6.2):
+            /// [`NotifUsage`](crate::abi::NotifUsage).
+            ///
+            /// ```
+            #[doc = "# use annulus_ring::{abi::*, op::*};"]
+            #[doc = concat!("let sqe = ", $new, ".report_usage().build();")]
+            /// assert_eq!(sqe.ioprio, RecvSendFlags::SEND_ZC_REPORT_USAGE.bits());
+            /// ```
+            #[doc(alias = "IORING_SEND_ZC_REPORT_USAGE")]
+            #[inline]
+            pub const fn report_usage(self) -> Self {
+                self.with(RecvSendFlags::SEND_ZC_REPORT_USAGE)
+            }
+
+            #[inline]
+            const fn with(mut self, flag: RecvSendFlags) -> Self {
+                self.sqe.ioprio |= flag.bits();
+                self
+            }
+        }
+    )*};
+}
+
 /// Sends bytes without copying them (`IORING_OP_SEND_ZC`, Linux 6.0).
 ///
 /// Completes twice: first with the result, as [`Send`](super::Send), and with `MORE`; then, with
@@ -133,39 +174,6 @@ impl SendZc {
         self.sqe.buf_index = buffer.0;
         self.with(RecvSendFlags::FIXED_BUF)
     }
-
-    /// Waits for room before the first attempt (`IORING_RECVSEND_POLL_FIRST`).
-    ///
-    /// ```
-    /// use annulus_ring::{abi::RecvSendFlags, op::SendZc};
-    /// let sqe = SendZc::new(3, b"x".as_ptr(), 1).poll_first().build();
-    /// assert_eq!(sqe.ioprio, RecvSendFlags::POLL_FIRST.bits());
-    /// ```
-    #[doc(alias = "IORING_RECVSEND_POLL_FIRST")]
-    #[inline]
-    pub const fn poll_first(self) -> Self {
-        self.with(RecvSendFlags::POLL_FIRST)
-    }
-
-    /// The notification's result says whether the bytes were copied after all
-    /// (`IORING_SEND_ZC_REPORT_USAGE`, Linux 6.2): [`NotifUsage`](crate::abi::NotifUsage).
-    ///
-    /// ```
-    /// use annulus_ring::{abi::RecvSendFlags, op::SendZc};
-    /// let sqe = SendZc::new(3, b"x".as_ptr(), 1).report_usage().build();
-    /// assert_eq!(sqe.ioprio, RecvSendFlags::SEND_ZC_REPORT_USAGE.bits());
-    /// ```
-    #[doc(alias = "IORING_SEND_ZC_REPORT_USAGE")]
-    #[inline]
-    pub const fn report_usage(self) -> Self {
-        self.with(RecvSendFlags::SEND_ZC_REPORT_USAGE)
-    }
-
-    #[inline]
-    const fn with(mut self, flag: RecvSendFlags) -> Self {
-        self.sqe.ioprio |= flag.bits();
-        self
-    }
 }
 
 /// Sends a message without copying it (`IORING_OP_SENDMSG_ZC`, Linux 6.1).
@@ -250,39 +258,6 @@ impl SendMsgZc {
         self.sqe.buf_index = buffer.0;
         self.with(RecvSendFlags::FIXED_BUF)
     }
-
-    /// Waits for room before the first attempt (`IORING_RECVSEND_POLL_FIRST`).
-    ///
-    /// ```
-    /// use annulus_ring::{abi::{Msghdr, RecvSendFlags}, op::SendMsgZc};
-    /// let sqe = SendMsgZc::new(3, &Msghdr::empty()).poll_first().build();
-    /// assert_eq!(sqe.ioprio, RecvSendFlags::POLL_FIRST.bits());
-    /// ```
-    #[doc(alias = "IORING_RECVSEND_POLL_FIRST")]
-    #[inline]
-    pub const fn poll_first(self) -> Self {
-        self.with(RecvSendFlags::POLL_FIRST)
-    }
-
-    /// The notification's result says whether the bytes were copied after all
-    /// (`IORING_SEND_ZC_REPORT_USAGE`, Linux 6.2): [`NotifUsage`](crate::abi::NotifUsage).
-    ///
-    /// ```
-    /// use annulus_ring::{abi::{Msghdr, RecvSendFlags}, op::SendMsgZc};
-    /// let sqe = SendMsgZc::new(3, &Msghdr::empty()).report_usage().build();
-    /// assert_eq!(sqe.ioprio, RecvSendFlags::SEND_ZC_REPORT_USAGE.bits());
-    /// ```
-    #[doc(alias = "IORING_SEND_ZC_REPORT_USAGE")]
-    #[inline]
-    pub const fn report_usage(self) -> Self {
-        self.with(RecvSendFlags::SEND_ZC_REPORT_USAGE)
-    }
-
-    #[inline]
-    const fn with(mut self, flag: RecvSendFlags) -> Self {
-        self.sqe.ioprio |= flag.bits();
-        self
-    }
 }
 
 /// Receives bytes where the network device put them: in an area of memory registered with it
@@ -358,4 +333,8 @@ impl RecvZc {
     }
 }
 
+send_zc_setters! {
+    SendZc, "SendZc::new(3, b\"x\".as_ptr(), 1)";
+    SendMsgZc, "SendMsgZc::new(3, &Msghdr::empty())";
+}
 operation!(SendZc, SendMsgZc, RecvZc);

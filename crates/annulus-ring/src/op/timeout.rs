@@ -7,6 +7,61 @@
 use super::{address, bare_entry, operation};
 use crate::abi::{Op, Sqe, TimeoutFlags, Timespec};
 
+/// The setters of what waits for a time: which clock, and what the time is on it. `$new` is an
+/// expression for their examples.
+macro_rules! clock_setters {
+    ($($Type:ident, $new:literal;)*) => {$(
+        impl $Type {
+            /// The time is a point on its clock (`IORING_TIMEOUT_ABS`, Linux 5.5). One that has
+            /// passed is up at once.
+            ///
+            /// ```
+            #[doc = "# use annulus_ring::{abi::*, op::*};"]
+            #[doc = concat!("let sqe = ", $new, ".absolute().build();")]
+            /// assert_eq!(sqe.rw_flags, TimeoutFlags::ABS.bits());
+            /// ```
+            #[doc(alias = "IORING_TIMEOUT_ABS")]
+            #[inline]
+            pub const fn absolute(self) -> Self {
+                self.with(TimeoutFlags::ABS)
+            }
+
+            /// By the clock that goes on while the system sleeps (`IORING_TIMEOUT_BOOTTIME`, Linux
+            /// 5.15).
+            ///
+            /// ```
+            #[doc = "# use annulus_ring::{abi::*, op::*};"]
+            #[doc = concat!("let sqe = ", $new, ".boottime().build();")]
+            /// assert_eq!(sqe.rw_flags, TimeoutFlags::BOOTTIME.bits());
+            /// ```
+            #[doc(alias = "IORING_TIMEOUT_BOOTTIME")]
+            #[inline]
+            pub const fn boottime(self) -> Self {
+                self.with(TimeoutFlags::BOOTTIME)
+            }
+
+            /// By the wall clock, which can be set (`IORING_TIMEOUT_REALTIME`, Linux 5.15).
+            ///
+            /// ```
+            #[doc = "# use annulus_ring::{abi::*, op::*};"]
+            #[doc = concat!("let sqe = ", $new, ".realtime().absolute().build();")]
+            /// assert_eq!(sqe.rw_flags, (TimeoutFlags::REALTIME | TimeoutFlags::ABS).bits());
+            /// ```
+            #[doc(alias = "IORING_TIMEOUT_REALTIME")]
+            #[inline]
+            pub const fn realtime(self) -> Self {
+                self.with(TimeoutFlags::REALTIME)
+            }
+
+            #[inline]
+            const fn with(mut self, flag: TimeoutFlags) -> Self {
+                self.sqe.rw_flags |= flag.bits();
+                self
+            }
+        }
+    )*};
+}
+
 /// Completes when a time is up, or when enough other entries are complete (`IORING_OP_TIMEOUT`,
 /// Linux 5.4).
 ///
@@ -90,46 +145,6 @@ impl Timeout {
         self
     }
 
-    /// The time is a point on its clock (`IORING_TIMEOUT_ABS`, Linux 5.5). One that has passed
-    /// completes at once.
-    ///
-    /// ```
-    /// use annulus_ring::{abi::{TimeoutFlags, Timespec}, op::Timeout};
-    /// let sqe = Timeout::new(&Timespec::default()).absolute().build();
-    /// assert_eq!(sqe.rw_flags, TimeoutFlags::ABS.bits());
-    /// ```
-    #[doc(alias = "IORING_TIMEOUT_ABS")]
-    #[inline]
-    pub const fn absolute(self) -> Self {
-        self.with(TimeoutFlags::ABS)
-    }
-
-    /// By the clock that goes on while the system sleeps (`IORING_TIMEOUT_BOOTTIME`, Linux 5.15).
-    ///
-    /// ```
-    /// use annulus_ring::{abi::{TimeoutFlags, Timespec}, op::Timeout};
-    /// let sqe = Timeout::new(&Timespec::default()).boottime().build();
-    /// assert_eq!(sqe.rw_flags, TimeoutFlags::BOOTTIME.bits());
-    /// ```
-    #[doc(alias = "IORING_TIMEOUT_BOOTTIME")]
-    #[inline]
-    pub const fn boottime(self) -> Self {
-        self.with(TimeoutFlags::BOOTTIME)
-    }
-
-    /// By the wall clock, which can be set (`IORING_TIMEOUT_REALTIME`, Linux 5.15).
-    ///
-    /// ```
-    /// use annulus_ring::{abi::{TimeoutFlags, Timespec}, op::Timeout};
-    /// let sqe = Timeout::new(&Timespec::default()).realtime().absolute().build();
-    /// assert_eq!(sqe.rw_flags, (TimeoutFlags::REALTIME | TimeoutFlags::ABS).bits());
-    /// ```
-    #[doc(alias = "IORING_TIMEOUT_REALTIME")]
-    #[inline]
-    pub const fn realtime(self) -> Self {
-        self.with(TimeoutFlags::REALTIME)
-    }
-
     /// That the time is up does not break the link to the entry behind, although the result is
     /// still `ETIME` (`IORING_TIMEOUT_ETIME_SUCCESS`, Linux 5.16).
     ///
@@ -156,12 +171,6 @@ impl Timeout {
     #[inline]
     pub const fn multishot(self) -> Self {
         self.with(TimeoutFlags::MULTISHOT)
-    }
-
-    #[inline]
-    const fn with(mut self, flag: TimeoutFlags) -> Self {
-        self.sqe.rw_flags |= flag.bits();
-        self
     }
 }
 
@@ -236,51 +245,6 @@ impl LinkTimeout {
     pub const fn immediate(span_ns: u64) -> Self {
         let sqe = Sqe { addr: span_ns, len: 1, ..bare_entry(Op::LINK_TIMEOUT) };
         Self { sqe }.with(TimeoutFlags::IMMEDIATE_ARG)
-    }
-
-    /// The time is a point on its clock (`IORING_TIMEOUT_ABS`, Linux 5.5).
-    ///
-    /// ```
-    /// use annulus_ring::{abi::{TimeoutFlags, Timespec}, op::LinkTimeout};
-    /// let sqe = LinkTimeout::new(&Timespec::default()).absolute().build();
-    /// assert_eq!(sqe.rw_flags, TimeoutFlags::ABS.bits());
-    /// ```
-    #[doc(alias = "IORING_TIMEOUT_ABS")]
-    #[inline]
-    pub const fn absolute(self) -> Self {
-        self.with(TimeoutFlags::ABS)
-    }
-
-    /// By the clock that goes on while the system sleeps (`IORING_TIMEOUT_BOOTTIME`, Linux 5.15).
-    ///
-    /// ```
-    /// use annulus_ring::{abi::{TimeoutFlags, Timespec}, op::LinkTimeout};
-    /// let sqe = LinkTimeout::new(&Timespec::default()).boottime().build();
-    /// assert_eq!(sqe.rw_flags, TimeoutFlags::BOOTTIME.bits());
-    /// ```
-    #[doc(alias = "IORING_TIMEOUT_BOOTTIME")]
-    #[inline]
-    pub const fn boottime(self) -> Self {
-        self.with(TimeoutFlags::BOOTTIME)
-    }
-
-    /// By the wall clock (`IORING_TIMEOUT_REALTIME`, Linux 5.15).
-    ///
-    /// ```
-    /// use annulus_ring::{abi::{TimeoutFlags, Timespec}, op::LinkTimeout};
-    /// let sqe = LinkTimeout::new(&Timespec::default()).realtime().build();
-    /// assert_eq!(sqe.rw_flags, TimeoutFlags::REALTIME.bits());
-    /// ```
-    #[doc(alias = "IORING_TIMEOUT_REALTIME")]
-    #[inline]
-    pub const fn realtime(self) -> Self {
-        self.with(TimeoutFlags::REALTIME)
-    }
-
-    #[inline]
-    const fn with(mut self, flag: TimeoutFlags) -> Self {
-        self.sqe.rw_flags |= flag.bits();
-        self
     }
 }
 
@@ -427,4 +391,8 @@ impl TimeoutUpdate {
     }
 }
 
+clock_setters! {
+    Timeout, "Timeout::new(&Timespec::default())";
+    LinkTimeout, "LinkTimeout::new(&Timespec::default())";
+}
 operation!(Timeout, LinkTimeout, TimeoutRemove, TimeoutUpdate);
