@@ -20,6 +20,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use crate::errno::Errno;
+use crate::error::{Error, Result};
 
 /// What a cell holds. All zero in a child.
 #[derive(Debug)]
@@ -111,6 +112,46 @@ impl Drop for WipedCell {
     }
 }
 
+/// Knows the process that made it from the children that it forks, by one load and never a
+/// `getpid`.
+///
+/// For what has no ring of its own but shares one with a thread that a child does not have.
+///
+/// ```
+/// let mark = annulus_ring::ForkMark::new()?;
+/// assert!(!mark.is_forked());
+/// # Ok::<(), annulus_ring::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct ForkMark(WipedCell);
+
+impl ForkMark {
+    /// A mark of this process.
+    ///
+    /// # Errors
+    /// `ENOMEM`: no memory for the page that children find wiped.
+    ///
+    /// ```
+    /// annulus_ring::ForkMark::new()?;
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn new() -> Result<Self> {
+        prepare().map_err(|errno| Error::os(errno, "mapping the page that shows a fork"))?;
+        Ok(Self(WipedCell::new()))
+    }
+
+    /// Whether this process is a child of the one that made the mark.
+    ///
+    /// ```
+    /// assert!(!annulus_ring::ForkMark::new()?.is_forked());
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn is_forked(&self) -> bool {
+        !self.0.is_current()
+    }
+}
+
 /// How many cells a page gives: as many as a word has bits, which is what 4 KiB hold.
 const CELLS: usize = 64;
 /// How many pages there may be: 65,536 cells. Beyond that cells come from the heap.
@@ -129,7 +170,7 @@ const SPARE: u32 = 8;
 ///
 /// # Errors
 /// `ENOMEM`: no memory for a page.
-pub(crate) fn prepare() -> Result<(), Errno> {
+pub(crate) fn prepare() -> core::result::Result<(), Errno> {
     let mut spare = 0;
     for (page, taken) in PAGE.iter().zip(&TAKEN) {
         // Acquire: pairs with the exchange in `make`.

@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use crate::abi::{EnterFlags, RegisterOp, Sqe, Timespec};
+use crate::call;
 use crate::errno::Errno;
 pub use crate::sync::{AtomicU16, AtomicU32, Slot};
 
@@ -62,14 +63,18 @@ pub unsafe trait Kernel {
     /// What `io_uring_register(2)` names for `op`.
     unsafe fn register(&self, op: RegisterOp, arg: *mut c_void, count: u32) -> Result<u32, Errno>;
 
-    /// Does one entry at once, on this thread and past the ring, if that cannot block.
+    /// Does one entry at once, on this thread and past the ring, if that cannot block: see
+    /// [`Descriptors::call`].
     ///
     /// # Safety
     /// - What the entry points to is valid for the length of the call.
     ///
     /// # Errors
     /// `EAGAIN` if it would block or has no such way: submit it instead. Else the operation's own.
-    unsafe fn call(&self, sqe: &Sqe) -> Result<u32, Errno>;
+    unsafe fn call(&self, sqe: &Sqe) -> Result<u32, Errno> {
+        // SAFETY: the caller's promise.
+        unsafe { self.descriptors().call(sqe) }
+    }
 
     /// This kernel's monotonic time: not negative, its nanoseconds below a second.
     fn now(&self) -> Timespec;
@@ -172,10 +177,12 @@ pub struct CqMemory<C> {
     pub entries: u32,
 }
 
-/// Closes the descriptors of a kernel.
+/// What can be done with the descriptors of a kernel without a ring, on any thread: closing one,
+/// and doing an entry at once.
 ///
 /// # Safety
 /// - `close` affects only the descriptor it is given.
+/// - `call` touches what the entry points to during the call only.
 pub unsafe trait Descriptors: Clone + fmt::Debug {
     /// Closes `raw`.
     ///
@@ -185,6 +192,16 @@ pub unsafe trait Descriptors: Clone + fmt::Debug {
     /// # Errors
     /// As `close(2)`. The descriptor is gone all the same.
     unsafe fn close(&self, raw: RawFd) -> Result<(), Errno>;
+
+    /// Does one entry at once, on this thread, if that cannot block: what [`Kernel::call`] does,
+    /// for who has a descriptor and not the ring.
+    ///
+    /// # Safety
+    /// - What the entry points to is valid for the length of the call.
+    ///
+    /// # Errors
+    /// `EAGAIN` if it would block or has no such way: submit it instead. Else the operation's own.
+    unsafe fn call(&self, sqe: &Sqe) -> Result<u32, Errno>;
 }
 
 /// The descriptors of the process: what Linux's rings return.
@@ -212,6 +229,11 @@ unsafe impl Descriptors for Process {
         let owned = unsafe { OwnedFd::from_raw_fd(raw) };
         drop(owned);
         Ok(())
+    }
+
+    unsafe fn call(&self, sqe: &Sqe) -> Result<u32, Errno> {
+        // SAFETY: the caller's promise.
+        unsafe { call::call(sqe) }
     }
 }
 
@@ -264,6 +286,24 @@ impl<D: Descriptors> Fd<D> {
     /// ```
     pub fn raw(&self) -> RawFd {
         self.raw
+    }
+
+    /// What belongs to the same kernel: to do an entry on this descriptor at once.
+    ///
+    /// ```
+    /// use annulus_ring::{Fd, kernel::Descriptors, op};
+    /// let fd: Fd = std::fs::File::open("Cargo.toml")?.into();
+    /// let mut text = [0u8; 9];
+    /// let read = op::Read::new(fd.raw(), text.as_mut_ptr(), 9).offset(0).build();
+    /// // SAFETY: `text` is not touched during the call.
+    /// match unsafe { fd.kernel().call(&read) } {
+    ///     Ok(count) => assert_eq!(&text[..count as usize], b"[package]"),
+    ///     Err(errno) => assert_eq!(errno, annulus_ring::Errno::EAGAIN), // not in the page cache
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn kernel(&self) -> &D {
+        &self.descriptors
     }
 
     /// Gives up the descriptor without closing it.

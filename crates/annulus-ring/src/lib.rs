@@ -4,10 +4,12 @@
 
 pub mod abi;
 mod builder;
+mod call;
 #[doc = include_str!("../docs/coming-from.md")]
 pub mod coming_from;
 mod cq;
 pub mod diagnose;
+mod doorbell;
 mod errno;
 mod error;
 mod fork;
@@ -29,8 +31,10 @@ mod wait;
 pub use builder::{Build, Builder, Parked, latched_off};
 pub use cq::{CompletionQueue, Completions, Ready, TwoSlices};
 pub use diagnose::SetupError;
+pub use doorbell::Doorbell;
 pub use errno::Errno;
 pub use error::{Error, Result};
+pub use fork::ForkMark;
 pub use kernel::Fd;
 pub use layout::{CqeKind, Mixed, MixedCqe, SqeKind};
 pub use linux::{Linux, RingRegion};

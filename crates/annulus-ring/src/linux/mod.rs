@@ -1,6 +1,5 @@
 //! [`Linux`]: the kernel itself, behind the waist.
 
-mod call;
 mod mapping;
 mod memory;
 
@@ -12,7 +11,7 @@ use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use crate::abi::{EnterFlags, Params, RegisterOp, RsrcUpdate, SetupFlags, Sqe, Timespec};
+use crate::abi::{EnterFlags, Params, RegisterOp, RsrcUpdate, SetupFlags, Timespec};
 use crate::errno::Errno;
 use crate::fork::WipedCell;
 use crate::kernel::{Kernel, Process};
@@ -181,11 +180,6 @@ unsafe impl Kernel for Linux {
         };
         // SAFETY: the caller's promise.
         unsafe { register_raw(fd, op, arg, count) }
-    }
-
-    unsafe fn call(&self, sqe: &Sqe) -> Result<u32, Errno> {
-        // SAFETY: the caller's promise.
-        unsafe { call::call(sqe) }
     }
 
     fn now(&self) -> Timespec {

@@ -389,10 +389,6 @@ unsafe impl<S: Entry, C: Posted> Kernel for Model<S, C> {
         Err(Errno::EINVAL)
     }
 
-    unsafe fn call(&self, _: &Sqe) -> Result<u32, Errno> {
-        Err(Errno::EAGAIN)
-    }
-
     fn now(&self) -> Timespec {
         Timespec::from(self.state().now)
     }
@@ -414,5 +410,9 @@ pub struct NoDescriptors;
 unsafe impl Descriptors for NoDescriptors {
     unsafe fn close(&self, raw: RawFd) -> Result<(), Errno> {
         panic!("the model has no descriptor {raw}");
+    }
+
+    unsafe fn call(&self, _: &Sqe) -> Result<u32, Errno> {
+        Err(Errno::EAGAIN)
     }
 }

@@ -21,7 +21,7 @@ const RING_ONLY: SqeFlags = SqeFlags(
 ///
 /// # Safety
 /// - What the entry points to is valid for the length of the call, as its operation demands.
-pub(super) unsafe fn call(sqe: &Sqe) -> Result<u32, Errno> {
+pub(crate) unsafe fn call(sqe: &Sqe) -> Result<u32, Errno> {
     if sqe.flags.intersects(RING_ONLY) || sqe.personality != 0 || sqe.ioprio != 0 {
         return Err(Errno::EAGAIN);
     }
