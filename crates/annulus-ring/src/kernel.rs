@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::abi::{EnterFlags, RegisterOp, Sqe, Timespec};
 use crate::call;
+use crate::describe::{self, Description};
 use crate::errno::Errno;
 pub use crate::sync::{AtomicU16, AtomicU32, Slot};
 
@@ -202,6 +203,12 @@ pub unsafe trait Descriptors: Clone + fmt::Debug {
     /// # Errors
     /// `EAGAIN` if it would block or has no such way: submit it instead. Else the operation's own.
     unsafe fn call(&self, sqe: &Sqe) -> Result<u32, Errno>;
+
+    /// What the descriptor `raw` is.
+    ///
+    /// # Errors
+    /// `EBADF`: it is not open.
+    fn describe(&self, raw: RawFd) -> Result<Description, Errno>;
 }
 
 /// The descriptors of the process: what Linux's rings return.
@@ -234,6 +241,10 @@ unsafe impl Descriptors for Process {
     unsafe fn call(&self, sqe: &Sqe) -> Result<u32, Errno> {
         // SAFETY: the caller's promise.
         unsafe { call::call(sqe) }
+    }
+
+    fn describe(&self, raw: RawFd) -> Result<Description, Errno> {
+        describe::describe(raw)
     }
 }
 
@@ -304,6 +315,21 @@ impl<D: Descriptors> Fd<D> {
     /// ```
     pub fn kernel(&self) -> &D {
         &self.descriptors
+    }
+
+    /// What it is.
+    ///
+    /// # Errors
+    /// Those of `fstat(2)` and `fcntl(2)`: none in ordinary use.
+    ///
+    /// ```
+    /// use annulus_ring::{Fd, FdKind};
+    /// let fd: Fd = std::fs::File::open("/dev/null")?.into();
+    /// assert_eq!(fd.describe()?.kind, FdKind::Character);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn describe(&self) -> Result<Description, Errno> {
+        self.descriptors.describe(self.raw)
     }
 
     /// Gives up the descriptor without closing it.

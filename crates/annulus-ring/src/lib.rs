@@ -8,6 +8,7 @@ mod call;
 #[doc = include_str!("../docs/coming-from.md")]
 pub mod coming_from;
 mod cq;
+mod describe;
 pub mod diagnose;
 mod doorbell;
 mod errno;
@@ -30,6 +31,7 @@ mod wait;
 
 pub use builder::{Build, Builder, Parked, latched_off};
 pub use cq::{CompletionQueue, Completions, Ready, TwoSlices};
+pub use describe::{Description, FdKind};
 pub use diagnose::SetupError;
 pub use doorbell::Doorbell;
 pub use errno::Errno;

@@ -27,7 +27,7 @@ use annulus_ring::abi::{
     EnterFlags, GeteventsArg, Params, RegisterOp, SetupFlags, SqRingFlags, Sqe, Timespec,
 };
 use annulus_ring::kernel::{Descriptors, Kernel};
-use annulus_ring::{Errno, Place, RingOf};
+use annulus_ring::{Description, Errno, Place, RingOf};
 
 use entry::{Completion, Entry, Posted};
 use memory::{Memory, Shape};
@@ -414,5 +414,9 @@ unsafe impl Descriptors for NoDescriptors {
 
     unsafe fn call(&self, _: &Sqe) -> Result<u32, Errno> {
         Err(Errno::EAGAIN)
+    }
+
+    fn describe(&self, _: RawFd) -> Result<Description, Errno> {
+        Err(Errno::EBADF)
     }
 }
