@@ -1,0 +1,233 @@
+//! [`BufError`]: an error that gives the buffer back.
+
+use std::{fmt, io};
+
+use annulus_ring::Errno;
+
+/// What an operation on a buffer gives: its result and the buffer, or an error with the buffer.
+pub type BufResult<T, B> = Result<(T, B), BufError<B>>;
+
+/// An operation failed; here is its buffer.
+///
+/// In a function that returns `io::Result`, `?` turns it into the `io::Error` (and drops the
+/// buffer). Who wants the buffer matches, and takes both by [`into_inner`](Self::into_inner).
+///
+/// ```
+/// use annulus_ring::Errno;
+/// use annulus_runtime::buffer::{BufError, BufResult};
+/// fn read(buf: Vec<u8>) -> BufResult<usize, Vec<u8>> {
+///     Err(BufError::new(Errno::EIO, buf))
+/// }
+/// fn program() -> std::io::Result<()> {
+///     let (_n, _buf) = read(vec![0; 16])?;
+///     Ok(())
+/// }
+/// assert_eq!(program().unwrap_err().raw_os_error(), Some(5));
+/// ```
+#[must_use]
+pub struct BufError<B> {
+    buf: B,
+    cause: Cause,
+    done: usize,
+}
+
+/// Why it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    Os(Errno),
+    UnexpectedEof,
+    WriteZero,
+}
+
+impl<B> BufError<B> {
+    /// The kernel's (or our own) refusal `errno`, before any byte was moved.
+    ///
+    /// ```
+    /// use annulus_ring::Errno;
+    /// let error = annulus_runtime::buffer::BufError::new(Errno::EIO, vec![7]);
+    /// assert_eq!((error.errno(), error.done()), (Some(Errno::EIO), 0));
+    /// ```
+    #[cold]
+    pub fn new(errno: Errno, buf: B) -> Self {
+        Self { buf, cause: Cause::Os(errno), done: 0 }
+    }
+
+    /// The file ended after `done` bytes, and more were asked for.
+    ///
+    /// ```
+    /// let error = annulus_runtime::buffer::BufError::unexpected_eof(5, vec![0; 8]);
+    /// assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+    /// ```
+    #[cold]
+    pub fn unexpected_eof(done: usize, buf: B) -> Self {
+        Self { buf, cause: Cause::UnexpectedEof, done }
+    }
+
+    /// A write took nothing after `done` bytes, and more were to be written.
+    ///
+    /// ```
+    /// let error = annulus_runtime::buffer::BufError::write_zero(5, vec![0; 8]);
+    /// assert_eq!(error.kind(), std::io::ErrorKind::WriteZero);
+    /// ```
+    #[cold]
+    pub fn write_zero(done: usize, buf: B) -> Self {
+        Self { buf, cause: Cause::WriteZero, done }
+    }
+
+    /// The same, after `done` bytes were moved by earlier parts of the operation.
+    ///
+    /// ```
+    /// use annulus_ring::Errno;
+    /// let error = annulus_runtime::buffer::BufError::new(Errno::EIO, ()).after(512);
+    /// assert_eq!(error.done(), 512);
+    /// ```
+    pub fn after(self, done: usize) -> Self {
+        Self { done, ..self }
+    }
+
+    /// The kernel's error number, if it was the kernel that refused.
+    ///
+    /// ```
+    /// let error = annulus_runtime::buffer::BufError::write_zero(0, ());
+    /// assert_eq!(error.errno(), None);
+    /// ```
+    pub fn errno(&self) -> Option<Errno> {
+        match self.cause {
+            Cause::Os(errno) => Some(errno),
+            Cause::UnexpectedEof | Cause::WriteZero => None,
+        }
+    }
+
+    /// The standard library's word for it.
+    ///
+    /// ```
+    /// use annulus_ring::Errno;
+    /// let error = annulus_runtime::buffer::BufError::new(Errno::ENOSPC, ());
+    /// assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    /// ```
+    pub fn kind(&self) -> io::ErrorKind {
+        match self.cause {
+            Cause::Os(errno) => io::Error::from(errno).kind(),
+            Cause::UnexpectedEof => io::ErrorKind::UnexpectedEof,
+            Cause::WriteZero => io::ErrorKind::WriteZero,
+        }
+    }
+
+    /// How many bytes an exact or repeated operation had moved before it failed: they are in the
+    /// buffer, or in the file.
+    ///
+    /// ```
+    /// let error = annulus_runtime::buffer::BufError::unexpected_eof(5, vec![0; 8]);
+    /// assert_eq!(error.done(), 5);
+    /// ```
+    pub fn done(&self) -> usize {
+        self.done
+    }
+
+    /// The error alone, as the standard library has it. `raw_os_error` is kept; what was
+    /// [done](Self::done) is in the text of an error that has no number.
+    ///
+    /// ```
+    /// use annulus_ring::Errno;
+    /// let error = annulus_runtime::buffer::BufError::new(Errno::EIO, ());
+    /// assert_eq!(error.error().raw_os_error(), Some(5));
+    /// ```
+    pub fn error(&self) -> io::Error {
+        match self.cause {
+            Cause::Os(errno) => errno.into(),
+            Cause::UnexpectedEof | Cause::WriteZero => {
+                io::Error::new(self.kind(), Short { cause: self.cause, done: self.done })
+            }
+        }
+    }
+
+    /// The buffer, to look at.
+    ///
+    /// ```
+    /// let error = annulus_runtime::buffer::BufError::unexpected_eof(2, vec![7, 8, 0]);
+    /// assert_eq!(error.buf()[..error.done()], [7, 8]);
+    /// ```
+    pub fn buf(&self) -> &B {
+        &self.buf
+    }
+
+    /// The buffer alone.
+    ///
+    /// ```
+    /// let error = annulus_runtime::buffer::BufError::unexpected_eof(2, vec![7, 8, 0]);
+    /// assert_eq!(error.into_buf(), [7, 8, 0]);
+    /// ```
+    pub fn into_buf(self) -> B {
+        self.buf
+    }
+
+    /// The error and the buffer.
+    ///
+    /// ```
+    /// use annulus_ring::Errno;
+    /// use annulus_runtime::buffer::BufError;
+    /// let (error, buf) = BufError::new(Errno::EIO, vec![7, 8]).into_inner();
+    /// assert_eq!((error.raw_os_error(), buf), (Some(5), vec![7, 8]));
+    /// ```
+    pub fn into_inner(self) -> (io::Error, B) {
+        (self.error(), self.buf)
+    }
+
+    /// The same error with another buffer, such as the whole of which this one was a slice.
+    ///
+    /// ```
+    /// use annulus_runtime::buffer::{BufError, IoBuf, Slice};
+    /// let error = BufError::unexpected_eof(1, vec![7, 8].slice(1..));
+    /// assert_eq!(error.map(Slice::into_inner).into_buf(), [7, 8]);
+    /// ```
+    pub fn map<C>(self, f: impl FnOnce(B) -> C) -> BufError<C> {
+        BufError { buf: f(self.buf), cause: self.cause, done: self.done }
+    }
+}
+
+/// The text of an error without a number.
+#[derive(Clone, Copy, Debug)]
+struct Short {
+    cause: Cause,
+    done: usize,
+}
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let done = self.done;
+        match self.cause {
+            Cause::Os(errno) if done == 0 => write!(f, "{errno}"),
+            Cause::Os(errno) => write!(f, "{errno} (after {done} bytes)"),
+            Cause::UnexpectedEof => {
+                write!(f, "the file ended after {done} bytes, before the buffer was full")
+            }
+            Cause::WriteZero => {
+                write!(f, "after {done} bytes the file took no more, before all were written")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Short {}
+
+impl<B> fmt::Display for BufError<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Short { cause: self.cause, done: self.done }.fmt(f)
+    }
+}
+
+impl<B> fmt::Debug for BufError<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the buffer: it need not have a form, and its bytes may be many, or secret.
+        let mut shown = f.debug_struct("BufError");
+        shown.field("cause", &self.cause).field("done", &self.done).finish_non_exhaustive()
+    }
+}
+
+impl<B> std::error::Error for BufError<B> {}
+
+impl<B> From<BufError<B>> for io::Error {
+    fn from(error: BufError<B>) -> Self {
+        error.error()
+    }
+}
