@@ -3,12 +3,16 @@
 mod aligned;
 mod error;
 mod impls;
+mod iovecs;
 mod registered;
 mod slice;
 mod traits;
+mod vectored;
 
 pub use aligned::{AlignedBuf, AllocError};
 pub use error::{BufError, BufResult};
+pub use iovecs::{IO_BYTES_MAX, IOVECS_MAX, Iovecs, io_len};
 pub use registered::{PoolId, Registered};
 pub use slice::Slice;
 pub use traits::{IoBuf, IoBufMut};
+pub use vectored::{IoVecBuf, IoVecBufMut};
