@@ -3,7 +3,6 @@
 use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ptr;
-use core::time::Duration;
 
 use crate::abi::{EnterFlags, GeteventsArg, Params, SetupFlags, SqRingFlags, Sqe, Timespec};
 use crate::cq::CompletionQueue;
@@ -327,7 +326,7 @@ impl<K: Kernel> Submitter<K> {
         // Only a wait that goes on after a signal needs to know when it began.
         let deadline = match wait.limit {
             Some(Limit::After(limit)) if !wait.interruptible => {
-                Some(later(self.kernel.now(), limit))
+                Some(self.kernel.now().after(limit))
             }
             _ => None,
         };
@@ -473,17 +472,6 @@ fn failed<S: SqeKind>(errno: Errno, sq: &SubmissionQueue<S>) -> Error {
 /// The nanoseconds of a second.
 const SECOND_NS: i64 = 1_000_000_000;
 
-/// `from` and `wait` after it; the end of time if that is beyond it.
-pub(crate) fn later(from: Timespec, wait: Duration) -> Timespec {
-    let wait = Timespec::from(wait);
-    let ns = from.tv_nsec + wait.tv_nsec;
-    let carry = ns / SECOND_NS;
-    match from.tv_sec.checked_add(wait.tv_sec).and_then(|s| s.checked_add(carry)) {
-        Some(tv_sec) => Timespec { tv_sec, tv_nsec: ns % SECOND_NS },
-        None => Timespec { tv_sec: i64::MAX, tv_nsec: 0 },
-    }
-}
-
 /// How long it is from `now` until `deadline`; nothing if that is past.
 pub(crate) fn until(now: Timespec, deadline: Timespec) -> Timespec {
     if deadline <= now {
@@ -500,14 +488,15 @@ pub(crate) fn until(now: Timespec, deadline: Timespec) -> Timespec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::time::Duration;
 
     #[test]
     fn time_left_is_what_the_clock_left_over() {
         let now = Timespec { tv_sec: 10, tv_nsec: 900_000_000 };
-        let end = later(now, Duration::from_millis(350));
+        let end = now.after(Duration::from_millis(350));
         assert_eq!(end, Timespec { tv_sec: 11, tv_nsec: 250_000_000 });
         assert_eq!(until(now, end), Timespec { tv_sec: 0, tv_nsec: 350_000_000 });
         assert_eq!(until(end, now), Timespec::default());
-        assert_eq!(later(now, Duration::MAX).tv_sec, i64::MAX);
+        assert_eq!(now.after(Duration::MAX).tv_sec, i64::MAX);
     }
 }

@@ -293,6 +293,29 @@ pub struct Timespec {
     pub tv_nsec: i64,
 }
 
+impl Timespec {
+    /// This time and `wait` after it; the end of time if that is beyond it.
+    ///
+    /// ```
+    /// use annulus_ring::abi::Timespec;
+    /// use std::time::Duration;
+    /// let begin = Timespec { tv_sec: 1, tv_nsec: 900_000_000 };
+    /// let end = begin.after(Duration::from_millis(250));
+    /// assert_eq!(end, Timespec { tv_sec: 2, tv_nsec: 150_000_000 });
+    /// ```
+    #[must_use]
+    pub fn after(self, wait: core::time::Duration) -> Self {
+        const SECOND_NS: i64 = 1_000_000_000;
+        let wait = Self::from(wait);
+        let ns = self.tv_nsec + wait.tv_nsec;
+        let secs = self.tv_sec.checked_add(wait.tv_sec);
+        match secs.and_then(|secs| secs.checked_add(ns / SECOND_NS)) {
+            Some(tv_sec) => Self { tv_sec, tv_nsec: ns % SECOND_NS },
+            None => Self { tv_sec: i64::MAX, tv_nsec: 0 },
+        }
+    }
+}
+
 impl From<core::time::Duration> for Timespec {
     /// A duration longer than the kernel can express (292 thousand million years) becomes the
     /// longest it can.

@@ -7,8 +7,8 @@ use crate::abi::{CancelFlags, Op, RegisterOp, SyncCancelReg, Timespec};
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::kernel::Kernel;
+use crate::submitter::until;
 use crate::op::Target;
-use crate::submitter::{later, until};
 
 /// How long the first and the longest slice of a wait are that the kernel does not end by itself.
 const SLICE_MIN: Duration = Duration::from_micros(100);
@@ -191,7 +191,7 @@ impl<K: Kernel> Register<'_, K> {
     /// ever. So the wait is cut in slices, and after each it is looked again.
     fn cancel_in_slices(&self, what: &SyncCancel) -> Result<u32> {
         let now = || self.submitter.kernel.now();
-        let deadline = what.limit.map(|limit| later(now(), limit));
+        let deadline = what.limit.map(|limit| now().after(limit));
         let mut slice = SLICE_MIN;
         let mut is_first = true;
         // Bounded by the time limit; without one, by the operation that is waited for.
