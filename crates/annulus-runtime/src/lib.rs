@@ -3,3 +3,14 @@
 #![doc = include_str!("../docs/overview.md")]
 
 pub mod buffer;
+mod counts;
+pub mod engine;
+mod error;
+pub mod operation;
+mod port;
+mod reactor;
+mod slot;
+mod sync;
+
+pub use engine::{Engine, File};
+pub use error::Error;

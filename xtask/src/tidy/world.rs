@@ -26,6 +26,7 @@ const LISTED: &[(&str, &str)] = &[
         "crates/annulus-ring/src/abi/private",
         "its getrandom makes an entry: the kernel below decides",
     ),
+    ("crates/annulus-runtime/src/engine/driver", "the drivers are threads"),
     ("crates/annulus-ring/src/builder", "a set-up that meets ENOMEM waits a moment"),
     ("crates/annulus-ring/src/probe", "it asks what the machine can do"),
     ("crates/annulus-ring/src/diagnose", "it asks why the machine cannot"),

@@ -4,6 +4,9 @@ use std::{fmt, io};
 
 use annulus_ring::Errno;
 
+use crate::error::Error;
+use crate::operation::Completion;
+
 /// What an operation on a buffer gives: its result and the buffer, or an error with the buffer.
 pub type BufResult<T, B> = Result<(T, B), BufError<B>>;
 
@@ -34,7 +37,8 @@ pub struct BufError<B> {
 /// Why it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
-    Os(Errno),
+    /// The kernel, or this library, ended it.
+    Ended(Error),
     UnexpectedEof,
     WriteZero,
 }
@@ -49,7 +53,13 @@ impl<B> BufError<B> {
     /// ```
     #[cold]
     pub fn new(errno: Errno, buf: B) -> Self {
-        Self { buf, cause: Cause::Os(errno), done: 0 }
+        Self { buf, cause: Cause::Ended(Error::os(errno)), done: 0 }
+    }
+
+    /// What `completion` says, whose result is an error.
+    #[cold]
+    pub(crate) fn of(completion: &Completion, errno: Errno, buf: B) -> Self {
+        Self { buf, cause: Cause::Ended(Error::of(completion, errno)), done: 0 }
     }
 
     /// The file ended after `done` bytes, and more were asked for.
@@ -93,7 +103,7 @@ impl<B> BufError<B> {
     /// ```
     pub fn errno(&self) -> Option<Errno> {
         match self.cause {
-            Cause::Os(errno) => Some(errno),
+            Cause::Ended(error) => error.errno(),
             Cause::UnexpectedEof | Cause::WriteZero => None,
         }
     }
@@ -107,7 +117,7 @@ impl<B> BufError<B> {
     /// ```
     pub fn kind(&self) -> io::ErrorKind {
         match self.cause {
-            Cause::Os(errno) => io::Error::from(errno).kind(),
+            Cause::Ended(error) => error.kind(),
             Cause::UnexpectedEof => io::ErrorKind::UnexpectedEof,
             Cause::WriteZero => io::ErrorKind::WriteZero,
         }
@@ -134,7 +144,7 @@ impl<B> BufError<B> {
     /// ```
     pub fn error(&self) -> io::Error {
         match self.cause {
-            Cause::Os(errno) => errno.into(),
+            Cause::Ended(error) => error.into(),
             Cause::UnexpectedEof | Cause::WriteZero => {
                 io::Error::new(self.kind(), Short { cause: self.cause, done: self.done })
             }
@@ -196,8 +206,8 @@ impl fmt::Display for Short {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let done = self.done;
         match self.cause {
-            Cause::Os(errno) if done == 0 => write!(f, "{errno}"),
-            Cause::Os(errno) => write!(f, "{errno} (after {done} bytes)"),
+            Cause::Ended(error) if done == 0 => write!(f, "{error}"),
+            Cause::Ended(error) => write!(f, "{error} (after {done} bytes)"),
             Cause::UnexpectedEof => {
                 write!(f, "the file ended after {done} bytes, before the buffer was full")
             }

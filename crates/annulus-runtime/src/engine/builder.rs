@@ -1,0 +1,120 @@
+//! [`EngineBuilder`]: how many drivers, how long their rings, how they wait.
+
+use core::time::Duration;
+use std::io;
+
+use super::Engine;
+use super::driver::{Drivers, Plan};
+
+/// Which kernel answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KernelChoice {
+    /// Linux's io_uring. What else there is will be chosen here where that cannot be had; until
+    /// then it is the error that says why.
+    #[default]
+    Auto,
+    /// Linux's io_uring, or an error.
+    Linux,
+}
+
+/// Makes engines.
+///
+/// ```
+/// use annulus_runtime::Engine;
+/// use std::time::Duration;
+/// let engine = Engine::builder()
+///     .entries(64)
+///     .drivers(2)
+///     .in_flight_max(128)
+///     .thread_name("disk")
+///     .build()?;
+/// assert_eq!(engine.entries(), 64);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder makes nothing until it is asked to"]
+pub struct EngineBuilder {
+    plan: Plan,
+    drivers: usize,
+    kernel: KernelChoice,
+}
+
+impl Default for EngineBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl EngineBuilder {
+    /// One driver with a ring of 256 entries, up to 1024 operations in the kernel at a time.
+    pub fn new() -> Self {
+        Self { plan: Plan::default(), drivers: 1, kernel: KernelChoice::Auto }
+    }
+
+    /// How many entries the ring of each driver has, rounded up to a power of two: how many
+    /// operations go to the kernel in one system call. 256 if not said. Where locked memory is
+    /// short it is halved until it fits, down to 8.
+    pub fn entries(mut self, entries: u32) -> Self {
+        self.plan.entries = entries;
+        self
+    }
+
+    /// How many operations a driver gives the kernel at a time; the others wait, in order. Four
+    /// times the [entries](Self::entries) if not said, which is what the completion queue holds.
+    pub fn in_flight_max(mut self, operations: u32) -> Self {
+        self.plan.in_flight_max = Some(operations.max(1));
+        self
+    }
+
+    /// How many drivers there are, each a thread with a ring. A thread's operations go to the same
+    /// one. 1 if not said, which carries some hundred thousand operations a second.
+    pub fn drivers(mut self, drivers: usize) -> Self {
+        self.drivers = drivers.max(1);
+        self
+    }
+
+    /// Which kernel answers.
+    pub fn kernel(mut self, kernel: KernelChoice) -> Self {
+        self.kernel = kernel;
+        self
+    }
+
+    /// The name of the drivers' threads. "annulus" if not said.
+    pub fn thread_name(mut self, name: impl Into<String>) -> Self {
+        self.plan.thread_name = name.into();
+        self
+    }
+
+    /// How long a driver under load waits for completions to come together before it looks after
+    /// what was shipped meanwhile: 50 µs if not said. Zero has it woken for each: some
+    /// microseconds less for one operation, and several times the processor for many.
+    pub fn batching(mut self, nap: Duration) -> Self {
+        self.plan.nap = nap;
+        self
+    }
+
+    /// How many threads the kernel may use for what would block, per driver: for work that ends by
+    /// itself (file I/O that cannot be asynchronous) and for work that may wait for ever.
+    pub fn io_workers(mut self, bounded: u32, unbounded: u32) -> Self {
+        self.plan.workers = (bounded.max(1), unbounded.max(1));
+        self
+    }
+
+    /// How long the drop of the last handle waits for the kernel: 5 s if not said. See
+    /// [`Engine::shutdown`].
+    pub fn close_limit(mut self, limit: Duration) -> Self {
+        self.plan.close_limit = limit;
+        self
+    }
+
+    /// Makes the engine.
+    ///
+    /// # Errors
+    /// Why io_uring cannot be had here, and the cure: see [`annulus_ring::SetupError`]; `EAGAIN`
+    /// if no thread could be made.
+    pub fn build(self) -> io::Result<Engine> {
+        let Self { plan, drivers, kernel: KernelChoice::Auto | KernelChoice::Linux } = self;
+        Ok(Engine { drivers: Drivers::start(plan, drivers)? })
+    }
+}

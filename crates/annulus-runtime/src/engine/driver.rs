@@ -1,0 +1,188 @@
+//! The drivers: a thread with a ring each, and how they end.
+
+use core::time::Duration;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use annulus_ring::register::MaxWorkers;
+use annulus_ring::{Builder, Errno, Parked};
+
+use super::caller;
+use crate::port::Ports;
+use crate::reactor::{Habits, LocalReactor};
+
+/// The smallest ring that is tried where locked memory is short.
+const ENTRIES_MIN: u32 = 8;
+/// The longest completion queue there is.
+const CQ_ENTRIES_MAX: u32 = 65_536;
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) entries: u32,
+    pub(super) in_flight_max: Option<u32>,
+    pub(super) thread_name: String,
+    pub(super) nap: Duration,
+    pub(super) workers: (u32, u32),
+    pub(super) close_limit: Duration,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            entries: 256,
+            in_flight_max: None,
+            thread_name: "annulus".to_owned(),
+            nap: Duration::from_micros(50),
+            workers: (16, 16),
+            close_limit: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The drivers of an engine, as long as somebody has a handle.
+pub(super) struct Drivers {
+    pub(super) ports: Arc<Ports>,
+    pub(super) entries: u32,
+    close_limit: Duration,
+    alive: Arc<Alive>,
+}
+
+/// How many drivers run.
+#[derive(Debug, Default)]
+struct Alive {
+    count: Mutex<usize>,
+    ended: Condvar,
+}
+
+impl Alive {
+    fn count(&self) -> MutexGuard<'_, usize> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drivers {
+    /// Makes the rings, then the threads.
+    pub(super) fn start(plan: Plan, count: usize) -> io::Result<Arc<Self>> {
+        let ports = Arc::new(Ports::new(count)?);
+        let (first, entries) = ring(plan.entries)?;
+        let mut rings = vec![first];
+        while rings.len() < count {
+            rings.push(ring(entries)?.0);
+        }
+        let habits = Habits {
+            in_flight_max: plan.in_flight_max.unwrap_or(completions(entries)),
+            nap: plan.nap,
+        };
+        let alive = Arc::new(Alive::default());
+        // Dropped on an error, it closes what was started.
+        let drivers = Arc::new(Self { ports, entries, close_limit: plan.close_limit, alive });
+        for (index, ring) in rings.into_iter().enumerate() {
+            drivers.spawn(ring, index, habits, &plan)?;
+        }
+        Ok(drivers)
+    }
+
+    fn spawn(&self, ring: Parked, index: usize, habits: Habits, plan: &Plan) -> io::Result<()> {
+        let (ports, alive) = (Arc::clone(&self.ports), Arc::clone(&self.alive));
+        let workers = plan.workers;
+        let (tell, told) = std::sync::mpsc::channel();
+        let body = move || {
+            caller::set_driver();
+            let ring = match ring.enable() {
+                Ok(ring) => ring,
+                Err(error) => {
+                    let _ = tell.send(Err(error));
+                    return;
+                }
+            };
+            let _ = ring
+                .register()
+                .iowq_max_workers(MaxWorkers { bounded: workers.0, unbounded: workers.1 });
+            *alive.count() += 1;
+            let _ended = Ended(alive);
+            let _ = tell.send(Ok(()));
+            drop(tell);
+            let guard = AbortOnPanic;
+            LocalReactor::new(ring, ports, index, habits).run();
+            core::mem::forget(guard);
+        };
+        let thread = std::thread::Builder::new().name(plan.thread_name.clone());
+        thread.spawn(body)?;
+        // It answers, or it panicked in our code.
+        told.recv().map_err(|_| io::Error::other("the driver of an engine did not start"))??;
+        Ok(())
+    }
+
+    /// Has the drivers end everything.
+    pub(super) fn close(&self) {
+        if !self.ports.is_forked() {
+            self.ports.iter().for_each(crate::port::Port::close);
+        }
+    }
+
+    /// Waits until the drivers are gone; whether they are. A driver does not wait for itself.
+    pub(super) fn wait(&self, limit: Duration) -> bool {
+        if self.ports.is_forked() {
+            return true;
+        }
+        if caller::is_driver() {
+            return *self.alive.count() == 0;
+        }
+        let waited = self.alive.ended.wait_timeout_while(self.alive.count(), limit, |n| *n > 0);
+        let (count, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        *count == 0
+    }
+}
+
+impl Drop for Drivers {
+    fn drop(&mut self) {
+        self.close();
+        if !self.wait(self.close_limit) && !caller::is_driver() {
+            eprintln!(
+                "annulus: an engine was dropped, and after {:?} the kernel still has operations of \
+                 it; their memory is kept until it has done with them",
+                self.close_limit
+            );
+        }
+    }
+}
+
+/// Says that a driver is gone, when its ring is.
+struct Ended(Arc<Alive>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        *self.0.count() -= 1;
+        self.0.ended.notify_all();
+    }
+}
+
+/// Ends the process if a driver panics, which is a bug of ours: its futures would wait for ever,
+/// and the kernel would write to buffers that unwinding frees.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        eprintln!("annulus: the driver of an engine panicked: ending the process");
+        std::process::abort();
+    }
+}
+
+/// How many completions a ring of so many entries holds.
+fn completions(entries: u32) -> u32 {
+    entries.saturating_mul(4).min(CQ_ENTRIES_MAX)
+}
+
+/// A ring for a driver, of so many entries, or of as many as locked memory allows.
+fn ring(mut entries: u32) -> annulus_ring::Result<(Parked, u32)> {
+    loop {
+        match Builder::new().entries(entries).cq_entries(completions(entries)).build_parked() {
+            Ok(ring) => return Ok((ring, entries.next_power_of_two())),
+            Err(error) if error.errno() == Some(Errno::ENOMEM) && entries > ENTRIES_MIN => {
+                entries = (entries / 2).max(ENTRIES_MIN);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}

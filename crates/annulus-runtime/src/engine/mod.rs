@@ -1,0 +1,130 @@
+//! [`Engine`]: io_uring for a program that has a runtime, or none: `Send` futures that any thread
+//! polls.
+
+mod builder;
+mod caller;
+mod driver;
+mod file;
+mod metrics;
+mod op;
+mod rw;
+
+pub use builder::{EngineBuilder, KernelChoice};
+pub use file::File;
+pub use metrics::Metrics;
+pub use op::Op;
+
+use core::fmt;
+use core::time::Duration;
+use std::io;
+use std::sync::Arc;
+
+use annulus_ring::Fd;
+
+use driver::Drivers;
+
+/// An engine: io_uring for any thread and any async program.
+///
+/// ```
+/// use annulus_runtime::Engine;
+/// let engine = Engine::new()?;
+/// let file = engine.file(std::fs::File::open("Cargo.toml")?);
+/// let (n, buf) = futures::executor::block_on(file.read_at(vec![0; 9], 0))?;
+/// assert_eq!((n, &buf[..]), (9, &b"[package]"[..]));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Engine {
+    drivers: Arc<Drivers>,
+}
+
+impl Engine {
+    /// An engine with one driver, and everything else as [`EngineBuilder`] has it.
+    ///
+    /// # Errors
+    /// Why io_uring cannot be had here, and the cure: see [`annulus_ring::SetupError`].
+    ///
+    /// ```
+    /// annulus_runtime::Engine::new()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn new() -> io::Result<Self> {
+        EngineBuilder::new().build()
+    }
+
+    /// Other ways to make one.
+    ///
+    /// ```
+    /// let engine = annulus_runtime::Engine::builder().entries(64).build()?;
+    /// assert_eq!(engine.entries(), 64);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::new()
+    }
+
+    /// A handle to a file, socket, pipe or whatever else the descriptor is. The descriptor is
+    /// closed when the last handle is dropped and the last operation on it is done.
+    ///
+    /// ```
+    /// # let engine = annulus_runtime::Engine::new()?;
+    /// let (reader, writer) = std::io::pipe()?;
+    /// let (reader, writer) = (engine.file(reader), engine.file(writer));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn file(&self, descriptor: impl Into<std::os::fd::OwnedFd>) -> File {
+        File::new(self.clone(), Fd::from(descriptor.into()))
+    }
+
+    /// How many entries the ring of each driver has: fewer than were asked for where locked memory
+    /// is short.
+    pub fn entries(&self) -> u32 {
+        self.drivers.entries
+    }
+
+    /// Ends everything: what is under way is cancelled, and what is begun later fails with
+    /// [`is_closed`](crate::Error::is_closed). Waits for the kernel up to `limit`, on this thread.
+    ///
+    /// Returns whether everything was over by then. If not, the drivers go on in the background
+    /// until the kernel has done with the last buffer: nothing is freed before.
+    ///
+    /// Dropping the last handle (of engine or file) does the same, with the builder's limit.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let engine = annulus_runtime::Engine::new()?;
+    /// let file = engine.file(std::fs::File::open("Cargo.toml")?);
+    /// assert!(engine.shutdown(Duration::from_secs(5)));
+    /// let error = futures::executor::block_on(file.read_at(vec![0; 9], 0)).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn shutdown(&self, limit: Duration) -> bool {
+        self.drivers.close();
+        self.drivers.wait(limit)
+    }
+
+    /// What it has done, and has to do.
+    ///
+    /// ```
+    /// let engine = annulus_runtime::Engine::new()?;
+    /// assert_eq!(engine.metrics().in_flight, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn metrics(&self) -> Metrics {
+        Metrics::of(self.ports())
+    }
+
+    pub(crate) fn ports(&self) -> &Arc<crate::port::Ports> {
+        &self.drivers.ports
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("drivers", &self.drivers.ports.len())
+            .field("entries", &self.drivers.entries)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,257 @@
+//! [`Op`]: the future of one operation.
+
+use core::fmt;
+use core::future::Future;
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::sync::Arc;
+
+use super::caller;
+use crate::operation::{Completion, Operation, Origin};
+use crate::port::{Port, Ports};
+use crate::slot::{Limit, Polled, Slot, SlotPtr};
+
+/// The future of one operation: `Send`, `'static`, for any runtime and any thread.
+///
+/// Nothing happens before it is first polled. Then it is done at once on the polling thread, if
+/// that cannot block (a read from the page cache), or handed to the engine's driver.
+///
+/// # When it is dropped
+/// The operation is cancelled, and its result, should there be one, thrown away: bytes that were
+/// read from a pipe are lost, a file that was opened is closed. Its buffer and its descriptor are
+/// kept until the kernel has done with them: see [the essay on buffers](crate::buffer). Forgetting
+/// it ([`core::mem::forget`]) leaks both.
+///
+/// # Panics
+/// When polled again after its result was given.
+#[must_use = "an operation does nothing until it is awaited"]
+pub struct Op<T: Operation + Send> {
+    ports: Arc<Ports>,
+    state: State<T>,
+}
+
+enum State<T> {
+    /// Not begun.
+    Ready { operation: T, limit: Option<Duration> },
+    /// In a slot of a port.
+    Shipped(Shipped<T>),
+    /// Its result was given.
+    Over,
+}
+
+/// A slot of a port, and what lies in it.
+struct Shipped<T> {
+    port: usize,
+    slot: SlotPtr,
+    operation: PhantomData<T>,
+}
+
+// SAFETY: slots are shared by all threads, and the operation in it is `Send`.
+unsafe impl<T: Send> Send for Shipped<T> {}
+// SAFETY: through a shared reference nothing of the operation can be reached.
+unsafe impl<T> Sync for Shipped<T> {}
+
+// Nothing points into it: an operation that must stay in place lies in a slot.
+impl<T: Operation + Send> Unpin for Op<T> {}
+
+impl<T: Operation + Send> Op<T> {
+    pub(crate) fn new(ports: Arc<Ports>, operation: T) -> Self {
+        Self { ports, state: State::Ready { operation, limit: None } }
+    }
+
+    /// Ends the operation if it takes longer than `limit` from its first poll on: it fails then
+    /// with [`is_timeout`](crate::Error::is_timeout). Past the first poll this changes nothing.
+    ///
+    /// The kernel's own timer ends it (`IORING_OP_LINK_TIMEOUT`, Linux 5.5), as far as it can be
+    /// ended: what a disk is already asked for is waited for.
+    ///
+    /// ```
+    /// use annulus_runtime::Engine;
+    /// use std::time::Duration;
+    /// let engine = Engine::new()?;
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let pipe = engine.file(reader);
+    /// let read = pipe.read(vec![0; 16]).deadline(Duration::from_millis(5));
+    /// let error = futures::executor::block_on(read).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "timeout")]
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        if let State::Ready { limit: own, .. } = &mut self.state {
+            *own = Some(limit);
+        }
+        self
+    }
+
+    /// Asks the kernel to end the operation; its result is awaited as before. It may be that of an
+    /// operation that was done all the same: nothing is lost. Before the first poll this changes
+    /// nothing.
+    ///
+    /// ```
+    /// use annulus_runtime::Engine;
+    /// use futures::{executor::block_on, future::poll_immediate};
+    /// let engine = Engine::new()?;
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let pipe = engine.file(reader);
+    /// let mut read = pipe.read(vec![0; 16]);
+    /// assert!(block_on(poll_immediate(&mut read)).is_none()); // nothing to read
+    /// read.cancel();
+    /// let (error, buf) = block_on(read).unwrap_err().into_inner();
+    /// assert_eq!((error.kind(), buf.len()), (std::io::ErrorKind::Interrupted, 16));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "IORING_OP_ASYNC_CANCEL")]
+    pub fn cancel(&mut self) {
+        let State::Shipped(shipped) = &self.state else { return };
+        if self.ports.is_forked() {
+            return;
+        }
+        let port = self.ports.get(shipped.port);
+        let slot = shipped.slot(port);
+        if slot.ask_to_cancel() {
+            // SAFETY: the slot is of this port, and its link was set for this call.
+            unsafe { port.request_cancel(slot) };
+        }
+    }
+
+    /// The first poll: refused, done at once, or shipped.
+    fn begin(&mut self, cx: &mut Context<'_>) -> Poll<T::Output> {
+        if self.ports.is_forked() {
+            return self.refuse(Origin::Forked);
+        }
+        let thread = caller::number();
+        let index = thread % self.ports.len();
+        if self.ports.get(index).is_closing() {
+            return self.refuse(Origin::Closed);
+        }
+        let State::Ready { operation, .. } = &mut self.state else { unreachable!("begun twice") };
+        if T::MAY_ATTEMPT {
+            if !caller::may_go_on() {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if let Some(completion) = operation.attempt() {
+                self.ports.callers.count_inline(thread);
+                return Poll::Ready(self.take().complete(completion));
+            }
+        }
+        self.ship(index, cx)
+    }
+
+    fn refuse(&mut self, origin: Origin) -> Poll<T::Output> {
+        Poll::Ready(self.take().complete(Completion::refused(origin)))
+    }
+
+    /// The operation, which was not shipped.
+    #[inline]
+    fn take(&mut self) -> T {
+        match core::mem::replace(&mut self.state, State::Over) {
+            State::Ready { operation, .. } => operation,
+            State::Shipped(_) | State::Over => unreachable!("an operation is taken once"),
+        }
+    }
+
+    fn ship(&mut self, index: usize, cx: &mut Context<'_>) -> Poll<T::Output> {
+        let State::Ready { operation, limit } = core::mem::replace(&mut self.state, State::Over)
+        else {
+            unreachable!("shipped twice")
+        };
+        let port = self.ports.get(index);
+        let slot = port.slots.take();
+        // SAFETY: the slot was taken from the free list: it is empty and this call's alone.
+        unsafe { slot.fill(operation, cx.waker().clone()) };
+        slot.limit.set(limit.map(Limit::After));
+        // SAFETY: the slot is of this port, filled, and not in the inbox.
+        if unsafe { port.ship(slot) } {
+            let slot = SlotPtr::from(slot);
+            self.state = State::Shipped(Shipped { port: index, slot, operation: PhantomData });
+            return Poll::Pending;
+        }
+        // SAFETY: the inbox did not take it: it is filled with a `T`, and this call's alone.
+        let operation = unsafe { slot.take_back::<T>() };
+        // SAFETY: it is empty now.
+        unsafe { port.slots.give(slot) };
+        Poll::Ready(operation.complete(Completion::refused(Origin::Closed)))
+    }
+}
+
+impl<T: Operation> Shipped<T> {
+    /// The slot, for as long as its port is borrowed.
+    #[inline(always)]
+    fn slot<'a>(&self, _port: &'a Port) -> &'a Slot {
+        // SAFETY: the slot is of the port's table, which lives as long as the port.
+        unsafe { self.slot.as_ref() }
+    }
+
+    /// Takes operation and result out, and releases the slot.
+    ///
+    /// # Safety
+    /// - The slot was found done; it is not used again.
+    #[inline]
+    unsafe fn finish(&self, port: &Port) -> (T, Completion) {
+        let slot = self.slot(port);
+        // SAFETY: it holds a `T`, and is done (the caller's promise).
+        let taken = unsafe { slot.take::<T>() };
+        // SAFETY: it is empty now, and this future's.
+        unsafe { port.release(slot) };
+        taken
+    }
+}
+
+impl<T: Operation + Send> Future for Op<T> {
+    type Output = T::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
+        let this = &mut *self;
+        let shipped = match &this.state {
+            State::Ready { .. } => return this.begin(cx),
+            State::Shipped(shipped) => shipped,
+            State::Over => panic!("an operation was polled after its result was given"),
+        };
+        let port = this.ports.get(shipped.port);
+        // SAFETY: this is the one future of the slot, which it has not abandoned.
+        match unsafe { shipped.slot(port).poll(cx.waker()) } {
+            Polled::Pending => Poll::Pending,
+            Polled::Done => {
+                // SAFETY: it was found done, and the state changes below.
+                let (operation, completion) = unsafe { shipped.finish(port) };
+                this.state = State::Over;
+                Poll::Ready(operation.complete(completion))
+            }
+        }
+    }
+}
+
+impl<T: Operation + Send> Drop for Op<T> {
+    fn drop(&mut self) {
+        let State::Shipped(shipped) = core::mem::replace(&mut self.state, State::Over) else {
+            return;
+        };
+        if self.ports.is_forked() {
+            // What lies in the slot is a copy of the parent's: its descriptor and its buffer are
+            // left alone.
+            return;
+        }
+        let port = self.ports.get(shipped.port);
+        // SAFETY: this is the slot's future, which ends here.
+        if unsafe { port.abandon(shipped.slot(port)) } {
+            // SAFETY: it is done, and not used again.
+            let (operation, completion) = unsafe { shipped.finish(port) };
+            operation.reclaim(completion);
+        }
+    }
+}
+
+impl<T: Operation + Send> fmt::Debug for Op<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Ready { .. } => "not begun",
+            State::Shipped(_) => "under way",
+            State::Over => "over",
+        };
+        f.debug_tuple("Op").field(&format_args!("{state}")).finish()
+    }
+}

@@ -1,0 +1,152 @@
+//! [`Port`]: the side of a reactor that other threads see, and [`Ports`]: all of an engine's.
+//!
+//! A future holds the ports alive, not the reactor: a slot is never unmapped under somebody who
+//! has not taken its result.
+
+use annulus_ring::{Doorbell, ForkMark, Result};
+
+use crate::counts::{CallerCounts, ReactorCounts};
+use crate::slot::{Abandoned, Inbox, Message, Posted, Slot, Slots};
+use crate::sync::{AtomicBool, Ordering};
+
+/// Where the slots of one reactor are, and how it is reached.
+pub(crate) struct Port {
+    pub(crate) slots: Slots,
+    pub(crate) inbox: Inbox,
+    /// Wakes the reactor out of its wait.
+    pub(crate) bell: Doorbell,
+    /// Nothing new is begun.
+    closing: AtomicBool,
+    pub(crate) counts: ReactorCounts,
+}
+
+impl Port {
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            slots: Slots::new(),
+            inbox: Inbox::new(),
+            bell: Doorbell::new()?,
+            closing: AtomicBool::new(false),
+            counts: ReactorCounts::default(),
+        })
+    }
+
+    /// Hands a slot to the reactor. Whether that is there to take it.
+    ///
+    /// # Safety
+    /// - The slot is of this port, was filled, and is not in the inbox for it. It is the caller's
+    ///   still if this says so.
+    #[inline]
+    pub(crate) unsafe fn ship(&self, slot: &Slot) -> bool {
+        // SAFETY: the caller's promise.
+        let posted = unsafe { self.inbox.put(slot, Message::Ship) };
+        if posted == Posted::Asleep {
+            self.bell.ring();
+        }
+        posted != Posted::Closed
+    }
+
+    /// Asks the reactor to cancel what a slot holds.
+    ///
+    /// # Safety
+    /// - The slot is of this port, and its link was set for this call.
+    pub(crate) unsafe fn request_cancel(&self, slot: &Slot) {
+        // SAFETY: the caller's promise.
+        match unsafe { self.inbox.put(slot, Message::Cancel) } {
+            Posted::Seen => {}
+            Posted::Asleep => self.bell.ring(),
+            Posted::Closed => {
+                // The reactor ended everything before it went, this too: what it would have done
+                // with the link is done here.
+                if slot.unlink() {
+                    // SAFETY: the operation is gone, and nobody has the slot but this.
+                    unsafe { self.slots.give(slot) };
+                }
+            }
+        }
+    }
+
+    /// Has the reactor refuse what comes, and end what there is.
+    pub(crate) fn close(&self) {
+        // SeqCst: pairs with the load in `is_closing` behind `Inbox::sleep`: the reactor sees it
+        // before it sleeps, or is found asleep.
+        self.closing.store(true, Ordering::SeqCst);
+        if self.inbox.poke() {
+            self.bell.ring();
+        }
+    }
+
+    /// Whether it was closed.
+    #[inline]
+    pub(crate) fn is_closing(&self) -> bool {
+        // SeqCst: pairs with the store in `close`.
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    /// Gives up a slot for a future that is dropped. The operation and its result come back if they
+    /// are there.
+    ///
+    /// # Safety
+    /// - The slot is of this port; the caller is the future that shipped it, and does not use it
+    ///   again, but to take and release it if this says so.
+    pub(crate) unsafe fn abandon(&self, slot: &Slot) -> bool {
+        // SAFETY: the caller's promise.
+        match unsafe { slot.abandon() } {
+            Abandoned::Done => true,
+            Abandoned::Reactor => false,
+            Abandoned::Link => {
+                // SAFETY: `abandon` has set the link's bit for this call: it hangs there once, and
+                // the reactor does not release it before it takes it out.
+                unsafe { self.request_cancel(slot) };
+                false
+            }
+        }
+    }
+
+    /// Releases a slot whose operation was taken out by its future.
+    ///
+    /// # Safety
+    /// - The slot is of this port and empty; the caller is its future, and does not use it again.
+    #[inline]
+    pub(crate) unsafe fn release(&self, slot: &Slot) {
+        if slot.is_linked() && slot.release_unless_linked() {
+            // The reactor releases it when it takes it out of the inbox.
+            return;
+        }
+        // SAFETY: nobody else has it: its future was the last but for the link, which is gone.
+        unsafe { self.slots.give(slot) };
+    }
+}
+
+/// Everything that the futures, the handles and the drivers of an engine share.
+pub(crate) struct Ports {
+    ports: Box<[Port]>,
+    fork: ForkMark,
+    pub(crate) callers: CallerCounts,
+}
+
+impl Ports {
+    pub(crate) fn new(count: usize) -> Result<Self> {
+        let ports = (0..count.max(1)).map(|_| Port::new()).collect::<Result<Box<[Port]>>>()?;
+        Ok(Self { ports, fork: ForkMark::new()?, callers: CallerCounts::default() })
+    }
+
+    /// Whether this process is a child of the one whose threads drive these.
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.fork.is_forked()
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> &Port {
+        &self.ports[index]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ports.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Port> {
+        self.ports.iter()
+    }
+}

@@ -1,0 +1,267 @@
+//! [`Book`]: what a reactor knows of its operations: which wait, which the kernel has, which are to
+//! be cancelled, whose waker is due. It never touches the ring.
+
+use core::task::Waker;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use annulus_ring::Errno;
+use annulus_ring::abi::{Cqe, CqeFlags, Timespec};
+
+use super::list::List;
+use crate::operation::{Advance, Completion, Origin};
+use crate::port::{Port, Ports};
+use crate::slot::{Chain, Finished, Limit, Message, Phase, Slot, completion_of};
+
+/// The completion of the doorbell's poll. No slot has this number.
+pub(super) const BELL: u64 = u64::MAX - 1;
+/// The completion of an entry whose end nobody cares for: a cancel, a link timeout.
+pub(super) const COMPANION: u64 = u64::MAX;
+
+/// The port of this reactor, kept alive.
+pub(super) struct OwnPort {
+    ports: Arc<Ports>,
+    index: usize,
+}
+
+impl core::ops::Deref for OwnPort {
+    type Target = Port;
+
+    #[inline(always)]
+    fn deref(&self) -> &Port {
+        self.ports.get(self.index)
+    }
+}
+
+/// See above.
+pub(super) struct Book {
+    pub(super) port: OwnPort,
+    /// Operations that wait for room.
+    pub(super) queued: List,
+    /// Operations in the kernel whose cancel waits for room.
+    pub(super) cancels: List,
+    /// Operations in the kernel.
+    pub(super) in_flight: u32,
+    /// Entries in the kernel beside them.
+    pub(super) companions: u32,
+    /// Whether the doorbell's poll is armed.
+    pub(super) listens: bool,
+    /// Everything is being ended.
+    pub(super) closing: bool,
+    /// A cancel of everything waits for room in the ring.
+    pub(super) cancels_all: bool,
+    /// Wakers to be woken when the queues are left alone.
+    wakers: Vec<Waker>,
+}
+
+impl Book {
+    pub(super) fn new(ports: Arc<Ports>, index: usize, wakers_max: usize) -> Self {
+        Self {
+            port: OwnPort { ports, index },
+            queued: List::new(),
+            cancels: List::new(),
+            in_flight: 0,
+            companions: 0,
+            listens: false,
+            closing: false,
+            cancels_all: false,
+            wakers: Vec::with_capacity(wakers_max),
+        }
+    }
+
+    /// Takes what came by the inbox; `now` tells the time, should somebody want to know. How many
+    /// operations that were.
+    pub(super) fn open_mail(&mut self, now: impl Fn() -> Timespec) -> u32 {
+        let chain = self.port.inbox.take(&self.port.slots);
+        self.read(chain, now)
+    }
+
+    /// Closes the inbox: what is in it is refused, and nothing comes any more.
+    pub(super) fn close_mail(&mut self) {
+        let chain = self.port.inbox.close(&self.port.slots);
+        self.read(chain, Timespec::default);
+    }
+
+    fn read(&mut self, mut chain: Chain, now: impl Fn() -> Timespec) -> u32 {
+        let mut shipped = 0;
+        while let Some((index, message)) =
+            chain.next(&self.port.slots).map(|(slot, message)| (slot.index(), message))
+        {
+            match message {
+                Message::Ship => {
+                    shipped += 1;
+                    self.accept(index, &now);
+                }
+                Message::Cancel => self.cancel(index),
+            }
+        }
+        self.port.counts.shipped.add(u64::from(shipped));
+        shipped
+    }
+
+    /// Queues an operation, or a group by its first.
+    fn accept(&mut self, index: u32, now: impl Fn() -> Timespec) {
+        let Some(slot) = self.port.slots.get(index) else { return };
+        if self.closing {
+            self.refuse_group(index);
+        } else {
+            let mut next = Some(slot);
+            while let Some(slot) = next {
+                if let Some(Limit::After(limit)) = slot.limit.get() {
+                    slot.limit.set(Some(Limit::At(now().after(limit))));
+                }
+                next = self.port.slots.get(slot.group_next.get());
+            }
+            slot.phase.set(Phase::Queued);
+            self.queued.push(&self.port.slots, slot);
+        }
+    }
+
+    /// Ends an operation that the kernel never saw, and those that go with it.
+    pub(super) fn refuse_group(&mut self, first: u32) {
+        let mut next = first;
+        while let Some(slot) = self.port.slots.get(next) {
+            // Read before the slot is somebody else's.
+            next = slot.group_next.get();
+            let origin = if self.closing { Origin::Closed } else { Origin::Cancelled };
+            slot.phase.set(Phase::Idle);
+            self.finish(slot.index(), Completion::refused(origin));
+        }
+    }
+
+    /// Takes a request to cancel.
+    fn cancel(&mut self, index: u32) {
+        let Some(slot) = self.port.slots.get(index) else { return };
+        // Read while the link still keeps the slot from being used again.
+        let phase = slot.phase.get();
+        if slot.unlink() {
+            // SAFETY: its future has taken the operation out and left the slot to this.
+            unsafe { self.port.slots.give(slot) };
+            return;
+        }
+        match phase {
+            Phase::Queued => {
+                // Of a group the first alone is in the list: a later one goes when that goes.
+                self.queued.remove(&self.port.slots, slot);
+                self.refuse_group(index);
+            }
+            Phase::InFlight => {
+                slot.phase.set(Phase::CancelDue);
+                self.cancels.push(&self.port.slots, slot);
+            }
+            // Over: the slot is its future's alone by now.
+            Phase::Idle => {}
+            Phase::CancelDue => {}
+        }
+    }
+
+    /// Takes a completion.
+    #[inline]
+    pub(super) fn complete(&mut self, cqe: &Cqe) {
+        match cqe.user_data {
+            COMPANION => self.companions = self.companions.saturating_sub(1),
+            BELL => self.listens &= cqe.flags.contains(CqeFlags::MORE),
+            user_data => self.complete_slot(user_data, cqe),
+        }
+    }
+
+    fn complete_slot(&mut self, user_data: u64, cqe: &Cqe) {
+        let slot = self.port.slots.get(user_data as u32);
+        let Some(slot) = slot.filter(|slot| slot.user_data() == user_data) else {
+            self.port.counts.strays.add(1);
+            return;
+        };
+        if cqe.flags.contains(CqeFlags::MORE) {
+            // Not its last: no operation here has several results.
+            return;
+        }
+        match slot.phase.get() {
+            Phase::InFlight => {}
+            Phase::CancelDue => self.cancels.remove(&self.port.slots, slot),
+            Phase::Idle | Phase::Queued => {
+                self.port.counts.strays.add(1);
+                return;
+            }
+        }
+        self.in_flight -= 1;
+        let mut completion = completion_of(cqe.result(), cqe.flags);
+        completion.origin = self.origin(slot, &completion);
+        // SAFETY: the kernel has done with the slot, so it is the reactor's.
+        // One of a group is not submitted again alone: what came behind it was not to come before.
+        let goes_on = !slot.grouped.get()
+            && self.guarded(|| unsafe { slot.advance(&mut completion) }) == Some(Advance::Again);
+        if goes_on && completion.origin == Origin::Kernel && !self.closing && !slot.is_cancelled() {
+            self.port.counts.short.add(1);
+            slot.phase.set(Phase::Queued);
+            self.queued.push(&self.port.slots, slot);
+            return;
+        }
+        if goes_on && completion.result.is_ok() {
+            // It came short of its end because somebody ended it.
+            let origin = if self.closing { Origin::Closed } else { Origin::Cancelled };
+            completion = Completion::refused(origin);
+        }
+        slot.phase.set(Phase::Idle);
+        self.finish(slot.index(), completion);
+    }
+
+    /// Who ended an operation.
+    fn origin(&self, slot: &Slot, completion: &Completion) -> Origin {
+        match completion.result {
+            Err(Errno::ECANCELED | Errno::EINTR) if slot.is_cancelled() => Origin::Cancelled,
+            Err(Errno::ECANCELED | Errno::EINTR) if self.closing => Origin::Closed,
+            Err(Errno::ECANCELED | Errno::EINTR) if slot.limit.get().is_some() => Origin::Deadline,
+            _ => Origin::Kernel,
+        }
+    }
+
+    /// Gives an operation its result. The slot is its future's afterwards, or free.
+    fn finish(&mut self, index: u32, completion: Completion) {
+        let Some(slot) = self.port.slots.get(index) else { return };
+        self.port.counts.completed.add(1);
+        if matches!(completion.origin, Origin::Cancelled | Origin::Closed) {
+            self.port.counts.cancelled.add(1);
+        }
+        // SAFETY: the slot is filled, and the reactor's: neither the kernel nor a list has it.
+        let (finished, waker) = unsafe { slot.finish(completion) };
+        if let Some(waker) = waker {
+            self.wakers.push(waker);
+        }
+        if finished == Finished::Nobody {
+            // SAFETY: nobody waits, and the slot's operation is not used again.
+            let reclaimed = self.guarded(|| unsafe { slot.reclaim() });
+            let _ = reclaimed;
+            if !slot.release_unless_linked() {
+                // SAFETY: the operation is gone, the future too, and the inbox has no link.
+                unsafe { self.port.slots.give(slot) };
+            }
+        }
+    }
+
+    /// Runs what is not ours: a panic there is counted, and everything else goes on.
+    fn guarded<R>(&self, foreign: impl FnOnce() -> R) -> Option<R> {
+        let answer = catch_unwind(AssertUnwindSafe(foreign)).ok();
+        if answer.is_none() {
+            self.port.counts.panics.add(1);
+        }
+        answer
+    }
+
+    /// Whether as many wakers are due as there is room for.
+    pub(super) fn must_wake(&self) -> bool {
+        self.wakers.len() == self.wakers.capacity()
+    }
+
+    /// Wakes who is due. Nothing of the reactor is borrowed by what runs here.
+    pub(super) fn wake(&mut self) {
+        if self.wakers.is_empty() {
+            return;
+        }
+        let mut wakers = core::mem::take(&mut self.wakers);
+        for waker in wakers.drain(..) {
+            // One that panics, by our caller's fault, does not keep the others asleep.
+            self.guarded(|| waker.wake());
+        }
+        self.wakers = wakers;
+    }
+}

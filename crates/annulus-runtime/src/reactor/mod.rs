@@ -1,0 +1,338 @@
+//! [`Reactor`]: one per ring. It takes slots from an inbox, has their entries submitted, and gives
+//! them their results. It knows entries, slots and wakers, and nothing of tasks or files.
+//!
+//! ```text
+//! turn:  open the mail        shipped slots are queued, cancels noted
+//!        push                 cancels first, then what is queued, as far as there is room
+//!        enter                submit all of it; wait, if there is nothing else to do
+//!        take completions     each slot gets its result
+//!        wake                 with nothing borrowed and no lock held
+//! ```
+//!
+//! # How it waits
+//! Asleep, it is woken by each completion, and by whoever ships something: the bell, a system call
+//! for them and a switch for it. That is right when little happens. Under load it costs more than
+//! the operations, so then it *naps*: it waits for half of what is in flight, but only some tens of
+//! microseconds, and nobody rings. What comes meanwhile is found at the end of the nap. A nap in
+//! which nothing came ends in sleep, so an idle reactor costs nothing.
+
+mod book;
+mod list;
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use annulus_ring::abi::{Cqe, Sqe, Timespec};
+use annulus_ring::kernel::Kernel;
+use annulus_ring::{Error, Local, Place, Result, RingOf, Wait, op};
+
+use crate::port::Ports;
+use crate::slot::{Limit, NONE, Phase, Slot, Slots};
+use book::{BELL, Book, COMPANION};
+
+/// How many operations of a turn make it a busy one.
+const BUSY: u32 = 4;
+/// How many must be in flight for a nap to be worth it.
+const NAP_IN_FLIGHT_MIN: u32 = 8;
+/// How many completions a nap waits for at most.
+const NAP_WANT_MAX: u32 = 64;
+/// How long the kernel is left alone when it has no memory for a submission.
+const SHORTAGE: Duration = Duration::from_millis(1);
+/// How long everything is given to end before it is cancelled once more: what was on its way from
+/// one of the kernel's queues to another may have been missed.
+const CANCEL_AGAIN: Duration = Duration::from_millis(100);
+
+/// How a reactor is to behave.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Habits {
+    /// How many operations the kernel is given at a time.
+    pub(crate) in_flight_max: u32,
+    /// How long a nap is; zero for none.
+    pub(crate) nap: Duration,
+}
+
+/// Whether a turn waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// There was more to do.
+    No,
+    Nap,
+    Sleep,
+    /// Waiting for what was cancelled.
+    Closing,
+}
+
+/// See above.
+pub(crate) struct Reactor<P: Place, K: Kernel> {
+    ring: RingOf<P, Sqe, Cqe, K>,
+    book: Book,
+    habits: Habits,
+    /// Whether the last turn had much to do.
+    busy: bool,
+}
+
+/// The reactor that stays on its thread.
+pub(crate) type LocalReactor<K> = Reactor<Local, K>;
+
+impl<P: Place, K: Kernel> Reactor<P, K> {
+    /// A reactor of `ring` for the port `index` of `ports`.
+    pub(crate) fn new(
+        ring: RingOf<P, Sqe, Cqe, K>,
+        ports: Arc<Ports>,
+        index: usize,
+        habits: Habits,
+    ) -> Self {
+        let wakers_max = ring.cq_entries() as usize;
+        Self { ring, book: Book::new(ports, index, wakers_max), habits, busy: false }
+    }
+
+    /// Runs until the port is closed and nothing is left.
+    pub(crate) fn run(&mut self) {
+        while self.turn() {}
+    }
+
+    /// Does what there is to do, and waits if that is nothing. Whether there will be more.
+    ///
+    /// # Panics
+    /// If the ring fails in a way that no kernel has: its owner must not go on then.
+    fn turn(&mut self) -> bool {
+        let shipped = self.book.open_mail(|| self.ring.kernel().now());
+        self.close_if_asked();
+        // Who was refused, or cancelled before the kernel knew, waits for no completion.
+        self.book.wake();
+        let all_pushed = self.push();
+        if self.book.closing && self.book.in_flight == 0 && self.book.queued.is_empty() {
+            // A cancel or the bell's poll in the kernel points to nothing of ours.
+            self.book.close_mail();
+            self.book.wake();
+            return false;
+        }
+        let rest = if all_pushed { self.rest() } else { Rest::No };
+        if rest == Rest::No && all_pushed {
+            // There is mail, and room for it.
+            self.busy |= shipped >= BUSY;
+            return true;
+        }
+        let entered = self.enter(rest);
+        let completed = self.take_completions();
+        self.book.wake();
+        if let Err(error) = entered {
+            self.bear(&error, completed);
+        }
+        self.busy = shipped + completed >= BUSY || !all_pushed;
+        true
+    }
+
+    /// Begins to end everything, once the port is closed.
+    fn close_if_asked(&mut self) {
+        if self.book.closing || !self.book.port.is_closing() {
+            return;
+        }
+        self.book.closing = true;
+        while let Some(index) = self.book.queued.first(&self.book.port.slots).map(Slot::index) {
+            if let Some(slot) = self.book.port.slots.get(index) {
+                self.book.queued.remove(&self.book.port.slots, slot);
+            }
+            self.book.refuse_group(index);
+        }
+        self.book.cancels_all = true;
+    }
+
+    /// Puts into the ring what waits for it, as far as there is room. Whether all of it went in
+    /// that may be in the kernel at a time.
+    fn push(&mut self) -> bool {
+        let Self { ring, book, habits, .. } = self;
+        let (sq, _, _) = ring.parts();
+        if !book.listens {
+            // SAFETY: the port's bell is kept as long as the book, which the ring does not outlive.
+            if unsafe { sq.push(book.port.bell.entry().user_data(BELL)) }.is_err() {
+                return false;
+            }
+            book.listens = true;
+        }
+        if book.cancels_all {
+            let all = op::AsyncCancel::any().all().build().user_data(COMPANION);
+            // SAFETY: a cancel points to nothing.
+            if unsafe { sq.push(all) }.is_err() {
+                return false;
+            }
+            book.companions += 1;
+            book.cancels_all = false;
+        }
+        while let Some(slot) = book.cancels.first(&book.port.slots) {
+            let cancel = op::AsyncCancel::user_data(slot.user_data()).build();
+            // SAFETY: a cancel points to nothing.
+            if unsafe { sq.push(cancel.user_data(COMPANION)) }.is_err() {
+                return false;
+            }
+            book.companions += 1;
+            book.cancels.remove(&book.port.slots, slot);
+            slot.phase.set(Phase::InFlight);
+        }
+        while let Some(slot) = book.queued.first(&book.port.slots) {
+            let group = Group::of(&book.port.slots, slot);
+            if book.in_flight > 0 && book.in_flight + group.operations > habits.in_flight_max {
+                break;
+            }
+            let Ok(room) = sq.reserve(group.entries) else { return false };
+            book.queued.remove(&book.port.slots, slot);
+            let mut entries = Entries::new(&book.port.slots, slot);
+            // SAFETY: an operation owns what its entry points to, and its slot keeps it until the
+            // completion (`Operation`); a slot's time limit is read when the entry is submitted.
+            unsafe { room.fill(|_| entries.next()) };
+            book.in_flight += group.operations;
+            book.companions += group.entries - group.operations;
+            book.port.counts.submitted.add(u64::from(group.operations));
+        }
+        true
+    }
+
+    /// How to wait, all being pushed.
+    fn rest(&mut self) -> Rest {
+        let book = &self.book;
+        if book.closing {
+            return Rest::Closing;
+        }
+        if self.busy && book.in_flight >= NAP_IN_FLIGHT_MIN && !self.habits.nap.is_zero() {
+            return Rest::Nap;
+        }
+        if !book.port.inbox.sleep() {
+            return Rest::No;
+        }
+        if book.port.is_closing() {
+            // Closed before it was seen to sleep: nobody rings.
+            return Rest::No;
+        }
+        Rest::Sleep
+    }
+
+    /// Enters the kernel with all that was pushed.
+    fn enter(&mut self, rest: Rest) -> Result<()> {
+        let counts = &self.book.port.counts;
+        counts.in_flight.set(u64::from(self.book.in_flight));
+        counts.queued.set(u64::from(self.book.queued.len()));
+        let begun = self.ring.kernel().now();
+        let entered = match rest {
+            Rest::No => self.ring.submit(),
+            Rest::Sleep => self.ring.submit_and_wait(1),
+            Rest::Nap => {
+                let want = (self.book.in_flight / 2).min(NAP_WANT_MAX);
+                self.ring.submit_and_wait_with(want, &Wait::new().timeout(self.habits.nap))
+            }
+            Rest::Closing => self.ring.submit_and_wait_with(1, &Wait::new().timeout(CANCEL_AGAIN)),
+        };
+        counts.enters.add(1);
+        counts.kernel_ns.add(elapsed_ns(begun, self.ring.kernel().now()));
+        match entered {
+            Err(error) if error.is_timeout() => {
+                self.book.cancels_all = rest == Rest::Closing;
+                Ok(())
+            }
+            entered => entered.map(drop),
+        }
+    }
+
+    /// Gives every completion to its slot. How many there were.
+    fn take_completions(&mut self) -> u32 {
+        let mut count = 0;
+        loop {
+            if self.ring.has_overflow() {
+                self.book.port.counts.overflows.add(1);
+            }
+            // It brings what overflowed, and what waits for this thread.
+            let Ok(completions) = self.ring.completions() else { return count };
+            let mut more = false;
+            for cqe in completions {
+                count += 1;
+                self.book.complete(&cqe);
+                if self.book.must_wake() {
+                    more = true;
+                    break;
+                }
+            }
+            if !more && !self.ring.has_overflow() {
+                return count;
+            }
+            self.book.wake();
+        }
+    }
+
+    /// Lives with an enter that failed: nothing of what was pushed is lost.
+    fn bear(&mut self, error: &Error, completed: u32) {
+        if error.is_busy() || error.errno() == Some(annulus_ring::Errno::ENOMEM) {
+            // The kernel is short of memory, or wants its completions taken: those were.
+            if completed == 0 {
+                let wait = Wait::new().timeout(SHORTAGE);
+                let _ = self.ring.submitter().wait_with(1, &wait);
+            }
+            return;
+        }
+        // Not ours to survive: futures wait for results that will never come, and the kernel may
+        // still write to their buffers.
+        panic!("a ring that worked fails: {error}");
+    }
+}
+
+/// The time from `begun` to `ended`.
+fn elapsed_ns(begun: Timespec, ended: Timespec) -> u64 {
+    let secs = ended.tv_sec.wrapping_sub(begun.tv_sec);
+    let ns = secs.wrapping_mul(1_000_000_000).wrapping_add(ended.tv_nsec - begun.tv_nsec);
+    u64::try_from(ns).unwrap_or(0)
+}
+
+/// What is submitted together.
+struct Group {
+    operations: u32,
+    /// With the time limits among them.
+    entries: u32,
+}
+
+impl Group {
+    fn of(slots: &Slots, first: &Slot) -> Self {
+        let mut group = Self { operations: 0, entries: 0 };
+        let mut next = Some(first);
+        while let Some(slot) = next {
+            group.operations += 1;
+            group.entries += 1 + u32::from(slot.limit.get().is_some());
+            next = slots.get(slot.group_next.get());
+        }
+        group
+    }
+}
+
+/// The entries of a group, in order.
+struct Entries<'a> {
+    slots: &'a Slots,
+    /// The next operation.
+    next: Option<&'a Slot>,
+    /// The operation whose time limit comes first.
+    limited: Option<&'a Slot>,
+}
+
+impl<'a> Entries<'a> {
+    fn new(slots: &'a Slots, first: &'a Slot) -> Self {
+        Self { slots, next: Some(first), limited: None }
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> Sqe {
+        if let Some(slot) = self.limited.take() {
+            let limit = op::LinkTimeout::new(slot.timespec.as_ptr()).absolute().build();
+            let limit = limit.user_data(COMPANION);
+            return if slot.group_next.get() == NONE { limit } else { limit.link() };
+        }
+        // As many are asked for as `Group` counted: a NOP would answer to nobody.
+        let Some(slot) = self.next else { return op::Nop::new().build().user_data(COMPANION) };
+        slot.phase.set(Phase::InFlight);
+        self.next = self.slots.get(slot.group_next.get());
+        let mut entry = slot.entry();
+        if let Some(Limit::At(time)) = slot.limit.get() {
+            slot.timespec.set(time);
+            self.limited = Some(slot);
+            entry = entry.link();
+        } else if self.next.is_some() {
+            entry = entry.link();
+        }
+        entry
+    }
+}

@@ -1,0 +1,526 @@
+//! Slots: where an operation lives from the moment it is handed to a reactor until its result is
+//! taken.
+//!
+//! Everything that the kernel dereferences lies in a slot, or is owned by what lies there: never in
+//! a future. So a future may be dropped or forgotten at any time, and no operation allocates: slots
+//! are used again. They never move and are never unmapped before their table. A generation, changed
+//! at each release, goes into the entry's `user_data`: a late completion, or a late cancel, never
+//! hits a stranger.
+
+mod inbox;
+mod state;
+mod table;
+
+pub(crate) use inbox::{Chain, Inbox, Message, Posted};
+pub(crate) use table::Slots;
+
+use core::cell::Cell;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+use core::task::Waker;
+use core::time::Duration;
+
+use annulus_ring::Errno;
+use annulus_ring::abi::{CqeFlags, Sqe, Timespec};
+
+use crate::operation::{Advance, Completion, Operation, Origin};
+use crate::sync::{AtomicU32, Ordering, Turn};
+use state::{CANCEL, DONE, DROPPED, LINKED, RELEASED, RESULT, WAKER};
+
+/// How many bytes an operation may have to lie in its slot; a larger one is boxed.
+const PAYLOAD_BYTES: usize = 128;
+
+#[repr(C, align(16))]
+struct Payload([MaybeUninit<u8>; PAYLOAD_BYTES]);
+
+/// No slot: where a slot's number is expected.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// A slot.
+///
+/// The `Cell`s of the first group are the future's until it ships the slot and the reactor's from
+/// then on; those of the second are the reactor's alone.
+#[repr(C, align(64))]
+pub(crate) struct Slot {
+    state: AtomicU32,
+    index: u32,
+    /// The link of the inbox while it is shipped, of the free list while it is free.
+    next: AtomicU32,
+    /// The link of the inbox while a cancel is asked for.
+    cancel_next: AtomicU32,
+    waker: Turn<MaybeUninit<Waker>>,
+    result: Turn<Completion>,
+
+    generation: Cell<u32>,
+    /// The next of a group that is submitted together, or [`NONE`].
+    pub(crate) group_next: Cell<u32>,
+    /// Whether it is one of such a group.
+    pub(crate) grouped: Cell<bool>,
+    /// When the operation is to be ended, if it takes long.
+    pub(crate) limit: Cell<Option<Limit>>,
+    vtable: Cell<Option<&'static Vtable>>,
+
+    /// Links of the reactor's lists.
+    pub(crate) list_prev: Cell<u32>,
+    pub(crate) list_next: Cell<u32>,
+    pub(crate) phase: Cell<Phase>,
+    /// The limit, where the kernel reads it.
+    pub(crate) timespec: Cell<Timespec>,
+
+    entry: Cell<Sqe>,
+    payload: Turn<Payload>,
+}
+
+// SAFETY: a slot is handed from the future to the reactor by the inbox and back by `DONE`; only who
+// has it touches the cells. The operation in it is `Send` (`fill`), as is a waker.
+unsafe impl Sync for Slot {}
+// SAFETY: as above.
+unsafe impl Send for Slot {}
+
+/// When an operation is to be ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    /// So long after it was shipped.
+    After(Duration),
+    /// At this time of the kernel's monotonic clock.
+    At(Timespec),
+}
+
+/// Where the reactor has a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// On its way, or over.
+    Idle,
+    /// Waiting for room in the ring.
+    Queued,
+    /// The kernel has its entry.
+    InFlight,
+    /// The kernel has its entry, and a cancel waits for room in the ring.
+    CancelDue,
+}
+
+/// What is done with an operation whose type is forgotten.
+#[derive(Debug)]
+pub(crate) struct Vtable {
+    entry: unsafe fn(*mut u8) -> Sqe,
+    advance: Option<unsafe fn(*mut u8, &mut Completion) -> Advance>,
+    reclaim: unsafe fn(*mut u8, Completion),
+}
+
+/// Whether an operation lies in its slot, and not in a box that its slot points to.
+const fn fits<T>() -> bool {
+    size_of::<T>() <= PAYLOAD_BYTES && align_of::<T>() <= align_of::<Payload>()
+}
+
+/// Where the operation is that a slot's payload holds.
+///
+/// # Safety
+/// - `payload` holds a `T`, put there by [`Slot::fill`].
+unsafe fn place<T>(payload: *mut u8) -> *mut T {
+    if fits::<T>() {
+        payload.cast()
+    } else {
+        // SAFETY: `fill` put a pointer there.
+        unsafe { payload.cast::<*mut T>().read() }
+    }
+}
+
+/// Takes the operation out of a slot's payload.
+///
+/// # Safety
+/// - `payload` holds a `T`, put there by [`Slot::fill`], and is not used as one again.
+unsafe fn take<T>(payload: *mut u8) -> T {
+    // SAFETY: the caller's promise.
+    let at = unsafe { place::<T>(payload) };
+    if fits::<T>() {
+        // SAFETY: the value is there, and is taken once (the caller's promise).
+        unsafe { at.read() }
+    } else {
+        // SAFETY: `fill` leaked the box, and it is taken once (the caller's promise).
+        *unsafe { Box::from_raw(at) }
+    }
+}
+
+unsafe fn entry_of<T: Operation>(payload: *mut u8) -> Sqe {
+    // SAFETY: the caller's promise: a `T` is there.
+    let at = unsafe { place::<T>(payload) };
+    // SAFETY: it is the reactor's, or the filling future's, alone.
+    unsafe { (*at).entry() }
+}
+
+unsafe fn advance_of<T: Operation>(payload: *mut u8, completion: &mut Completion) -> Advance {
+    // SAFETY: the caller's promise: a `T` is there.
+    let at = unsafe { place::<T>(payload) };
+    // SAFETY: it is the reactor's alone.
+    unsafe { (*at).advance(completion) }
+}
+
+unsafe fn reclaim_of<T: Operation>(payload: *mut u8, completion: Completion) {
+    // SAFETY: the caller's promise: a `T` is there, and nobody uses it again.
+    let operation = unsafe { take::<T>(payload) };
+    operation.reclaim(completion);
+}
+
+/// The table of an operation's functions.
+struct TableOf<T>(core::marker::PhantomData<T>);
+
+impl<T: Operation> TableOf<T> {
+    const TABLE: &'static Vtable = &Vtable {
+        entry: entry_of::<T>,
+        advance: if T::ADVANCES { Some(advance_of::<T>) } else { None },
+        reclaim: reclaim_of::<T>,
+    };
+}
+
+/// What polling a slot finds.
+pub(crate) enum Polled {
+    /// The result lies in the slot, which is the future's again.
+    Done,
+    /// The waker is in place.
+    Pending,
+}
+
+impl Slot {
+    fn new(index: u32) -> Self {
+        Self {
+            state: AtomicU32::new(0),
+            index,
+            next: AtomicU32::new(NONE),
+            cancel_next: AtomicU32::new(NONE),
+            waker: Turn::new(MaybeUninit::uninit()),
+            result: Turn::new(Completion::refused(Origin::Kernel)),
+            generation: Cell::new(0),
+            group_next: Cell::new(NONE),
+            grouped: Cell::new(false),
+            limit: Cell::new(None),
+            vtable: Cell::new(None),
+            list_prev: Cell::new(NONE),
+            list_next: Cell::new(NONE),
+            phase: Cell::new(Phase::Idle),
+            timespec: Cell::new(Timespec { tv_sec: 0, tv_nsec: 0 }),
+            entry: Cell::new(Sqe::default()),
+            payload: Turn::new(Payload([MaybeUninit::uninit(); PAYLOAD_BYTES])),
+        }
+    }
+
+    /// Its number in its table.
+    #[inline(always)]
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// What names it, in this use of it, to the kernel.
+    #[inline(always)]
+    pub(crate) fn user_data(&self) -> u64 {
+        u64::from(self.generation.get()) << 32 | u64::from(self.index)
+    }
+
+    fn payload(&self) -> *mut u8 {
+        self.payload.as_ptr().cast()
+    }
+
+    /// Puts an operation and its waker into a slot that was taken from the free list, and asks
+    /// the operation for its entry.
+    ///
+    /// # Safety
+    /// - The slot is the caller's alone, and empty.
+    #[inline]
+    pub(crate) unsafe fn fill<T: Operation + Send>(&self, operation: T, waker: Waker) {
+        let payload = self.payload();
+        if fits::<T>() {
+            // SAFETY: the payload has the room and the alignment, and is the caller's.
+            unsafe { payload.cast::<T>().write(operation) };
+        } else {
+            let boxed = Box::into_raw(Box::new(operation));
+            // SAFETY: the payload has room for a pointer, and is the caller's.
+            unsafe { payload.cast::<*mut T>().write(boxed) };
+        }
+        self.vtable.set(Some(TableOf::<T>::TABLE));
+        // SAFETY: a `T` was put there a moment ago, and it stays in place from here on.
+        self.entry.set(unsafe { entry_of::<T>(payload) });
+        // SAFETY: the slot is the caller's alone.
+        unsafe { self.waker.write(MaybeUninit::new(waker)) };
+        // Relaxed: pairs with nothing; the inbox hands the slot over.
+        self.state.store(WAKER, Ordering::Relaxed);
+    }
+
+    /// Takes the operation and its result out; the slot is empty then.
+    ///
+    /// # Safety
+    /// - The slot was filled with a `T`, and [`poll`](Self::poll) found it done (or
+    ///   [`abandon`](Self::abandon) did); this is called once.
+    #[inline]
+    pub(crate) unsafe fn take<T: Operation>(&self) -> (T, Completion) {
+        // SAFETY: since `DONE` nobody writes the result.
+        let completion = unsafe { self.result.read() };
+        // SAFETY: the operation is there and the caller's alone, who takes it once.
+        let operation = unsafe { take::<T>(self.payload()) };
+        (operation, completion)
+    }
+
+    /// Takes the waker out.
+    ///
+    /// # Safety
+    /// - A waker lies there, it is the caller's by the state's bits, and it is taken once.
+    #[inline(always)]
+    unsafe fn take_waker(&self) -> Waker {
+        // SAFETY: nobody writes the cell meanwhile (the caller's promise).
+        let lies = unsafe { self.waker.read() };
+        // SAFETY: it is a waker, and used as one once (the caller's promise).
+        unsafe { lies.assume_init() }
+    }
+
+    /// Takes the operation out of a slot that was filled and not shipped; the slot is empty then.
+    ///
+    /// # Safety
+    /// - The slot was filled with a `T`, and is the caller's alone.
+    #[cold]
+    pub(crate) unsafe fn take_back<T: Operation>(&self) -> T {
+        // SAFETY: `fill` put a waker there, which nobody has taken.
+        drop(unsafe { self.take_waker() });
+        // SAFETY: the operation is there, and taken once.
+        unsafe { take::<T>(self.payload()) }
+    }
+
+    /// Looks whether the result is there; else sees to it that `waker` is woken when it is.
+    ///
+    /// # Safety
+    /// - The caller is the one future that shipped the slot, and has not abandoned it.
+    #[inline]
+    pub(crate) unsafe fn poll(&self, waker: &Waker) -> Polled {
+        // Acquire: pairs with the release of `DONE` in `finish`: the result comes before it.
+        let state = self.state.load(Ordering::Acquire);
+        if state & DONE != 0 {
+            return Polled::Done;
+        }
+        // While `RESULT` is not set the waker lies there and lives; should the reactor take it
+        // meanwhile, its bits still tell whether it is this one, which then is woken.
+        if state & (RESULT | WAKER) == WAKER {
+            // SAFETY: only this future writes the cell, which holds the bits of a waker.
+            let lies = unsafe { &*self.waker.as_const_ptr() };
+            // SAFETY: as above; the bits are compared, never used.
+            if unsafe { lies.assume_init_ref() }.will_wake(waker) {
+                return Polled::Pending;
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.replace_waker(waker) }
+    }
+
+    /// Puts another waker into the slot.
+    ///
+    /// # Safety
+    /// - As [`poll`](Self::poll).
+    #[cold]
+    unsafe fn replace_waker(&self, waker: &Waker) -> Polled {
+        // Acquire: pairs with `finish`'s release, as in `poll`. Release: with its acquire.
+        let state = self.state.fetch_and(!WAKER, Ordering::AcqRel);
+        if state & RESULT == 0 {
+            if state & WAKER != 0 {
+                // SAFETY: `WAKER` was set and is taken back before `RESULT`: the value is ours.
+                drop(unsafe { self.take_waker() });
+            }
+            // SAFETY: without `WAKER` the reactor does not look at the cell.
+            unsafe { self.waker.write(MaybeUninit::new(waker.clone())) };
+            // Release: pairs with the acquire in `finish`: the waker comes before its bit.
+            let state = self.state.fetch_or(WAKER, Ordering::AcqRel);
+            if state & RESULT == 0 {
+                return Polled::Pending;
+            }
+            // The result came without a waker to be taken: the one put there is ours still.
+            // Relaxed: pairs with nothing, since the reactor does not look at the bit any more.
+            self.state.fetch_and(!WAKER, Ordering::Relaxed);
+            // SAFETY: as said: it was put there above, and nobody else takes it.
+            drop(unsafe { self.take_waker() });
+        }
+        // Acquire: pairs with the release of `DONE` in `finish`.
+        if self.state.load(Ordering::Acquire) & DONE != 0 {
+            return Polled::Done;
+        }
+        // The reactor is between its two steps: its result is a moment away.
+        waker.wake_by_ref();
+        Polled::Pending
+    }
+
+    /// Says that nobody waits any more. `true`: the result is there, and the slot is the caller's
+    /// to take and release. `false`: the reactor does both; if `link` says so, the caller puts the
+    /// slot into the inbox with a request to cancel.
+    ///
+    /// # Safety
+    /// - As [`poll`](Self::poll); it is the last call of this future, but for those.
+    pub(crate) unsafe fn abandon(&self) -> Abandoned {
+        // Relaxed: pairs with nothing: a guess for the exchange below.
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            let next = if state & RESULT != 0 {
+                state | DROPPED
+            } else {
+                (state | DROPPED | LINKED | CANCEL) & !WAKER
+            };
+            // Acquire: pairs with the release of `finish`: the result comes before `DONE`.
+            // Release: pairs with the acquire there.
+            let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
+            match self.state.compare_exchange_weak(state, next, success, failure) {
+                Ok(_) => break,
+                Err(now) => state = now,
+            }
+        }
+        if state & DONE != 0 {
+            return Abandoned::Done;
+        }
+        if state & RESULT != 0 {
+            return Abandoned::Reactor;
+        }
+        if state & WAKER != 0 {
+            // SAFETY: `WAKER` was set and is taken back before `RESULT`: the value is ours.
+            drop(unsafe { self.take_waker() });
+        }
+        if state & LINKED == 0 { Abandoned::Link } else { Abandoned::Reactor }
+    }
+
+    /// Asks for a cancel. Whether the caller is to put the slot into the inbox for it.
+    pub(crate) fn ask_to_cancel(&self) -> bool {
+        // Relaxed: pairs with nothing: a guess for the exchange below.
+        let mut state = self.state.load(Ordering::Relaxed);
+        while state & (RESULT | LINKED) == 0 {
+            let next = state | LINKED | CANCEL;
+            // Relaxed: pairs with nothing: the inbox hands the request over.
+            let relaxed = Ordering::Relaxed;
+            match self.state.compare_exchange_weak(state, next, relaxed, relaxed) {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
+    }
+
+    /// Whether the slot hangs in the inbox. Once a future knows its result, nobody links it again.
+    pub(crate) fn is_linked(&self) -> bool {
+        // Acquire: pairs with the release in `unlink`: the reactor has done with the link.
+        self.state.load(Ordering::Acquire) & LINKED != 0
+    }
+
+    /// Says that nobody needs the slot any more but the inbox. Whether it still hangs there: then
+    /// who takes it out releases it.
+    pub(crate) fn release_unless_linked(&self) -> bool {
+        // Acquire and release: pair with `unlink`: one of the two sees the other's bit.
+        self.state.fetch_or(RELEASED, Ordering::AcqRel) & LINKED != 0
+    }
+
+    // The reactor's side.
+
+    /// The entry, with the name of this use of the slot.
+    #[inline(always)]
+    pub(crate) fn entry(&self) -> Sqe {
+        let mut entry = self.entry.get();
+        entry.user_data = self.user_data();
+        entry
+    }
+
+    /// Takes the slot out of the inbox, where it was with a request to cancel. Whether it is the
+    /// caller's to release.
+    pub(crate) fn unlink(&self) -> bool {
+        // Acquire and release: pair with `release_unless_linked`.
+        self.state.fetch_and(!LINKED, Ordering::AcqRel) & RELEASED != 0
+    }
+
+    /// Whether somebody asked for a cancel.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        // Relaxed: pairs with nothing; the reactor reads it after the request came by the inbox.
+        self.state.load(Ordering::Relaxed) & CANCEL != 0
+    }
+
+    /// Shows the operation a completion. Whether there is more to do: the next entry is in place.
+    ///
+    /// # Safety
+    /// - The slot is filled and the reactor's, which is the caller.
+    #[inline]
+    pub(crate) unsafe fn advance(&self, completion: &mut Completion) -> Advance {
+        let Some(vtable) = self.vtable.get() else { return Advance::Finished };
+        let Some(advance) = vtable.advance else { return Advance::Finished };
+        // SAFETY: the table is that of the operation that lies there, which is the reactor's.
+        let advance = unsafe { advance(self.payload(), completion) };
+        if advance == Advance::Again {
+            // SAFETY: as above.
+            self.entry.set(unsafe { (vtable.entry)(self.payload()) });
+        }
+        advance
+    }
+
+    /// Puts the result in. What becomes of it, and the waker to be woken.
+    ///
+    /// # Safety
+    /// - The slot is filled and the reactor's, which is the caller and does not touch it
+    ///   afterwards, unless the answer says that it is the reactor's still.
+    #[inline]
+    pub(crate) unsafe fn finish(&self, completion: Completion) -> (Finished, Option<Waker>) {
+        // SAFETY: until `DONE` the result is the reactor's.
+        unsafe { self.result.write(completion) };
+        // Acquire: pairs with the release of `WAKER`: the waker comes before its bit. Release:
+        // pairs with the acquire in `abandon`.
+        let state = self.state.fetch_or(RESULT, Ordering::AcqRel);
+        let waker = (state & WAKER != 0).then(|| {
+            // SAFETY: the waker lay there when `RESULT` came: it is the reactor's now.
+            unsafe { self.take_waker() }
+        });
+        // Release: pairs with the acquire in `poll` and `abandon`: result and waker are done with.
+        // Acquire: pairs with the release of `DROPPED`.
+        let state = self.state.fetch_or(DONE, Ordering::AcqRel);
+        let finished = if state & DROPPED == 0 { Finished::Waited } else { Finished::Nobody };
+        (finished, waker)
+    }
+
+    /// Has the operation of an abandoned slot take care of its result.
+    ///
+    /// # Safety
+    /// - [`finish`](Self::finish) said that nobody waits; this is called once.
+    pub(crate) unsafe fn reclaim(&self) {
+        let Some(vtable) = self.vtable.get() else { return };
+        // SAFETY: since `DONE` with `DROPPED` the slot is the reactor's alone.
+        let completion = unsafe { self.result.read() };
+        // SAFETY: the operation is there and used for the last time.
+        unsafe { (vtable.reclaim)(self.payload(), completion) };
+    }
+
+    /// Makes the slot ready for its next use, under another name.
+    ///
+    /// # Safety
+    /// - The slot is empty, and nobody else touches it.
+    unsafe fn renew(&self) {
+        self.generation.set(self.generation.get().wrapping_add(1));
+        self.group_next.set(NONE);
+        self.grouped.set(false);
+        self.limit.set(None);
+        self.phase.set(Phase::Idle);
+        // Relaxed: pairs with nothing; the free list hands the slot over.
+        self.state.store(0, Ordering::Relaxed);
+    }
+}
+
+/// What a future finds that gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Abandoned {
+    /// The result is there: take it, reclaim it, release the slot.
+    Done,
+    /// The reactor does all that.
+    Reactor,
+    /// So it does, and the caller puts a request to cancel into the inbox.
+    Link,
+}
+
+/// For whom a result is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finished {
+    /// A future has it, or will have.
+    Waited,
+    /// Nobody: the slot is the reactor's still, to reclaim and release.
+    Nobody,
+}
+
+/// A completion as the kernel posted it.
+pub(crate) fn completion_of(result: Result<u32, Errno>, flags: CqeFlags) -> Completion {
+    Completion { result, flags, origin: Origin::Kernel }
+}
+
+/// A slot of a table that is kept alive by something else.
+pub(crate) type SlotPtr = NonNull<Slot>;
