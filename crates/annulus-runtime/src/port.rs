@@ -122,13 +122,15 @@ impl Port {
 pub(crate) struct Ports {
     ports: Box<[Port]>,
     fork: ForkMark,
+    /// How many entries a group may have: what a submission queue holds.
+    pub(crate) group_max: u32,
     pub(crate) callers: CallerCounts,
 }
 
 impl Ports {
-    pub(crate) fn new(count: usize) -> Result<Self> {
+    pub(crate) fn new(count: usize, group_max: u32) -> Result<Self> {
         let ports = (0..count.max(1)).map(|_| Port::new()).collect::<Result<Box<[Port]>>>()?;
-        Ok(Self { ports, fork: ForkMark::new()?, callers: CallerCounts::default() })
+        Ok(Self { ports, fork: ForkMark::new()?, group_max, callers: CallerCounts::default() })
     }
 
     /// Whether this process is a child of the one whose threads drive these.

@@ -7,8 +7,8 @@ use crate::abi::{CancelFlags, Op, RegisterOp, SyncCancelReg, Timespec};
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::kernel::Kernel;
-use crate::submitter::until;
 use crate::op::Target;
+use crate::submitter::until;
 
 /// How long the first and the longest slice of a wait are that the kernel does not end by itself.
 const SLICE_MIN: Duration = Duration::from_micros(100);

@@ -64,8 +64,9 @@ impl Alive {
 impl Drivers {
     /// Makes the rings, then the threads.
     pub(super) fn start(plan: Plan, count: usize) -> io::Result<Arc<Self>> {
-        let ports = Arc::new(Ports::new(count)?);
         let (first, entries) = ring(plan.entries)?;
+        // One entry of the queue may be the bell's.
+        let ports = Arc::new(Ports::new(count, entries - 1)?);
         let mut rings = vec![first];
         while rings.len() < count {
             rings.push(ring(entries)?.0);

@@ -3,6 +3,7 @@
 
 mod builder;
 mod caller;
+mod chain;
 mod driver;
 mod file;
 mod metrics;
@@ -10,6 +11,7 @@ mod op;
 mod rw;
 
 pub use builder::{EngineBuilder, KernelChoice};
+pub use chain::{Link, Linked, Then};
 pub use file::File;
 pub use metrics::Metrics;
 pub use op::Op;

@@ -9,6 +9,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::caller;
+use super::chain::{Link, Then};
 use crate::operation::{Completion, Operation, Origin};
 use crate::port::{Port, Ports};
 use crate::slot::{Limit, Polled, Slot, SlotPtr};
@@ -117,15 +118,104 @@ impl<T: Operation + Send> Op<T> {
         }
     }
 
+    /// Begins `next` when this is done, and only if it succeeded in full: both go to the kernel
+    /// together, in one submission (`IOSQE_IO_LINK`), and nobody need wake up in between. See
+    /// [`Then`].
+    ///
+    /// ```
+    /// use annulus_runtime::Engine;
+    /// # let path = std::env::temp_dir().join(format!("annulus-then-{}", std::process::id()));
+    /// let engine = Engine::new()?;
+    /// let file = engine.file(std::fs::File::create(&path)?);
+    /// # std::fs::remove_file(&path)?;
+    /// let first = file.write_all_at(&b"annulus "[..], 0);
+    /// let second = file.write_all_at(&b"of rings"[..], 8);
+    /// let (first, second) = futures::executor::block_on(first.then(second));
+    /// assert_eq!((first?.0, second?.0), (8, 8));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "IOSQE_IO_LINK")]
+    pub fn then<U: Operation + Send>(self, next: Op<U>) -> Then<Link<T>, U> {
+        Then::new(Link::new(self), next)
+    }
+
+    /// Where it is, as a chain has it.
+    pub(super) fn ports(&self) -> &Arc<Ports> {
+        &self.ports
+    }
+
+    /// Puts it into a slot of a port, behind `before`; the group is shipped by its first later.
+    pub(super) fn place(&mut self, index: usize, before: &mut Option<SlotPtr>) {
+        let State::Ready { operation, limit } = core::mem::replace(&mut self.state, State::Over)
+        else {
+            unreachable!("placed twice")
+        };
+        let slot = self.ports.get(index).slots.take();
+        // SAFETY: the slot was taken from the free list: it is empty and this call's alone.
+        unsafe { slot.fill(operation, None) };
+        slot.limit.set(limit.map(Limit::After));
+        slot.grouped.set(true);
+        if let Some(before) = before {
+            // SAFETY: the slot before is of the same table, and not shipped yet.
+            unsafe { before.as_ref() }.group_next.set(slot.index());
+        }
+        let slot = SlotPtr::from(slot);
+        *before = Some(slot);
+        self.state = State::Shipped(Shipped { port: index, slot, operation: PhantomData });
+    }
+
+    /// Takes it out of the slot that was not shipped, and gives the result of what did not happen.
+    pub(super) fn displace(&mut self, completion: Completion) -> T::Output {
+        let State::Shipped(shipped) = core::mem::replace(&mut self.state, State::Over) else {
+            unreachable!("it was placed")
+        };
+        let port = self.ports.get(shipped.port);
+        let slot = shipped.slot(port);
+        // SAFETY: it was filled with a `T` and not shipped: it is this future's alone.
+        let operation = unsafe { slot.take_back::<T>() };
+        // SAFETY: it is empty now.
+        unsafe { port.slots.give(slot) };
+        operation.complete(completion)
+    }
+
+    /// How many entries it makes.
+    pub(super) fn entries(&self) -> u32 {
+        match &self.state {
+            State::Ready { limit, .. } => 1 + u32::from(limit.is_some()),
+            State::Shipped(_) | State::Over => 0,
+        }
+    }
+
+    /// The first slot, after [`place`](Self::place).
+    pub(super) fn slot(&self) -> Option<(&Port, &Slot)> {
+        let State::Shipped(shipped) = &self.state else { return None };
+        let port = self.ports.get(shipped.port);
+        Some((port, shipped.slot(port)))
+    }
+
+    /// Gives the result of what is refused before anything was done.
+    pub(super) fn refused(&mut self, completion: Completion) -> T::Output {
+        self.take().complete(completion)
+    }
+
+    /// Why nothing is begun, if nothing is.
+    #[inline]
+    pub(super) fn refusal(&self, index: usize) -> Option<Origin> {
+        if self.ports.is_forked() {
+            Some(Origin::Forked)
+        } else if self.ports.get(index).is_closing() {
+            Some(Origin::Closed)
+        } else {
+            None
+        }
+    }
+
     /// The first poll: refused, done at once, or shipped.
     fn begin(&mut self, cx: &mut Context<'_>) -> Poll<T::Output> {
-        if self.ports.is_forked() {
-            return self.refuse(Origin::Forked);
-        }
         let thread = caller::number();
         let index = thread % self.ports.len();
-        if self.ports.get(index).is_closing() {
-            return self.refuse(Origin::Closed);
+        if let Some(origin) = self.refusal(index) {
+            return Poll::Ready(self.refused(Completion::refused(origin)));
         }
         let State::Ready { operation, .. } = &mut self.state else { unreachable!("begun twice") };
         if T::MAY_ATTEMPT {
@@ -139,10 +229,6 @@ impl<T: Operation + Send> Op<T> {
             }
         }
         self.ship(index, cx)
-    }
-
-    fn refuse(&mut self, origin: Origin) -> Poll<T::Output> {
-        Poll::Ready(self.take().complete(Completion::refused(origin)))
     }
 
     /// The operation, which was not shipped.
@@ -160,9 +246,11 @@ impl<T: Operation + Send> Op<T> {
             unreachable!("shipped twice")
         };
         let port = self.ports.get(index);
+        // Before the slot: cloning a waker is not our code, and may panic.
+        let waker = cx.waker().clone();
         let slot = port.slots.take();
         // SAFETY: the slot was taken from the free list: it is empty and this call's alone.
-        unsafe { slot.fill(operation, cx.waker().clone()) };
+        unsafe { slot.fill(operation, Some(waker)) };
         slot.limit.set(limit.map(Limit::After));
         // SAFETY: the slot is of this port, filled, and not in the inbox.
         if unsafe { port.ship(slot) } {

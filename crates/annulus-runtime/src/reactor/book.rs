@@ -46,6 +46,8 @@ pub(super) struct Book {
     pub(super) companions: u32,
     /// Whether the doorbell's poll is armed.
     pub(super) listens: bool,
+    /// The time when the kernel was left last.
+    pub(super) now: Timespec,
     /// Everything is being ended.
     pub(super) closing: bool,
     /// A cancel of everything waits for room in the ring.
@@ -63,6 +65,7 @@ impl Book {
             in_flight: 0,
             companions: 0,
             listens: false,
+            now: Timespec::default(),
             closing: false,
             cancels_all: false,
             wakers: Vec::with_capacity(wakers_max),
@@ -88,10 +91,7 @@ impl Book {
             chain.next(&self.port.slots).map(|(slot, message)| (slot.index(), message))
         {
             match message {
-                Message::Ship => {
-                    shipped += 1;
-                    self.accept(index, &now);
-                }
+                Message::Ship => shipped += self.accept(index, &now),
                 Message::Cancel => self.cancel(index),
             }
         }
@@ -99,22 +99,25 @@ impl Book {
         shipped
     }
 
-    /// Queues an operation, or a group by its first.
-    fn accept(&mut self, index: u32, now: impl Fn() -> Timespec) {
-        let Some(slot) = self.port.slots.get(index) else { return };
+    /// Queues an operation, or a group by its first. How many operations that are.
+    fn accept(&mut self, index: u32, now: impl Fn() -> Timespec) -> u32 {
+        let Some(slot) = self.port.slots.get(index) else { return 0 };
+        let mut operations = 0;
+        let mut next = Some(slot);
+        while let Some(slot) = next {
+            operations += 1;
+            if let Some(Limit::After(limit)) = slot.limit.get() {
+                slot.limit.set(Some(Limit::At(now().after(limit))));
+            }
+            next = self.port.slots.get(slot.group_next.get());
+        }
         if self.closing {
             self.refuse_group(index);
         } else {
-            let mut next = Some(slot);
-            while let Some(slot) = next {
-                if let Some(Limit::After(limit)) = slot.limit.get() {
-                    slot.limit.set(Some(Limit::At(now().after(limit))));
-                }
-                next = self.port.slots.get(slot.group_next.get());
-            }
             slot.phase.set(Phase::Queued);
             self.queued.push(&self.port.slots, slot);
         }
+        operations
     }
 
     /// Ends an operation that the kernel never saw, and those that go with it.
@@ -187,9 +190,9 @@ impl Book {
         let mut completion = completion_of(cqe.result(), cqe.flags);
         completion.origin = self.origin(slot, &completion);
         // SAFETY: the kernel has done with the slot, so it is the reactor's.
-        // One of a group is not submitted again alone: what came behind it was not to come before.
-        let goes_on = !slot.grouped.get()
-            && self.guarded(|| unsafe { slot.advance(&mut completion) }) == Some(Advance::Again);
+        let advance = self.guarded(|| unsafe { slot.advance(&mut completion) });
+        // One of a group is not submitted again alone: what comes behind it has gone before then.
+        let goes_on = advance == Some(Advance::Again) && !slot.grouped.get();
         if goes_on && completion.origin == Origin::Kernel && !self.closing && !slot.is_cancelled() {
             self.port.counts.short.add(1);
             slot.phase.set(Phase::Queued);
@@ -210,8 +213,16 @@ impl Book {
         match completion.result {
             Err(Errno::ECANCELED | Errno::EINTR) if slot.is_cancelled() => Origin::Cancelled,
             Err(Errno::ECANCELED | Errno::EINTR) if self.closing => Origin::Closed,
-            Err(Errno::ECANCELED | Errno::EINTR) if slot.limit.get().is_some() => Origin::Deadline,
+            Err(Errno::ECANCELED | Errno::EINTR) if self.is_past(slot) => Origin::Deadline,
             _ => Origin::Kernel,
+        }
+    }
+
+    /// Whether it was a slot's time limit that ended it. In a group a link may have broken instead.
+    fn is_past(&self, slot: &Slot) -> bool {
+        match slot.limit.get() {
+            Some(Limit::At(time)) => !slot.grouped.get() || time <= self.now,
+            Some(Limit::After(_)) | None => false,
         }
     }
 

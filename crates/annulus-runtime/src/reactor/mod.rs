@@ -32,8 +32,6 @@ use book::{BELL, Book, COMPANION};
 
 /// How many operations of a turn make it a busy one.
 const BUSY: u32 = 4;
-/// How many must be in flight for a nap to be worth it.
-const NAP_IN_FLIGHT_MIN: u32 = 8;
 /// How many completions a nap waits for at most.
 const NAP_WANT_MAX: u32 = 64;
 /// How long the kernel is left alone when it has no memory for a submission.
@@ -193,7 +191,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         if book.closing {
             return Rest::Closing;
         }
-        if self.busy && book.in_flight >= NAP_IN_FLIGHT_MIN && !self.habits.nap.is_zero() {
+        if self.busy && !self.habits.nap.is_zero() {
             return Rest::Nap;
         }
         if !book.port.inbox.sleep() {
@@ -216,13 +214,14 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             Rest::No => self.ring.submit(),
             Rest::Sleep => self.ring.submit_and_wait(1),
             Rest::Nap => {
-                let want = (self.book.in_flight / 2).min(NAP_WANT_MAX);
+                let want = (self.book.in_flight / 2).clamp(1, NAP_WANT_MAX);
                 self.ring.submit_and_wait_with(want, &Wait::new().timeout(self.habits.nap))
             }
             Rest::Closing => self.ring.submit_and_wait_with(1, &Wait::new().timeout(CANCEL_AGAIN)),
         };
         counts.enters.add(1);
-        counts.kernel_ns.add(elapsed_ns(begun, self.ring.kernel().now()));
+        self.book.now = self.ring.kernel().now();
+        counts.kernel_ns.add(elapsed_ns(begun, self.book.now));
         match entered {
             Err(error) if error.is_timeout() => {
                 self.book.cancels_all = rest == Rest::Closing;

@@ -219,13 +219,14 @@ impl Slot {
         self.payload.as_ptr().cast()
     }
 
-    /// Puts an operation and its waker into a slot that was taken from the free list, and asks
-    /// the operation for its entry.
+    /// Puts an operation and its waker into a slot that was taken from the free list, and asks the
+    /// operation for its entry. Without a waker nobody is woken before [`poll`](Self::poll) gave
+    /// one.
     ///
     /// # Safety
     /// - The slot is the caller's alone, and empty.
     #[inline]
-    pub(crate) unsafe fn fill<T: Operation + Send>(&self, operation: T, waker: Waker) {
+    pub(crate) unsafe fn fill<T: Operation + Send>(&self, operation: T, waker: Option<Waker>) {
         let payload = self.payload();
         if fits::<T>() {
             // SAFETY: the payload has the room and the alignment, and is the caller's.
@@ -238,6 +239,7 @@ impl Slot {
         self.vtable.set(Some(TableOf::<T>::TABLE));
         // SAFETY: a `T` was put there a moment ago, and it stays in place from here on.
         self.entry.set(unsafe { entry_of::<T>(payload) });
+        let Some(waker) = waker else { return };
         // SAFETY: the slot is the caller's alone.
         unsafe { self.waker.write(MaybeUninit::new(waker)) };
         // Relaxed: pairs with nothing; the inbox hands the slot over.
@@ -276,8 +278,11 @@ impl Slot {
     /// - The slot was filled with a `T`, and is the caller's alone.
     #[cold]
     pub(crate) unsafe fn take_back<T: Operation>(&self) -> T {
-        // SAFETY: `fill` put a waker there, which nobody has taken.
-        drop(unsafe { self.take_waker() });
+        // Relaxed: pairs with `fill`'s store, made by this thread.
+        if self.state.load(Ordering::Relaxed) & WAKER != 0 {
+            // SAFETY: `fill` put a waker there, which nobody has taken.
+            drop(unsafe { self.take_waker() });
+        }
         // SAFETY: the operation is there, and taken once.
         unsafe { take::<T>(self.payload()) }
     }
