@@ -2,6 +2,7 @@
 #![doc = ""]
 #![doc = include_str!("../docs/overview.md")]
 
+mod bell;
 pub mod buffer;
 mod counts;
 pub mod engine;

@@ -3,8 +3,9 @@
 //! A future holds the ports alive, not the reactor: a slot is never unmapped under somebody who
 //! has not taken its result.
 
-use annulus_ring::{Doorbell, ForkMark, Result};
+use annulus_ring::{ForkMark, Result};
 
+use crate::bell::Bell;
 use crate::counts::{CallerCounts, ReactorCounts};
 use crate::slot::{Abandoned, Inbox, Message, Posted, Slot, Slots};
 use crate::sync::{AtomicBool, Ordering};
@@ -14,21 +15,21 @@ pub(crate) struct Port {
     pub(crate) slots: Slots,
     pub(crate) inbox: Inbox,
     /// Wakes the reactor out of its wait.
-    pub(crate) bell: Doorbell,
+    pub(crate) bell: Bell,
     /// Nothing new is begun.
     closing: AtomicBool,
     pub(crate) counts: ReactorCounts,
 }
 
 impl Port {
-    pub(crate) fn new() -> Result<Self> {
-        Ok(Self {
+    pub(crate) fn new(bell: Bell) -> Self {
+        Self {
             slots: Slots::new(),
             inbox: Inbox::new(),
-            bell: Doorbell::new()?,
+            bell,
             closing: AtomicBool::new(false),
             counts: ReactorCounts::default(),
-        })
+        }
     }
 
     /// Hands a slot to the reactor. Whether that is there to take it.
@@ -128,8 +129,9 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    pub(crate) fn new(count: usize, group_max: u32) -> Result<Self> {
-        let ports = (0..count.max(1)).map(|_| Port::new()).collect::<Result<Box<[Port]>>>()?;
+    /// A port for each bell.
+    pub(crate) fn new(bells: Vec<Bell>, group_max: u32) -> Result<Self> {
+        let ports = bells.into_iter().map(Port::new).collect();
         Ok(Self { ports, fork: ForkMark::new()?, group_max, callers: CallerCounts::default() })
     }
 

@@ -108,6 +108,12 @@ impl EngineBuilder {
         self
     }
 
+    /// What was asked for, but for the drivers.
+    #[cfg(feature = "tokio")]
+    pub(super) fn into_plan(self) -> Plan {
+        self.plan
+    }
+
     /// Makes the engine.
     ///
     /// # Errors

@@ -4,10 +4,12 @@ use core::time::Duration;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use annulus_ring::register::MaxWorkers;
+use annulus_ring::kernel::Kernel;
+use annulus_ring::register::{MaxWorkers, Register};
 use annulus_ring::{Builder, Errno, Parked};
 
 use super::caller;
+use crate::bell::Bell;
 use crate::port::Ports;
 use crate::reactor::{Habits, LocalReactor};
 
@@ -66,7 +68,8 @@ impl Drivers {
     pub(super) fn start(plan: Plan, count: usize) -> io::Result<Arc<Self>> {
         let (first, entries) = ring(plan.entries)?;
         // One entry of the queue may be the bell's.
-        let ports = Arc::new(Ports::new(count, entries - 1)?);
+        let bells = (0..count).map(|_| Bell::of_kernel()).collect::<annulus_ring::Result<_>>()?;
+        let ports = Arc::new(Ports::new(bells, entries - 1)?);
         let mut rings = vec![first];
         while rings.len() < count {
             rings.push(ring(entries)?.0);
@@ -97,9 +100,7 @@ impl Drivers {
                     return;
                 }
             };
-            let _ = ring
-                .register()
-                .iowq_max_workers(MaxWorkers { bounded: workers.0, unbounded: workers.1 });
+            cap_workers(&ring.register(), workers);
             *alive.count() += 1;
             let _ended = Ended(alive);
             let _ = tell.send(Ok(()));
@@ -113,6 +114,13 @@ impl Drivers {
         // It answers, or it panicked in our code.
         told.recv().map_err(|_| io::Error::other("the driver of an engine did not start"))??;
         Ok(())
+    }
+
+    /// Those of an engine that a future drives: there is no thread to wait for.
+    #[cfg(feature = "tokio")]
+    pub(super) fn driven(ports: Arc<Ports>, entries: u32, plan: &Plan) -> Arc<Self> {
+        let alive = Arc::new(Alive::default());
+        Arc::new(Self { ports, entries, close_limit: plan.close_limit, alive })
     }
 
     /// Has the drivers end everything.
@@ -171,14 +179,25 @@ impl Drop for AbortOnPanic {
 }
 
 /// How many completions a ring of so many entries holds.
-fn completions(entries: u32) -> u32 {
+pub(super) fn completions(entries: u32) -> u32 {
     entries.saturating_mul(4).min(CQ_ENTRIES_MAX)
 }
 
 /// A ring for a driver, of so many entries, or of as many as locked memory allows.
-fn ring(mut entries: u32) -> annulus_ring::Result<(Parked, u32)> {
+fn ring(entries: u32) -> annulus_ring::Result<(Parked, u32)> {
+    sized(entries, |entries| {
+        Builder::new().entries(entries).cq_entries(completions(entries)).build_parked()
+    })
+}
+
+/// What `make` makes of so many entries, or of as many as locked memory allows, and how many that
+/// are.
+pub(super) fn sized<R>(
+    mut entries: u32,
+    make: impl Fn(u32) -> annulus_ring::Result<R>,
+) -> annulus_ring::Result<(R, u32)> {
     loop {
-        match Builder::new().entries(entries).cq_entries(completions(entries)).build_parked() {
+        match make(entries) {
             Ok(ring) => return Ok((ring, entries.next_power_of_two())),
             Err(error) if error.errno() == Some(Errno::ENOMEM) && entries > ENTRIES_MIN => {
                 entries = (entries / 2).max(ENTRIES_MIN);
@@ -186,4 +205,25 @@ fn ring(mut entries: u32) -> annulus_ring::Result<(Parked, u32)> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Bounds the threads that the kernel makes for what would block. Where that cannot be (a filter,
+/// an old kernel), its own bounds hold.
+pub(super) fn cap_workers<K: Kernel>(register: &Register<'_, K>, workers: (u32, u32)) {
+    let limits = MaxWorkers { bounded: workers.0, unbounded: workers.1 };
+    let _ = register.iowq_max_workers(limits);
+}
+
+/// Runs what waits for the kernel on a thread that nobody waits for, after its time was up.
+#[cfg(feature = "tokio")]
+pub(super) fn leave_behind(wait: impl FnOnce() + Send + 'static) {
+    eprintln!(
+        "annulus: an engine was dropped, and the kernel still has operations of it; their memory \
+         is kept until it has done with them"
+    );
+    let thread = std::thread::Builder::new().name("annulus-rest".to_owned());
+    // Without a thread the memory is never given back, which is what matters: the closure, dropped
+    // here, would free it.
+    let wait = core::mem::ManuallyDrop::new(wait);
+    let _ = thread.spawn(move || core::mem::ManuallyDrop::into_inner(wait)());
 }

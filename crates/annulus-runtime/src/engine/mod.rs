@@ -4,6 +4,8 @@
 mod builder;
 mod caller;
 mod chain;
+#[cfg(feature = "tokio")]
+mod drive;
 mod driver;
 mod file;
 mod metrics;
@@ -12,6 +14,8 @@ mod rw;
 
 pub use builder::{EngineBuilder, KernelChoice};
 pub use chain::{Link, Linked, Then};
+#[cfg(feature = "tokio")]
+pub use drive::Drive;
 pub use file::File;
 pub use metrics::Metrics;
 pub use op::Op;

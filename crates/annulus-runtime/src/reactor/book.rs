@@ -44,7 +44,7 @@ pub(super) struct Book {
     pub(super) in_flight: u32,
     /// Entries in the kernel beside them.
     pub(super) companions: u32,
-    /// Whether the doorbell's poll is armed.
+    /// Whether the bell's poll is armed, or there is none.
     pub(super) listens: bool,
     /// The time when the kernel was left last.
     pub(super) now: Timespec,
@@ -52,22 +52,27 @@ pub(super) struct Book {
     pub(super) closing: bool,
     /// A cancel of everything waits for room in the ring.
     pub(super) cancels_all: bool,
+    /// Whether the threads that submit may end before what they submitted: that is cancelled then,
+    /// and submitted again.
+    pub(super) resubmits: bool,
     /// Wakers to be woken when the queues are left alone.
     wakers: Vec<Waker>,
 }
 
 impl Book {
     pub(super) fn new(ports: Arc<Ports>, index: usize, wakers_max: usize) -> Self {
+        let port = OwnPort { ports, index };
         Self {
-            port: OwnPort { ports, index },
+            listens: port.bell.entry().is_none(),
+            port,
             queued: List::new(),
             cancels: List::new(),
             in_flight: 0,
             companions: 0,
-            listens: false,
             now: Timespec::default(),
             closing: false,
             cancels_all: false,
+            resubmits: false,
             wakers: Vec::with_capacity(wakers_max),
         }
     }
@@ -189,6 +194,14 @@ impl Book {
         self.in_flight -= 1;
         let mut completion = completion_of(cqe.result(), cqe.flags);
         completion.origin = self.origin(slot, &completion);
+        if self.resubmits
+            && completion.origin == Origin::Kernel
+            && may_be_by_exit(slot, &completion)
+        {
+            slot.phase.set(Phase::Queued);
+            self.queued.push(&self.port.slots, slot);
+            return;
+        }
         // SAFETY: the kernel has done with the slot, so it is the reactor's.
         let advance = self.guarded(|| unsafe { slot.advance(&mut completion) });
         // One of a group is not submitted again alone: what comes behind it has gone before then.
@@ -275,4 +288,17 @@ impl Book {
         }
         self.wakers = wakers;
     }
+}
+
+/// Whether an operation may have been ended by the end of the thread that submitted it, or by a
+/// signal to that: a few times it is believed.
+fn may_be_by_exit(slot: &Slot, completion: &Completion) -> bool {
+    const TRIES_MAX: u8 = 8;
+    let ended = matches!(completion.result, Err(Errno::ECANCELED | Errno::EINTR));
+    let tries = slot.tries.get();
+    if !ended || slot.grouped.get() || tries == TRIES_MAX {
+        return false;
+    }
+    slot.tries.set(tries + 1);
+    true
 }

@@ -18,6 +18,11 @@
 
 mod book;
 mod list;
+#[cfg(feature = "tokio")]
+mod task;
+
+#[cfg(feature = "tokio")]
+pub(crate) use task::{Step, TaskReactor};
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -94,17 +99,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     /// # Panics
     /// If the ring fails in a way that no kernel has: its owner must not go on then.
     fn turn(&mut self) -> bool {
-        let shipped = self.book.open_mail(|| self.ring.kernel().now());
-        self.close_if_asked();
-        // Who was refused, or cancelled before the kernel knew, waits for no completion.
-        self.book.wake();
-        let all_pushed = self.push();
-        if self.book.closing && self.book.in_flight == 0 && self.book.queued.is_empty() {
-            // A cancel or the bell's poll in the kernel points to nothing of ours.
-            self.book.close_mail();
-            self.book.wake();
-            return false;
-        }
+        let Some((shipped, all_pushed)) = self.prepare() else { return false };
         let rest = if all_pushed { self.rest() } else { Rest::No };
         if rest == Rest::No && all_pushed {
             // There is mail, and room for it.
@@ -119,6 +114,23 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         }
         self.busy = shipped + completed >= BUSY || !all_pushed;
         true
+    }
+
+    /// Takes what came, and pushes it: how many operations came, and whether there was room for
+    /// all. Nothing, if it is all over.
+    fn prepare(&mut self) -> Option<(u32, bool)> {
+        let shipped = self.book.open_mail(|| self.ring.kernel().now());
+        self.close_if_asked();
+        // Who was refused, or cancelled before the kernel knew, waits for no completion.
+        self.book.wake();
+        let all_pushed = self.push();
+        if self.book.closing && self.book.in_flight == 0 && self.book.queued.is_empty() {
+            // A cancel or the bell's poll in the kernel points to nothing of ours.
+            self.book.close_mail();
+            self.book.wake();
+            return None;
+        }
+        Some((shipped, all_pushed))
     }
 
     /// Begins to end everything, once the port is closed.
@@ -141,9 +153,11 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     fn push(&mut self) -> bool {
         let Self { ring, book, habits, .. } = self;
         let (sq, _, _) = ring.parts();
-        if !book.listens {
+        if !book.listens
+            && let Some(entry) = book.port.bell.entry()
+        {
             // SAFETY: the port's bell is kept as long as the book, which the ring does not outlive.
-            if unsafe { sq.push(book.port.bell.entry().user_data(BELL)) }.is_err() {
+            if unsafe { sq.push(entry.user_data(BELL)) }.is_err() {
                 return false;
             }
             book.listens = true;

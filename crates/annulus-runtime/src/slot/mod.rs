@@ -64,6 +64,8 @@ pub(crate) struct Slot {
     pub(crate) list_prev: Cell<u32>,
     pub(crate) list_next: Cell<u32>,
     pub(crate) phase: Cell<Phase>,
+    /// How often it was submitted again after the end of a thread.
+    pub(crate) tries: Cell<u8>,
     /// The limit, where the kernel reads it.
     pub(crate) timespec: Cell<Timespec>,
 
@@ -197,6 +199,7 @@ impl Slot {
             list_prev: Cell::new(NONE),
             list_next: Cell::new(NONE),
             phase: Cell::new(Phase::Idle),
+            tries: Cell::new(0),
             timespec: Cell::new(Timespec { tv_sec: 0, tv_nsec: 0 }),
             entry: Cell::new(Sqe::default()),
             payload: Turn::new(Payload([MaybeUninit::uninit(); PAYLOAD_BYTES])),
@@ -497,6 +500,7 @@ impl Slot {
         self.grouped.set(false);
         self.limit.set(None);
         self.phase.set(Phase::Idle);
+        self.tries.set(0);
         // Relaxed: pairs with nothing; the free list hands the slot over.
         self.state.store(0, Ordering::Relaxed);
     }

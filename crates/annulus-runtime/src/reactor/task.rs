@@ -1,0 +1,88 @@
+//! A reactor that never waits: a future drives it, and waits as its runtime waits.
+
+use core::task::Waker;
+
+use annulus_ring::kernel::Kernel;
+use annulus_ring::{Movable, RingOf};
+
+use super::{BUSY, Habits, Reactor};
+use crate::port::Ports;
+use annulus_ring::abi::{Cqe, Sqe};
+use std::sync::Arc;
+
+/// What a step leaves to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// There may be more at once.
+    More,
+    /// Nothing until something is shipped or completed.
+    Idle,
+    /// The port is closed, and nothing is left.
+    Over,
+}
+
+/// The reactor of a ring that moves from thread to thread.
+pub(crate) type TaskReactor<K> = Reactor<Movable, K>;
+
+impl<K: Kernel> TaskReactor<K> {
+    /// A reactor whose ring any thread enters, one at a time. What is cancelled because such a
+    /// thread ended is submitted again.
+    pub(crate) fn of_task(
+        ring: RingOf<Movable, Sqe, Cqe, K>,
+        ports: Arc<Ports>,
+        index: usize,
+        habits: Habits,
+    ) -> Self {
+        let mut reactor = Self::new(ring, ports, index, habits);
+        reactor.book.resubmits = true;
+        reactor
+    }
+
+    /// Does what there is to do without waiting. Idle, it has `waker` woken when something is
+    /// shipped; completions the caller must look for.
+    pub(crate) fn step(&mut self, waker: &Waker) -> Step {
+        let Some((shipped, all_pushed)) = self.prepare() else { return Step::Over };
+        let entered = if self.ring.sq_len() > 0 { self.enter(super::Rest::No) } else { Ok(()) };
+        let completed = self.take_completions();
+        self.book.wake();
+        if let Err(error) = entered {
+            // Its completions were taken; the next step tries again.
+            self.bear(&error, 1);
+        }
+        if !all_pushed || shipped + completed >= BUSY {
+            return Step::More;
+        }
+        self.book.port.bell.set_waker(waker);
+        let sleeps = self.book.port.inbox.sleep();
+        if !sleeps || (self.book.port.is_closing() && !self.book.closing) {
+            return Step::More;
+        }
+        // What completed before the caller began to look is not told to it.
+        if self.ring.cq_len() > 0 || self.ring.has_overflow() { Step::More } else { Step::Idle }
+    }
+
+    /// Ends everything on this thread, waiting up to `tries` tenths of a second. Whether that was
+    /// enough.
+    pub(crate) fn drain(&mut self, tries: u32) -> bool {
+        self.book.port.close();
+        let mut left = tries;
+        loop {
+            if self.prepare().is_none() {
+                return true;
+            }
+            let before = self.book.in_flight;
+            let entered = self.enter(super::Rest::Closing);
+            self.take_completions();
+            self.book.wake();
+            if let Err(error) = entered {
+                self.bear(&error, 0);
+            }
+            if self.book.in_flight == before {
+                if left == 0 {
+                    return false;
+                }
+                left -= 1;
+            }
+        }
+    }
+}
