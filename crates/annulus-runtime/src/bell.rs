@@ -21,7 +21,6 @@ impl Bell {
         Ok(Self::Kernel(Doorbell::new()?))
     }
 
-    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "only a future has a task"))]
     pub(crate) fn of_task() -> Self {
         Self::Task(Mutex::new(None))
     }
@@ -41,7 +40,6 @@ impl Bell {
     }
 
     /// Says whom to wake, if the reactor is a task.
-    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "only a future has a task"))]
     pub(crate) fn set_waker(&self, new: &Waker) {
         if let Self::Task(waker) = self {
             let new = new.clone();

@@ -86,14 +86,6 @@ impl EngineBuilder {
         self
     }
 
-    /// How long a driver under load waits for completions to come together before it looks after
-    /// what was shipped meanwhile: 50 µs if not said. Zero has it woken for each: some
-    /// microseconds less for one operation, and several times the processor for many.
-    pub fn batching(mut self, nap: Duration) -> Self {
-        self.plan.nap = nap;
-        self
-    }
-
     /// How many threads the kernel may use for what would block, per driver: for work that ends by
     /// itself (file I/O that cannot be asynchronous) and for work that may wait for ever.
     pub fn io_workers(mut self, bounded: u32, unbounded: u32) -> Self {
@@ -109,7 +101,6 @@ impl EngineBuilder {
     }
 
     /// What was asked for, but for the drivers.
-    #[cfg(feature = "tokio")]
     pub(super) fn into_plan(self) -> Plan {
         self.plan
     }

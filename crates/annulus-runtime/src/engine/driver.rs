@@ -24,7 +24,6 @@ pub(super) struct Plan {
     pub(super) entries: u32,
     pub(super) in_flight_max: Option<u32>,
     pub(super) thread_name: String,
-    pub(super) nap: Duration,
     pub(super) workers: (u32, u32),
     pub(super) close_limit: Duration,
 }
@@ -35,7 +34,6 @@ impl Default for Plan {
             entries: 256,
             in_flight_max: None,
             thread_name: "annulus".to_owned(),
-            nap: Duration::from_micros(50),
             workers: (16, 16),
             close_limit: Duration::from_secs(5),
         }
@@ -74,10 +72,7 @@ impl Drivers {
         while rings.len() < count {
             rings.push(ring(entries)?.0);
         }
-        let habits = Habits {
-            in_flight_max: plan.in_flight_max.unwrap_or(completions(entries)),
-            nap: plan.nap,
-        };
+        let habits = Habits { in_flight_max: plan.in_flight_max.unwrap_or(completions(entries)) };
         let alive = Arc::new(Alive::default());
         // Dropped on an error, it closes what was started.
         let drivers = Arc::new(Self { ports, entries, close_limit: plan.close_limit, alive });
@@ -117,7 +112,6 @@ impl Drivers {
     }
 
     /// Those of an engine that a future drives: there is no thread to wait for.
-    #[cfg(feature = "tokio")]
     pub(super) fn driven(ports: Arc<Ports>, entries: u32, plan: &Plan) -> Arc<Self> {
         let alive = Arc::new(Alive::default());
         Arc::new(Self { ports, entries, close_limit: plan.close_limit, alive })
@@ -215,7 +209,6 @@ pub(super) fn cap_workers<K: Kernel>(register: &Register<'_, K>, workers: (u32, 
 }
 
 /// Runs what waits for the kernel on a thread that nobody waits for, after its time was up.
-#[cfg(feature = "tokio")]
 pub(super) fn leave_behind(wait: impl FnOnce() + Send + 'static) {
     eprintln!(
         "annulus: an engine was dropped, and the kernel still has operations of it; their memory \

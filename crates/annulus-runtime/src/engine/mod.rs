@@ -4,7 +4,6 @@
 mod builder;
 mod caller;
 mod chain;
-#[cfg(feature = "tokio")]
 mod drive;
 mod driver;
 mod file;
@@ -14,8 +13,7 @@ mod rw;
 
 pub use builder::{EngineBuilder, KernelChoice};
 pub use chain::{Link, Linked, Then};
-#[cfg(feature = "tokio")]
-pub use drive::Drive;
+pub use drive::{Drive, Readiness};
 pub use file::File;
 pub use metrics::Metrics;
 pub use op::Op;

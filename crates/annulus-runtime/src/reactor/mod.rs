@@ -11,17 +11,15 @@
 //!
 //! # How it waits
 //! Asleep, it is woken by each completion, and by whoever ships something: the bell, a system call
-//! for them and a switch for it. That is right when little happens. Under load it costs more than
-//! the operations, so then it *naps*: it waits for half of what is in flight, but only some tens of
-//! microseconds, and nobody rings. What comes meanwhile is found at the end of the nap. A nap in
-//! which nothing came ends in sleep, so an idle reactor costs nothing.
+//! for them and a switch for it. While it is awake nobody rings, so under load what is shipped
+//! meanwhile comes together. To have it doze for some tens of microseconds, so that more comes
+//! together, was tried and costs more than it saves: the timer, and the switches of the others, who
+//! run out of work.
 
 mod book;
 mod list;
-#[cfg(feature = "tokio")]
 mod task;
 
-#[cfg(feature = "tokio")]
 pub(crate) use task::{Step, TaskReactor};
 
 use core::time::Duration;
@@ -35,10 +33,6 @@ use crate::port::Ports;
 use crate::slot::{Limit, NONE, Phase, Slot, Slots};
 use book::{BELL, Book, COMPANION};
 
-/// How many operations of a turn make it a busy one.
-const BUSY: u32 = 4;
-/// How many completions a nap waits for at most.
-const NAP_WANT_MAX: u32 = 64;
 /// How long the kernel is left alone when it has no memory for a submission.
 const SHORTAGE: Duration = Duration::from_millis(1);
 /// How long everything is given to end before it is cancelled once more: what was on its way from
@@ -50,8 +44,6 @@ const CANCEL_AGAIN: Duration = Duration::from_millis(100);
 pub(crate) struct Habits {
     /// How many operations the kernel is given at a time.
     pub(crate) in_flight_max: u32,
-    /// How long a nap is; zero for none.
-    pub(crate) nap: Duration,
 }
 
 /// Whether a turn waited.
@@ -59,7 +51,6 @@ pub(crate) struct Habits {
 enum Rest {
     /// There was more to do.
     No,
-    Nap,
     Sleep,
     /// Waiting for what was cancelled.
     Closing,
@@ -70,8 +61,6 @@ pub(crate) struct Reactor<P: Place, K: Kernel> {
     ring: RingOf<P, Sqe, Cqe, K>,
     book: Book,
     habits: Habits,
-    /// Whether the last turn had much to do.
-    busy: bool,
 }
 
 /// The reactor that stays on its thread.
@@ -86,7 +75,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         habits: Habits,
     ) -> Self {
         let wakers_max = ring.cq_entries() as usize;
-        Self { ring, book: Book::new(ports, index, wakers_max), habits, busy: false }
+        Self { ring, book: Book::new(ports, index, wakers_max), habits }
     }
 
     /// Runs until the port is closed and nothing is left.
@@ -99,11 +88,10 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     /// # Panics
     /// If the ring fails in a way that no kernel has: its owner must not go on then.
     fn turn(&mut self) -> bool {
-        let Some((shipped, all_pushed)) = self.prepare() else { return false };
+        let Some(all_pushed) = self.prepare() else { return false };
         let rest = if all_pushed { self.rest() } else { Rest::No };
         if rest == Rest::No && all_pushed {
             // There is mail, and room for it.
-            self.busy |= shipped >= BUSY;
             return true;
         }
         let entered = self.enter(rest);
@@ -112,14 +100,12 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         if let Err(error) = entered {
             self.bear(&error, completed);
         }
-        self.busy = shipped + completed >= BUSY || !all_pushed;
         true
     }
 
-    /// Takes what came, and pushes it: how many operations came, and whether there was room for
-    /// all. Nothing, if it is all over.
-    fn prepare(&mut self) -> Option<(u32, bool)> {
-        let shipped = self.book.open_mail(|| self.ring.kernel().now());
+    /// Takes what came, and pushes it: whether there was room for all. Nothing, if it is all over.
+    fn prepare(&mut self) -> Option<bool> {
+        self.book.open_mail(|| self.ring.kernel().now());
         self.close_if_asked();
         // Who was refused, or cancelled before the kernel knew, waits for no completion.
         self.book.wake();
@@ -130,7 +116,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             self.book.wake();
             return None;
         }
-        Some((shipped, all_pushed))
+        Some(all_pushed)
     }
 
     /// Begins to end everything, once the port is closed.
@@ -205,9 +191,6 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         if book.closing {
             return Rest::Closing;
         }
-        if self.busy && !self.habits.nap.is_zero() {
-            return Rest::Nap;
-        }
         if !book.port.inbox.sleep() {
             return Rest::No;
         }
@@ -227,10 +210,6 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         let entered = match rest {
             Rest::No => self.ring.submit(),
             Rest::Sleep => self.ring.submit_and_wait(1),
-            Rest::Nap => {
-                let want = (self.book.in_flight / 2).clamp(1, NAP_WANT_MAX);
-                self.ring.submit_and_wait_with(want, &Wait::new().timeout(self.habits.nap))
-            }
             Rest::Closing => self.ring.submit_and_wait_with(1, &Wait::new().timeout(CANCEL_AGAIN)),
         };
         counts.enters.add(1);

@@ -2,13 +2,14 @@
 
 use core::task::Waker;
 
+use std::sync::Arc;
+
+use annulus_ring::abi::{Cqe, Sqe};
 use annulus_ring::kernel::Kernel;
 use annulus_ring::{Movable, RingOf};
 
-use super::{BUSY, Habits, Reactor};
+use super::{Habits, Reactor, Rest};
 use crate::port::Ports;
-use annulus_ring::abi::{Cqe, Sqe};
-use std::sync::Arc;
 
 /// What a step leaves to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,15 +42,15 @@ impl<K: Kernel> TaskReactor<K> {
     /// Does what there is to do without waiting. Idle, it has `waker` woken when something is
     /// shipped; completions the caller must look for.
     pub(crate) fn step(&mut self, waker: &Waker) -> Step {
-        let Some((shipped, all_pushed)) = self.prepare() else { return Step::Over };
-        let entered = if self.ring.sq_len() > 0 { self.enter(super::Rest::No) } else { Ok(()) };
+        let Some(all_pushed) = self.prepare() else { return Step::Over };
+        let entered = if self.ring.sq_len() > 0 { self.enter(Rest::No) } else { Ok(()) };
         let completed = self.take_completions();
         self.book.wake();
         if let Err(error) = entered {
             // Its completions were taken; the next step tries again.
             self.bear(&error, 1);
         }
-        if !all_pushed || shipped + completed >= BUSY {
+        if !all_pushed || completed > 0 {
             return Step::More;
         }
         self.book.port.bell.set_waker(waker);
@@ -71,7 +72,7 @@ impl<K: Kernel> TaskReactor<K> {
                 return true;
             }
             let before = self.book.in_flight;
-            let entered = self.enter(super::Rest::Closing);
+            let entered = self.enter(Rest::Closing);
             self.take_completions();
             self.book.wake();
             if let Err(error) = entered {

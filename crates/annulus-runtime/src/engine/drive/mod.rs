@@ -1,0 +1,139 @@
+//! [`Drive`]: an engine without a thread of its own: a future drives it, on the program's runtime.
+
+#[cfg(feature = "tokio")]
+mod tokio;
+
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use annulus_ring::{Builder, Linux};
+
+use super::driver::{self, Drivers, Plan, completions};
+use super::{Engine, EngineBuilder};
+use crate::bell::Bell;
+use crate::port::Ports;
+use crate::reactor::{Habits, Step, TaskReactor};
+
+/// How many steps a poll makes before it lets others run.
+const STEPS_MAX: u32 = 16;
+
+/// How long, in tenths of a second without progress, the drop of a drive waits for the kernel.
+const DRAIN_TENTHS: u32 = 50;
+
+/// How a runtime tells that a descriptor is readable: what a [`Drive`] waits for.
+///
+/// With the feature `tokio` there is one for tokio; for others it is a few lines around what they
+/// have for descriptors.
+pub trait Readiness: Send + 'static {
+    /// Waits until the descriptor may have become readable since the last time this was ready.
+    ///
+    /// To be ready without a reason costs a look at the ring, and no more; not to be ready when it
+    /// became readable stalls the engine.
+    ///
+    /// # Errors
+    /// The runtime tells nothing any more, as when it ends. The drive is not polled again then.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// The future that drives an engine: spawn it.
+///
+/// It ends when the engine is closed ([`Engine::shutdown`], or the drop of the last handle) and the
+/// kernel has done with everything.
+///
+/// # When it is dropped
+/// As when a runtime is shut down: the engine is closed, what is under way is cancelled and waited
+/// for, on the dropping thread. If the kernel does not let go of a buffer within some seconds, a
+/// thread is left behind that waits for it: nothing is freed before.
+#[must_use = "a drive does nothing until it is polled: spawn it"]
+pub struct Drive<R: Readiness> {
+    reactor: Option<Box<TaskReactor<Linux>>>,
+    ready: R,
+    /// Whether the last poll let others go first.
+    yielded: bool,
+}
+
+impl EngineBuilder {
+    /// Makes an engine that is driven by a future instead of a thread: what completes is taken by
+    /// the runtime that polls it, and wakes its tasks without another thread in between.
+    ///
+    /// `watch` makes of the descriptor that is readable while there are completions what the drive
+    /// waits for. Spawn the [`Drive`]; until it runs, only what is done at once is done. It is one:
+    /// of [`drivers`](Self::drivers) it knows nothing.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), and those of `watch`.
+    pub fn build_driven_by<R: Readiness>(
+        self,
+        watch: impl FnOnce(OwnedFd) -> io::Result<R>,
+    ) -> io::Result<(Engine, Drive<R>)> {
+        let plan = self.into_plan();
+        let (ring, entries) = driver::sized(plan.entries, |entries| {
+            let builder = Builder::new().entries(entries).cq_entries(completions(entries));
+            builder.coop_taskrun().build()
+        })?;
+        let ready = watch(ring.as_fd().try_clone_to_owned()?)?;
+        driver::cap_workers(&ring.register(), plan.workers);
+        let ports = Arc::new(Ports::new(vec![Bell::of_task()], entries - 1)?);
+        let reactor = TaskReactor::of_task(ring, Arc::clone(&ports), 0, habits(&plan, entries));
+        let engine = Engine { drivers: Drivers::driven(ports, entries, &plan) };
+        Ok((engine, Drive { reactor: Some(Box::new(reactor)), ready, yielded: false }))
+    }
+}
+
+fn habits(plan: &Plan, entries: u32) -> Habits {
+    Habits { in_flight_max: plan.in_flight_max.unwrap_or(completions(entries)) }
+}
+
+// Nothing points into it.
+impl<R: Readiness> Unpin for Drive<R> {}
+
+impl<R: Readiness> Future for Drive<R> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { reactor, ready, yielded } = &mut *self;
+        let Some(running) = reactor else { return Poll::Ready(()) };
+        *yielded = !*yielded;
+        if *yielded {
+            // What woke this may be one of several that are about to ship: they go first, and all
+            // go to the kernel together.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        for _ in 0..STEPS_MAX {
+            match running.step(cx.waker()) {
+                Step::More => {}
+                Step::Over => {
+                    *reactor = None;
+                    return Poll::Ready(());
+                }
+                Step::Idle => match ready.poll_readable(cx) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Pending | Poll::Ready(Err(_)) => return Poll::Pending,
+                },
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<R: Readiness> Drop for Drive<R> {
+    fn drop(&mut self) {
+        let Some(mut reactor) = self.reactor.take() else { return };
+        if !reactor.drain(DRAIN_TENTHS) {
+            driver::leave_behind(move || while !reactor.drain(DRAIN_TENTHS) {});
+        }
+    }
+}
+
+impl<R: Readiness> fmt::Debug for Drive<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drive").field("is_over", &self.reactor.is_none()).finish_non_exhaustive()
+    }
+}
