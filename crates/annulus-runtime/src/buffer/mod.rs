@@ -2,6 +2,7 @@
 
 mod aligned;
 mod error;
+mod fixed;
 mod impls;
 mod iovecs;
 mod registered;
@@ -11,6 +12,7 @@ mod vectored;
 
 pub use aligned::{AlignedBuf, AllocError};
 pub use error::{BufError, BufResult};
+pub use fixed::{FixedBuf, FixedPool, Take};
 pub use iovecs::{IO_BYTES_MAX, IOVECS_MAX, Iovecs, io_len};
 pub use registered::{PoolId, Registered};
 pub use slice::Slice;

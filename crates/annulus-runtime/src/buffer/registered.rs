@@ -4,6 +4,13 @@
 use annulus_ring::abi::BufIndex;
 
 /// A pool of fixed buffers, told from every other one of the process: never given twice.
+///
+/// ```
+/// use annulus_runtime::buffer::FixedPool;
+/// let (one, two) = (FixedPool::new(1, 4096)?, FixedPool::new(1, 4096)?);
+/// assert!(one.id() != two.id() && one.id() == one.clone().id());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PoolId(pub(super) u64);
 
