@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use annulus_ring::Errno;
 use annulus_runtime::buffer::{
-    AlignedBuf, BufError, FixedBuf, FixedPool, IoBuf, IoBufMut, IoVecBuf, Iovecs, Slice, Take,
+    AlignedBuf, BackingMemory, BufError, FixedBuf, FixedPool, IoBuf, IoBufMut, IoVecBuf, Iovecs,
+    MemRegions, SharedMemory, Slice, Take,
 };
 
 use buffers::{read, write};
@@ -222,8 +223,11 @@ fn auto_traits() {
     everywhere::<FixedBuf>();
     everywhere::<Take>();
     everywhere::<Iovecs>();
+    everywhere::<SharedMemory>();
+    everywhere::<MemRegions<'static>>();
     everywhere::<Slice<Vec<u8>>>();
     everywhere::<BufError<Vec<u8>>>();
+    everywhere::<Box<dyn BackingMemory>>();
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl Iovecs {
                 break;
             }
         }
-        filling.iovecs
+        filling.into_iovecs()
     }
 
     /// The room of `buf` behind its first `skip` bytes: what is to be read into.
@@ -107,7 +107,7 @@ impl Iovecs {
                 break;
             }
         }
-        filling.iovecs
+        filling.into_iovecs()
     }
 
     /// Appends `bytes` bytes at `start`, or as many as an operation takes besides what is here:
@@ -216,5 +216,9 @@ impl Filling {
         self.skip -= skipped;
         let left = bytes - skipped;
         self.iovecs.push(start.wrapping_add(skipped), left) == left
+    }
+
+    pub(super) fn into_iovecs(self) -> Iovecs {
+        self.iovecs
     }
 }
