@@ -1,6 +1,8 @@
 //! Memory that is lent to the kernel and comes back: see [`IoBuf`] and [`IoBufMut`].
 
 mod aligned;
+#[cfg(feature = "bytes")]
+mod bytes;
 mod error;
 mod fixed;
 mod impls;
