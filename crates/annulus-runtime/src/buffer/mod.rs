@@ -13,6 +13,8 @@ mod registered;
 mod slice;
 mod traits;
 mod vectored;
+#[cfg(feature = "vm-memory")]
+mod vm_memory;
 
 pub use aligned::{AlignedBuf, AllocError};
 pub use error::{BufError, BufResult};
