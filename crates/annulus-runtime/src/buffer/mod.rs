@@ -1,4 +1,6 @@
-//! Memory that is lent to the kernel and comes back: see [`IoBuf`] and [`IoBufMut`].
+//! Memory that is lent to the kernel and comes back.
+#![doc = ""]
+#![doc = include_str!("../../docs/buffers.md")]
 
 mod aligned;
 #[cfg(feature = "bytes")]
