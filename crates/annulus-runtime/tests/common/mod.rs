@@ -1,5 +1,17 @@
-//! What the tests share: the third outcome, and an end for those that hang.
+//! What the tests of this crate share: an end for those that hang, the third outcome, and tools.
+//!
+//! A file of tests writes `mod common;` (a folder of tests: `#[path = "../common/mod.rs"] mod
+//! common;`) and uses what it needs of:
+//!
+//! - [`limit`] around what may hang, [`skip`] where something cannot run here;
+//! - [`files`]: temporary files with known content, direct I/O, the page cache;
+//! - [`child`]: a test's body in a process of its own, with filters and limits;
+//! - [`process`]: how many descriptors, threads and context switches there are.
 #![allow(dead_code, reason = "each file of tests uses what it needs")]
+
+pub mod child;
+pub mod files;
+pub mod process;
 
 use std::io::Write;
 use std::panic::Location;
