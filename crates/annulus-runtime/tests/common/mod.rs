@@ -4,12 +4,14 @@
 //! common;`) and uses what it needs of:
 //!
 //! - [`limit`] around what may hang, [`skip`] where something cannot run here;
+//! - [`detector`]: an allocator that sees what the kernel writes to freed memory, and counts;
 //! - [`files`]: temporary files with known content, direct I/O, the page cache;
 //! - [`child`]: a test's body in a process of its own, with filters and limits;
 //! - [`process`]: how many descriptors, threads and context switches there are.
 #![allow(dead_code, reason = "each file of tests uses what it needs")]
 
 pub mod child;
+pub mod detector;
 pub mod files;
 pub mod process;
 
