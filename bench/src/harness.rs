@@ -17,6 +17,31 @@ impl Args {
         Self(pairs.collect())
     }
 
+    /// Ends the program if there is an argument that is none of `keys`.
+    pub fn only(&self, keys: &[&str]) {
+        if let Some(key) = self.0.keys().find(|key| !keys.contains(&key.as_str())) {
+            fail(&format!("{key}=: no such argument; there are {}", keys.join("= ") + "="));
+        }
+    }
+
+    /// The value of `key`, or `default`; it is between 1 and `max`.
+    pub fn count(&self, key: &str, default: u64, max: u64) -> u64 {
+        let value = self.get(key, default);
+        if !(1..=max).contains(&value) {
+            fail(&format!("{key}={value}: from 1 to {max}"));
+        }
+        value
+    }
+
+    /// Whether `key` is 1; it is 0 or 1, and 0 if it is not there.
+    pub fn switch(&self, key: &str) -> bool {
+        match self.text(key, "0").as_str() {
+            "0" => false,
+            "1" => true,
+            other => fail(&format!("{key}={other}: 0 or 1")),
+        }
+    }
+
     /// The value of `key`, or `default`.
     pub fn get<T: FromStr>(&self, key: &str, default: T) -> T {
         match self.0.get(key) {
@@ -64,6 +89,12 @@ impl Random {
     /// The same sequence each time.
     pub fn new() -> Self {
         Self(88_172_645_463_325_252)
+    }
+
+    /// A sequence of its own for each `index`.
+    pub fn of(index: u64) -> Self {
+        // The golden ratio's bits spread neighbouring indices; a state of 0 would stay 0.
+        Self(index.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
     /// The next offset of one of `blocks` blocks of 4 KiB.

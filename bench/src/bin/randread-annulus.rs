@@ -2,50 +2,41 @@
 //!
 //! `fixed=1` reads into a registered buffer from a registered file; `direct=1` opens the file with
 //! `O_DIRECT`. `call=` is the way of walking and pushing: `reserve` (completions in place, the next
-//! reads as a batch; the default from depth 8 on) or `push` (one by one).
+//! reads as a batch; the default from depth 8 on) or `push` (one by one). The run is `ops=` reads,
+//! or `seconds=` long.
 
 use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt;
-use std::time::Instant;
+use std::os::fd::AsRawFd;
 
-use annulus_bench::{Args, Random, aligned, fail, pin, report};
+use annulus_bench::{Args, BLOCK_BYTES, Limit, Meter, Random, Target, aligned, fail, pin};
 use annulus_ring::abi::{BufIndex, FixedFd, Iovec, RegisterOp, Sqe};
 use annulus_ring::{LocalRing, Result, op};
 
-/// The size of a read.
-const BLOCK_BYTES: u32 = 4096;
-/// `O_DIRECT` where this is measured.
-const O_DIRECT: i32 = 0o40000;
+/// Deeper than that is no program; the ring has as many entries.
+const DEPTH_MAX: u64 = 4096;
 
 fn main() {
     let args = Args::parse();
+    args.only(&["file", "direct", "fixed", "qd", "call", "ops", "seconds", "core"]);
     pin(&args);
-    let path = args.text("file", "rr.dat");
-    let flags = if args.get("direct", 0) == 1 { O_DIRECT } else { 0 };
-    let file = match File::options().read(true).custom_flags(flags).open(&path) {
-        Ok(file) => file,
-        Err(why) => fail(&format!("{path}: {why}")),
-    };
-    let blocks = match file.metadata() {
-        Ok(about) if about.len() >= 4096 => about.len() / 4096,
-        Ok(_) => fail(&format!("{path}: shorter than a block")),
-        Err(why) => fail(&format!("{path}: {why}")),
-    };
-    let depth: u32 = args.get("qd", 32);
+    let target = Target::of(&args);
+    let limit = Limit::of(&args, 100_000);
+    let depth = args.count("qd", 32, DEPTH_MAX) as u32;
     let mut work = Work {
-        file,
+        file: target.open(),
         buffers: aligned((depth * BLOCK_BYTES) as usize),
-        blocks,
+        blocks: target.blocks,
         random: Random::new(),
         depth,
-        ops: args.get("ops", 100_000),
+        limit,
+        ops: limit.ops(),
         in_batches: match args.text("call", if depth < 8 { "push" } else { "reserve" }).as_str() {
             "push" => false,
             "reserve" => true,
             other => fail(&format!("call={other}: push or reserve")),
         },
     };
-    let done = if args.get("fixed", 0) == 1 { work.fixed() } else { work.plain() };
+    let done = if args.switch("fixed") { work.fixed() } else { work.plain() };
     if let Err(error) = done {
         fail(&error.to_string());
     }
@@ -63,6 +54,7 @@ struct Work {
     blocks: u64,
     random: Random,
     depth: u32,
+    limit: Limit,
     ops: u64,
     in_batches: bool,
 }
@@ -73,7 +65,6 @@ impl Work {
     }
 
     fn plain(&mut self) -> Result<()> {
-        use std::os::fd::AsRawFd;
         let ring = LocalRing::new(self.depth.max(8))?;
         let fd = self.file.as_raw_fd();
         self.run(ring, |work, slot| {
@@ -83,7 +74,6 @@ impl Work {
     }
 
     fn fixed(&mut self) -> Result<()> {
-        use std::os::fd::AsRawFd;
         let ring = LocalRing::new(self.depth.max(8))?;
         let mut fd = self.file.as_raw_fd();
         let bytes = (self.depth * BLOCK_BYTES) as usize;
@@ -103,18 +93,20 @@ impl Work {
     /// Keeps `depth` reads in flight until `ops` are done; `entry` makes the read of a slot.
     #[inline(always)]
     fn run(&mut self, mut ring: LocalRing, entry: impl Fn(&mut Self, u64) -> Sqe) -> Result<()> {
-        let begin = Instant::now();
-        for slot in 0..u64::from(self.depth) {
+        let meter = Meter::start();
+        self.limit.start();
+        let first = self.ops.min(self.depth.into());
+        for slot in 0..first {
             let read = entry(self, slot).user_data(slot);
             // SAFETY: each slot's buffer is its own, and never freed.
             unsafe { ring.push(read)? };
         }
         let done = if self.in_batches {
-            self.refill_in_batches(&mut ring, entry)?
+            self.refill_in_batches(&mut ring, first, entry)?
         } else {
-            self.refill_one_by_one(&mut ring, entry)?
+            self.refill_one_by_one(&mut ring, first, entry)?
         };
-        report(done, begin.elapsed());
+        meter.report(done);
         Ok(())
     }
 
@@ -123,11 +115,15 @@ impl Work {
     fn refill_in_batches(
         &mut self,
         ring: &mut LocalRing,
+        mut submitted: u64,
         entry: impl Fn(&mut Self, u64) -> Sqe,
     ) -> Result<u64> {
-        let (mut submitted, mut done) = (u64::from(self.depth), 0);
+        let mut done = 0;
         while done < self.ops {
             ring.submit_and_wait(1)?;
+            if self.limit.is_over() {
+                self.ops = submitted; // what is in flight is still waited for
+            }
             let (sq, cq, _) = ring.parts();
             let ready = cq.ready()?;
             let (first, second) = ready.slices();
@@ -156,11 +152,15 @@ impl Work {
     fn refill_one_by_one(
         &mut self,
         ring: &mut LocalRing,
+        mut submitted: u64,
         entry: impl Fn(&mut Self, u64) -> Sqe,
     ) -> Result<u64> {
-        let (mut submitted, mut done) = (u64::from(self.depth), 0);
+        let mut done = 0;
         while done < self.ops {
             ring.submit_and_wait(1)?;
+            if self.limit.is_over() {
+                self.ops = submitted; // what is in flight is still waited for
+            }
             let (sq, cq, _) = ring.parts();
             for cqe in cq.completions()? {
                 if cqe.res != BLOCK_BYTES as i32 {
