@@ -1,0 +1,159 @@
+//! Random 4 KiB reads from tasks on tokio's multi-thread runtime, `qd=` of them, `way=`:
+//!
+//! - `fs`: `tokio::fs::File`, a seek and a read; each task has its own, since the position is the
+//!   file's. Not with `direct=1`: it reads into a buffer of its own, which is not aligned.
+//! - `blocking`: a plain `pread` in `spawn_blocking`.
+//!
+//! `workers=` (2) is the number of tokio's threads. The run is `ops=` reads of all tasks together,
+//! or `seconds=` long.
+
+use std::fs::File;
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use annulus_bench::{Args, BLOCK_BYTES, Block, Limit, Meter, Random, Share, Target, fail, pin};
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio::runtime::{Builder, Runtime};
+
+/// Deeper than that is no program.
+const DEPTH_MAX: u64 = 4096;
+
+fn main() {
+    let args = Args::parse();
+    args.only(&["file", "direct", "qd", "way", "workers", "ops", "seconds", "core"]);
+    pin(&args);
+    let run = Run {
+        target: Arc::new(Target::of(&args)),
+        limit: Limit::of(&args, 20_000),
+        depth: args.count("qd", 32, DEPTH_MAX),
+    };
+    let workers = args.count("workers", 2, 1024) as usize;
+    let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build();
+    let runtime = runtime.unwrap_or_else(|why| fail(&format!("tokio: {why}")));
+    let done = match args.text("way", "blocking").as_str() {
+        "fs" => run.through::<TokioFs>(&runtime),
+        "blocking" => run.through::<Blocking>(&runtime),
+        other => fail(&format!("way={other}: fs or blocking")),
+    };
+    if let Err(why) = done {
+        fail(&why.to_string());
+    }
+}
+
+/// A way to read, as one task has it.
+trait Way: Sized + Send + 'static {
+    /// What all tasks share.
+    type Shared;
+
+    /// Makes it, within the runtime.
+    fn shared(target: &Target) -> io::Result<Self::Shared>;
+
+    /// Makes one task's part.
+    fn task(shared: &Self::Shared, target: &Target) -> io::Result<Self>;
+
+    /// Reads one block: how many bytes that gave.
+    fn read(&mut self, offset: u64) -> impl Future<Output = io::Result<usize>> + Send;
+}
+
+struct Run {
+    target: Arc<Target>,
+    limit: Limit,
+    depth: u64,
+}
+
+impl Run {
+    /// Runs it, and prints what it cost.
+    fn through<W: Way>(&self, runtime: &Runtime) -> io::Result<()> {
+        runtime.block_on(async {
+            let shared = W::shared(&self.target)?;
+            let ways: io::Result<Vec<W>> =
+                (0..self.depth).map(|_| W::task(&shared, &self.target)).collect();
+            let ways = ways?;
+            let meter = Meter::start();
+            self.limit.start();
+            let mut tasks = Vec::with_capacity(ways.len());
+            for (index, way) in (0..).zip(ways) {
+                let share = self.limit.share(index, self.depth);
+                let target = Arc::clone(&self.target);
+                tasks.push(tokio::spawn(reads(way, share, Random::of(index), target)));
+            }
+            let mut done = 0;
+            for task in tasks {
+                done += task.await?;
+            }
+            meter.report(done);
+            Ok(())
+        })
+    }
+}
+
+/// One task: a read after the other.
+async fn reads<W: Way>(
+    mut way: W,
+    mut share: Share,
+    mut random: Random,
+    target: Arc<Target>,
+) -> u64 {
+    let mut done = 0;
+    while share.take(1) != 0 {
+        target.check(way.read(random.offset(target.blocks)).await);
+        done += 1;
+    }
+    done
+}
+
+/// `tokio::fs::File`.
+struct TokioFs {
+    file: tokio::fs::File,
+    bytes: Vec<u8>,
+}
+
+impl Way for TokioFs {
+    type Shared = ();
+
+    fn shared(target: &Target) -> io::Result<()> {
+        if target.direct {
+            fail("way=fs: tokio::fs::File's own buffer is not aligned as direct=1 needs it");
+        }
+        Ok(())
+    }
+
+    fn task((): &(), target: &Target) -> io::Result<Self> {
+        let file = tokio::fs::File::from_std(target.open());
+        Ok(Self { file, bytes: vec![0; BLOCK_BYTES as usize] })
+    }
+
+    async fn read(&mut self, offset: u64) -> io::Result<usize> {
+        self.file.seek(io::SeekFrom::Start(offset)).await?;
+        self.file.read_exact(&mut self.bytes).await
+    }
+}
+
+/// `pread` in `spawn_blocking`: the block goes there and comes back.
+struct Blocking {
+    file: Arc<File>,
+    block: Option<Box<Block>>,
+}
+
+impl Way for Blocking {
+    type Shared = Arc<File>;
+
+    fn shared(target: &Target) -> io::Result<Arc<File>> {
+        Ok(Arc::new(target.open()))
+    }
+
+    fn task(file: &Arc<File>, _: &Target) -> io::Result<Self> {
+        Ok(Self { file: Arc::clone(file), block: None })
+    }
+
+    async fn read(&mut self, offset: u64) -> io::Result<usize> {
+        let file = Arc::clone(&self.file);
+        let mut block = self.block.take().unwrap_or_else(Block::new);
+        let read = move || (file.read_at(block.bytes(), offset), block);
+        let (got, block) = tokio::task::spawn_blocking(read).await?;
+        self.block = Some(block);
+        got
+    }
+}
