@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """Annulus beside its peers on the same work, interleaved.
 
-    bench/run.py nop [rounds]          submit and take NOPs, batches 1 8 32 128
+    bench/run.py nop [rounds]             submit and take NOPs, batches 1 8 32 128
     bench/run.py randread FILE [rounds]   4 KiB random reads, depths 1 32 128
-    bench/run.py micro                 the two halves of a hot path, in instructions
+    bench/run.py micro                    the two halves of a hot path, in instructions
+    bench/run.py tokio FILE               4 KiB random reads from tokio's tasks, hot and direct
+    bench/run.py shared                   NOPs from many threads to one ring
+    bench/run.py idle                     wake-ups of threads that have nothing to do
 
 Rounds run A B C ... then C B A; medians are shown, with the smallest and largest. Instructions
 per operation are read from `perf stat` where the processor's counters can be had (user and
@@ -11,14 +14,26 @@ kernel), else counted by valgrind's callgrind (user only). `cargo xtask kernels 
 counts those of a kernel under emulation, where there are no counters. The peers in C are built from
 $PEERBENCH/c where that is a directory (default: ../shared/peerbench) and liburing's header is
 installed; the others are here.
+
+`tokio` and `shared` show per operation the processor time of all threads, the kernel's included,
+which stands for cycles, and the context switches; `--rounds`, `--seconds` (of each run),
+`--depths`, `--threads` and the like bound them, `--no-instructions` leaves callgrind out, and
+`--json` prints everything as one JSON object instead. What is wrong is said in one line; the exit
+code is 2 then, and 1 where a program failed.
 """
 
+import argparse
+import json
 import os
 import re
 import statistics
 import subprocess
 import sys
-import tempfile
+
+sys.dont_write_bytecode = True
+from instructions import Wrong, has_counters, instructions, need_a_way  # noqa: E402
+from rounds import Peer, Plan, compare as compare_cost, machine, printed, table  # noqa: E402
+import targets  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BIN = os.path.join(HERE, "target", "release")
@@ -36,18 +51,6 @@ def build():
             subprocess.run(["gcc", "-O2", "-o", target, source, "-luring"], check=True)
 
 
-def has_counters():
-    """Whether `perf stat` counts instructions here."""
-    try:
-        run = subprocess.run(
-            ["perf", "stat", "-x,", "-e", "instructions:u", "true"],
-            capture_output=True, text=True, timeout=LIMIT_S,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return run.returncode == 0 and "not supported" not in run.stderr
-
-
 def once(argv):
     """One run: operations per second."""
     run = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_S)
@@ -55,36 +58,6 @@ def once(argv):
     if run.returncode or not found:
         raise RuntimeError(f"{' '.join(argv)}: {run.stderr.strip() or run.stdout.strip()}")
     return float(found.group(1))
-
-
-def by_perf(argv, count):
-    """Instructions of one run of `count` operations: user, kernel."""
-    with tempfile.NamedTemporaryFile("r") as log:
-        events = "instructions:u,instructions:k"
-        perf = ["perf", "stat", "-x,", "-e", events, "-o", log.name]
-        argv = perf + argv + [f"ops={count}"]
-        subprocess.run(argv, capture_output=True, timeout=LIMIT_S, check=True)
-        lines = [line.split(",") for line in log.read().splitlines()]
-    value = {line[2]: float(line[0]) for line in lines if len(line) > 3 and line[0][:1].isdigit()}
-    return value["instructions:u"], value["instructions:k"]
-
-
-def by_callgrind(argv, count):
-    """Instructions of one run of `count` operations in user space."""
-    callgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-    argv = callgrind + argv + [f"ops={count}"]
-    run = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_S)
-    found = re.search(r"Collected : (\d+)", run.stderr)
-    if not found:
-        raise RuntimeError(f"callgrind {' '.join(argv)}: {run.stderr[-200:]}")
-    return float(found.group(1)), float("nan")
-
-
-def instructions(argv, counters, few=32_000, many=64_000):
-    """Instructions per operation: the slope between two counts, so that set-up cancels out."""
-    measure = by_perf if counters else by_callgrind
-    less, more = measure(argv, few), measure(argv, many)
-    return tuple((b - a) / (many - few) for a, b in zip(less, more))
 
 
 def compare(title, peers, ops, rounds, counters):
@@ -159,22 +132,219 @@ def micro(counters):
         print(f"| {what} | {user:.1f} |")
 
 
-def main(argv):
-    if len(argv) < 2 or argv[1] not in ("nop", "randread", "micro"):
-        sys.exit(__doc__.strip())
-    build()
+READS = "read"
+NOPS = "NOP"
+
+
+class Output:
+    """Tables as they come, or all of it as one JSON object at the end."""
+
+    def __init__(self, arguments):
+        self.json = arguments.json
+        self.all = {"command": arguments.command, "machine": machine(),
+                    "rounds": arguments.rounds, "seconds": arguments.seconds, "tables": []}
+        if not self.json:
+            about = self.all["machine"]
+            print(f"Linux {about['kernel']}, {about['processors']} x {about['model']}, "
+                  f"load {about['load']}", flush=True)
+
+    def add(self, title, parameters, unit, bases, rows):
+        self.all["tables"].append({**parameters, "unit": unit, "rows": rows})
+        if not self.json:
+            print("\n" + table(title, unit, bases, rows), flush=True)
+
+    def end(self):
+        if self.json:
+            print(json.dumps(self.all, indent=1))
+
+
+def plan(arguments):
+    """How much is measured. Raises where instructions are wanted and cannot be counted."""
     counters = has_counters()
+    if arguments.instructions:
+        need_a_way(counters, ", or say --no-instructions")
+    return Plan(arguments.rounds, arguments.seconds, arguments.instructions, counters)
+
+
+def tokio_peers(path, direct, depth):
+    """The ways to read: the ring first, which the others are compared with."""
+    file, d, q = f"file={path}", f"direct={direct:d}", f"qd={depth}"
+    racing = {"few": 6_000, "many": 24_000, "times": 3}
+    threads = sorted({1, 2, depth})
+    peers = [Peer("ring", program("randread-annulus", file, d, q))]
+    peers += [
+        Peer("pread" if count == 1 else f"pread, {count} threads",
+             program("randread-threads", file, d, f"threads={count}"))
+        for count in threads
+    ]
+    ways = [("tokio, spawn_blocking", "blocking")] + [("tokio::fs::File", "fs")] * (not direct)
+    peers += [
+        Peer(label, program("randread-tokio", file, d, q, f"way={way}"), **racing)
+        for label, way in ways
+    ]
+    return peers
+
+
+def tokio(arguments):
+    path, modes = arguments.file, arguments.modes
+    targets.check(path, "direct" in modes)
+    how, out, bases = plan(arguments), Output(arguments), ["ring", "pread"]
+    build()
+    for mode in modes:
+        (targets.into_cache if mode == "hot" else targets.out_of_cache)(path)
+        for depth in arguments.depths:
+            rows = compare_cost(tokio_peers(path, mode == "direct", depth), bases, how)
+            title = f"random 4 KiB reads, {mode}, {depth} in flight"
+            title += f" ({how.rounds} rounds of {how.seconds} s)"
+            out.add(title, {"mode": mode, "depth": depth}, READS, bases, rows)
+    out.end()
+
+
+def shared_peers(threads, batch):
+    """The ways to push: a ring each first. Callgrind runs one thread at a time, so that it counts
+    locks that nobody else wants."""
+    arguments = [f"threads={threads}", f"batch={batch}"]
+    return [
+        Peer("local", program("shared-push", *arguments, "way=local")),
+        Peer("own", program("shared-push", *arguments, "way=own")),
+        Peer("mutex", program("shared-push", *arguments, "way=mutex")),
+    ]
+
+
+def shared(arguments):
+    how, out, bases = plan(arguments), Output(arguments), ["local", "own"]
+    build()
+    for batch in arguments.batches:
+        for threads in arguments.threads:
+            rows = compare_cost(shared_peers(threads, batch), bases, how)
+            title = f"NOPs, {threads} threads, {batch} at a time"
+            title += f" ({how.rounds} rounds of {how.seconds} s)"
+            out.add(title, {"threads": threads, "batch": batch}, NOPS, bases, rows)
+    out.end()
+
+
+def idle(arguments):
+    build()
+    found = []
+    for what in ("tokio", "ring", "ticking"):
+        argv = program("idle-wakeups", f"what={what}", f"seconds={arguments.seconds}")
+        *threads, total = printed(argv, LIMIT_S + arguments.seconds)
+        found.append({"what": what, "wakeups": int(total["wakeups"]), "threads": threads})
+    if arguments.json:
+        whole = {"command": "idle", "seconds": arguments.seconds, "runs": found}
+        print(json.dumps(whole, indent=1))
+        return
+    print(f"wake-ups in {arguments.seconds} s ('ticking' is not idle: it shows that they count)")
+    for run in found:
+        each = ", ".join(f"{thread['name']} {thread['wakeups']}" for thread in run["threads"])
+        print(f"{run['what']:<10}{run['wakeups']:>8}   {each}")
+
+
+class Parser(argparse.ArgumentParser):
+    """One that says what is wrong in one line."""
+
+    def error(self, message):
+        raise Wrong(f"{message} (see bench/run.py --help)")
+
+
+def number(kind, least, most):
+    """A type of argument: a `kind` between `least` and `most`."""
+    def read(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a number") from None
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text}: from {least} to {most}")
+        return value
+    return read
+
+
+def several(one):
+    """A type of argument: some, separated by commas."""
+    return lambda text: [one(part) for part in text.split(",")]
+
+
+def mode(text):
+    if text not in ("hot", "direct"):
+        raise argparse.ArgumentTypeError(f"'{text}': hot or direct")
+    return text
+
+
+def parse(argv):
+    parser = Parser(prog="bench/run.py", usage=__doc__.strip(), add_help=False)
+    parser.add_argument("-h", "--help", action="store_true")
+    commands = parser.add_subparsers(dest="command", parser_class=Parser)
+    rounds = number(int, 1, 1000)
+    for name, default in (("nop", 5), ("randread", 3), ("micro", None)):
+        command = commands.add_parser(name, add_help=False)
+        if name == "randread":
+            command.add_argument("file", metavar="FILE")
+        if default:
+            command.add_argument("rounds", nargs="?", type=rounds, default=default)
+    for name, seconds in (("tokio", 1.0), ("shared", 0.5)):
+        command = commands.add_parser(name, add_help=False)
+        command.add_argument("--rounds", type=rounds, default=5)
+        command.add_argument("--seconds", type=number(float, 0.05, 600), default=seconds)
+        command.add_argument("--no-instructions", dest="instructions", action="store_false")
+        command.add_argument("--json", action="store_true")
+        counts = several(number(int, 1, 1024 if name == "tokio" else 256))
+        if name == "tokio":
+            command.add_argument("file", metavar="FILE")
+            command.add_argument("--modes", type=several(mode), default=["hot", "direct"])
+            command.add_argument("--depths", type=counts, default=[1, 32, 128])
+        else:
+            command.add_argument("--threads", type=counts, default=[1, 2, 4, 8])
+            command.add_argument("--batches", type=counts, default=[1, 16])
+    command = commands.add_parser("idle", add_help=False)
+    command.add_argument("--seconds", type=number(int, 1, 3600), default=10)
+    command.add_argument("--json", action="store_true")
+    return parser.parse_args(argv)
+
+
+def main(argv):
+    arguments = parse(argv)
+    if arguments.help or not arguments.command:
+        print(__doc__.strip(), file=sys.stdout if arguments.help else sys.stderr)
+        return 0 if arguments.help else 2
+    new = {"tokio": tokio, "shared": shared, "idle": idle}.get(arguments.command)
+    if new:
+        new(arguments)
+        return 0
+    if arguments.command == "randread":
+        targets.check(arguments.file, False)
+    counters = has_counters()
+    need_a_way(counters, "")
+    build()
     if not counters:
         print("no counters here: user instructions by callgrind, kernel instructions not at all")
-    if argv[1] == "nop":
-        nop(int(argv[2]) if len(argv) > 2 else 5, counters)
-    elif argv[1] == "micro":
+    if arguments.command == "nop":
+        nop(arguments.rounds, counters)
+    elif arguments.command == "micro":
         micro(counters)
-    elif len(argv) < 3:
-        sys.exit("bench/run.py randread FILE: which file? (any of some 64 MiB or more)")
     else:
-        randread(argv[2], int(argv[3]) if len(argv) > 3 else 3, counters)
+        randread(arguments.file, arguments.rounds, counters)
+    return 0
+
+
+def guarded(argv):
+    """Runs `main`; what goes wrong is one line."""
+    try:
+        return main(argv)
+    except Wrong as wrong:
+        why, code = wrong, 2
+    except (RuntimeError, subprocess.SubprocessError) as failed:
+        why, code = failed, 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is buffered
+        why, code = "nobody reads the output any more", 1
+    except OSError as error:
+        why, code = f"{error.filename}: {error.strerror}", 1
+    except KeyboardInterrupt:
+        why, code = "interrupted", 130
+    print(f"bench/run.py: {why}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":
-    main(sys.argv)
+    sys.exit(guarded(sys.argv[1:]))
