@@ -177,6 +177,8 @@ def tokio_peers(path, direct, depth):
              program("randread-threads", file, d, f"threads={count}"))
         for count in threads
     ]
+    engine = program("randread-tokio", file, d, q, "way=engine")
+    peers += [Peer("engine", engine, **racing, waits_in_ring=True)]
     ways = [("tokio, spawn_blocking", "blocking")] + [("tokio::fs::File", "fs")] * (not direct)
     peers += [
         Peer(label, program("randread-tokio", file, d, q, f"way={way}"), **racing)
@@ -226,7 +228,7 @@ def shared(arguments):
 def idle(arguments):
     build()
     found = []
-    for what in ("tokio", "ring", "ticking"):
+    for what in ("tokio", "ring", "engine", "ticking"):
         argv = program("idle-wakeups", f"what={what}", f"seconds={arguments.seconds}")
         *threads, total = printed(argv, LIMIT_S + arguments.seconds)
         found.append({"what": what, "wakeups": int(total["wakeups"]), "threads": threads})
@@ -333,6 +335,8 @@ def guarded(argv):
         return main(argv)
     except Wrong as wrong:
         why, code = wrong, 2
+    except subprocess.TimeoutExpired as late:
+        why, code = f"{' '.join(late.cmd)}: not done in {late.timeout:.0f} s", 1
     except (RuntimeError, subprocess.SubprocessError) as failed:
         why, code = failed, 1
     except BrokenPipeError:

@@ -63,6 +63,7 @@ const READERS: &[(&str, &[&str])] = &[
     (env!("CARGO_BIN_EXE_randread-threads"), &["threads=7"]),
     (env!("CARGO_BIN_EXE_randread-tokio"), &["qd=7", "way=blocking"]),
     (env!("CARGO_BIN_EXE_randread-tokio"), &["qd=7", "way=fs"]),
+    (env!("CARGO_BIN_EXE_randread-tokio"), &["qd=7", "way=engine"]),
 ];
 const PUSHER: &str = env!("CARGO_BIN_EXE_shared-push");
 const IDLER: &str = env!("CARGO_BIN_EXE_idle-wakeups");
@@ -156,7 +157,7 @@ fn wakeups_are_counted() {
 
 #[test]
 fn idle_threads_stay_asleep() {
-    for what in ["what=tokio", "what=ring"] {
+    for what in ["what=tokio", "what=ring", "what=engine"] {
         let cost = last(&run(IDLER, &[what, "seconds=1"]));
         assert_eq!(cost["wakeups"], 0.0, "{what}: {cost:?}");
     }

@@ -6,18 +6,24 @@
 //!
 //! - `tokio`: tokio's multi-thread runtime with 2 workers.
 //! - `ring`: the same, and a thread that waits in a `LocalRing`'s `submit_and_wait(1)`.
+//! - `engine`: tokio, and Annulus's engine, after 64 reads.
 //! - `ticking`: the same, and a tokio task that wakes every 100 ms. It is not idle: it shows that
 //!   wake-ups are counted.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::future::{Future, poll_fn};
+use std::io::{self, Write};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use annulus_bench::{Args, fail};
 use annulus_ring::{Doorbell, LocalRing, Result, op};
+use annulus_runtime::Engine;
 use tokio::runtime::Runtime;
 
 /// What start-up and first use leave behind is over by then.
@@ -33,11 +39,14 @@ fn main() {
     args.only(&["what", "seconds"]);
     let seconds = args.count("seconds", 10, 3600);
     let what = args.text("what", "ring");
-    if !["tokio", "ring", "ticking"].contains(&what.as_str()) {
-        fail(&format!("what={what}: tokio, ring or ticking"));
+    if !["tokio", "ring", "engine", "ticking"].contains(&what.as_str()) {
+        fail(&format!("what={what}: tokio, ring, engine or ticking"));
     }
     let runtime = runtime();
-    let ring = (what != "tokio").then(Parked::start);
+    let ring = (what == "ring" || what == "ticking").then(Parked::start);
+    let engine = (what == "engine").then(|| {
+        runtime.block_on(engine()).unwrap_or_else(|why| fail(&format!("the engine: {why}")))
+    });
     if what == "ticking" {
         runtime.spawn(async {
             let mut ticks = tokio::time::interval(TICK);
@@ -62,6 +71,7 @@ fn main() {
         wakeups += 1;
     }
     println!("threads={} secs={took:.3} wakeups={wakeups}", after.len());
+    drop(engine);
     if let Some(ring) = ring {
         ring.end();
     }
@@ -79,6 +89,24 @@ fn runtime() -> Runtime {
         }
     });
     runtime
+}
+
+/// An engine that has read, at once and through its driver.
+async fn engine() -> io::Result<Engine> {
+    let engine = Engine::new()?;
+    let file = engine.file(File::open("/proc/self/exe")?);
+    let mut buf = vec![0; 4096];
+    for _ in 0..64 {
+        (_, buf) = file.read_at(buf, 0).await?;
+    }
+    let (reader, mut writer) = io::pipe()?;
+    let mut read = pin!(engine.file(reader).read(buf));
+    // Nothing to read yet: from its first poll on the driver has it.
+    let begun = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx).is_pending())).await;
+    assert!(begun, "a read of an empty pipe is done");
+    writer.write_all(&[1])?;
+    read.await?;
+    Ok(engine)
 }
 
 /// A thread that waits in the kernel for its ring's next completion.

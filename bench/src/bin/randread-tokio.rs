@@ -3,6 +3,7 @@
 //! - `fs`: `tokio::fs::File`, a seek and a read; each task has its own, since the position is the
 //!   file's. Not with `direct=1`: it reads into a buffer of its own, which is not aligned.
 //! - `blocking`: a plain `pread` in `spawn_blocking`.
+//! - `engine`: Annulus's engine, one for all tasks.
 //!
 //! `workers=` (2) is the number of tokio's threads. The run is `ops=` reads of all tasks together,
 //! or `seconds=` long.
@@ -14,6 +15,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use annulus_bench::{Args, BLOCK_BYTES, Block, Limit, Meter, Random, Share, Target, fail, pin};
+use annulus_runtime::Engine;
+use annulus_runtime::buffer::AlignedBuf;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::runtime::{Builder, Runtime};
 
@@ -35,7 +38,8 @@ fn main() {
     let done = match args.text("way", "blocking").as_str() {
         "fs" => run.through::<TokioFs>(&runtime),
         "blocking" => run.through::<Blocking>(&runtime),
-        other => fail(&format!("way={other}: fs or blocking")),
+        "engine" => run.through::<ThroughEngine>(&runtime),
+        other => fail(&format!("way={other}: fs, blocking or engine")),
     };
     if let Err(why) = done {
         fail(&why.to_string());
@@ -155,5 +159,33 @@ impl Way for Blocking {
         let (got, block) = tokio::task::spawn_blocking(read).await?;
         self.block = Some(block);
         got
+    }
+}
+
+/// The engine: the buffer goes in and comes back.
+struct ThroughEngine {
+    file: annulus_runtime::File,
+    buf: Option<AlignedBuf>,
+}
+
+impl Way for ThroughEngine {
+    type Shared = (Engine, annulus_runtime::File);
+
+    fn shared(target: &Target) -> io::Result<Self::Shared> {
+        let engine = Engine::new()?;
+        let file = engine.file(target.open());
+        Ok((engine, file))
+    }
+
+    fn task((_, file): &Self::Shared, _: &Target) -> io::Result<Self> {
+        let buf = Some(AlignedBuf::zeroed(BLOCK_BYTES as usize));
+        Ok(Self { file: file.clone(), buf })
+    }
+
+    async fn read(&mut self, offset: u64) -> io::Result<usize> {
+        let buf = self.buf.take().ok_or_else(|| io::Error::other("the last read failed"))?;
+        let (count, buf) = self.file.read_at(buf, offset).await?;
+        self.buf = Some(buf);
+        Ok(count)
     }
 }
