@@ -107,8 +107,8 @@ impl Book {
     /// Queues an operation, or a group by its first. How many operations that are.
     fn accept(&mut self, index: u32, now: impl Fn() -> Timespec) -> u32 {
         let Some(slot) = self.port.slots.get(index) else { return 0 };
-        let mut operations = 0;
-        let mut next = Some(slot);
+        let mut operations = u32::from(slot.is_plain());
+        let mut next = Some(slot).filter(|slot| !slot.is_plain());
         while let Some(slot) = next {
             operations += 1;
             if let Some(Limit::After(limit)) = slot.limit.get() {

@@ -41,6 +41,18 @@ impl List {
         self.len += 1;
     }
 
+    /// Takes out the first, which is given.
+    #[inline]
+    pub(super) fn remove_first(&mut self, slots: &Slots, slot: &Slot) {
+        debug_assert_eq!(self.first, slot.index(), "another is the first");
+        self.first = slot.list_next.get();
+        match slots.get(self.first) {
+            Some(next) => next.list_prev.set(NONE),
+            None => self.last = NONE,
+        }
+        self.len -= 1;
+    }
+
     /// Takes a slot out. It must be in this list.
     pub(super) fn remove(&mut self, slots: &Slots, slot: &Slot) {
         debug_assert!(self.len > 0, "slot {} is in no list", slot.index());
@@ -87,5 +99,12 @@ mod tests {
         list.push(&slots, taken[0]);
         assert_eq!(numbers(&list, &slots), [all[1], all[3], all[0]]);
         assert_eq!(list.len(), 3);
+        list.remove_first(&slots, taken[1]);
+        assert_eq!(numbers(&list, &slots), [all[3], all[0]]);
+        list.remove_first(&slots, taken[3]);
+        list.remove_first(&slots, taken[0]);
+        assert!(list.is_empty() && list.first(&slots).is_none());
+        list.push(&slots, taken[4]);
+        assert_eq!(numbers(&list, &slots), [all[4]]);
     }
 }

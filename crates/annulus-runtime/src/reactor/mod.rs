@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use annulus_ring::abi::{Cqe, Sqe, Timespec};
 use annulus_ring::kernel::Kernel;
-use annulus_ring::{Error, Local, Place, Result, RingOf, Wait, op};
+use annulus_ring::{Error, Local, Place, Result, RingOf, SubmissionQueue, Wait, op};
 
 use crate::port::Ports;
 use crate::slot::{Limit, NONE, Phase, Slot, Slots};
@@ -167,22 +167,10 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             book.cancels.remove(&book.port.slots, slot);
             slot.phase.set(Phase::InFlight);
         }
-        while let Some(slot) = book.queued.first(&book.port.slots) {
-            let group = Group::of(&book.port.slots, slot);
-            if book.in_flight > 0 && book.in_flight + group.operations > habits.in_flight_max {
-                break;
-            }
-            let Ok(room) = sq.reserve(group.entries) else { return false };
-            book.queued.remove(&book.port.slots, slot);
-            let mut entries = Entries::new(&book.port.slots, slot);
-            // SAFETY: an operation owns what its entry points to, and its slot keeps it until the
-            // completion (`Operation`); a slot's time limit is read when the entry is submitted.
-            unsafe { room.fill(|_| entries.next()) };
-            book.in_flight += group.operations;
-            book.companions += group.entries - group.operations;
-            book.port.counts.submitted.add(u64::from(group.operations));
-        }
-        true
+        let before = book.in_flight;
+        let all_pushed = push_queued(sq, book, habits.in_flight_max);
+        book.port.counts.submitted.add(u64::from(book.in_flight - before));
+        all_pushed
     }
 
     /// How to wait, all being pushed.
@@ -263,6 +251,39 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         // still write to their buffers.
         panic!("a ring that worked fails: {error}");
     }
+}
+
+/// Puts into the queue what waits for it, as far as there is room. Whether all of it went in that
+/// may be in the kernel at a time.
+fn push_queued(sq: &mut SubmissionQueue, book: &mut Book, in_flight_max: u32) -> bool {
+    while let Some(slot) = book.queued.first(&book.port.slots) {
+        if book.in_flight >= in_flight_max {
+            break;
+        }
+        if slot.is_plain() {
+            // SAFETY: an operation owns what its entry points to, and its slot keeps it until the
+            // completion (`Operation`).
+            if unsafe { sq.push(slot.entry()) }.is_err() {
+                return false;
+            }
+            book.queued.remove_first(&book.port.slots, slot);
+            slot.phase.set(Phase::InFlight);
+            book.in_flight += 1;
+            continue;
+        }
+        let group = Group::of(&book.port.slots, slot);
+        if book.in_flight > 0 && book.in_flight + group.operations > in_flight_max {
+            break;
+        }
+        let Ok(room) = sq.reserve(group.entries) else { return false };
+        book.queued.remove_first(&book.port.slots, slot);
+        let mut entries = Entries::new(&book.port.slots, slot);
+        // SAFETY: as above; a slot's time limit is read when the entry is submitted.
+        unsafe { room.fill(|_| entries.next()) };
+        book.in_flight += group.operations;
+        book.companions += group.entries - group.operations;
+    }
+    true
 }
 
 /// The time from `begun` to `ended`.

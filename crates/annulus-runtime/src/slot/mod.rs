@@ -212,6 +212,12 @@ impl Slot {
         self.index
     }
 
+    /// Whether it is submitted alone, and without a time limit.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.grouped.get() && self.limit.get().is_none()
+    }
+
     /// What names it, in this use of it, to the kernel.
     #[inline(always)]
     pub(crate) fn user_data(&self) -> u64 {

@@ -65,6 +65,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
+#[allow(unused_imports, reason = "each file of tests uses what it needs")]
 pub use arena::{Change, FREED};
 
 /// The allocator: `#[global_allocator] static ALLOCATOR: Detector = Detector;`.
