@@ -9,9 +9,12 @@ const ORDERINGS: &[&str] = &["Relaxed", "Acquire", "Release", "AcqRel", "SeqCst"
 /// How far above the access the comment may end.
 const LINES_ABOVE: usize = 3;
 
-/// Checks one file of annulus-ring.
+/// Crates whose threads share memory.
+const COVERED: &[&str] = &["crates/annulus-ring/src", "crates/annulus-runtime/src"];
+
+/// Checks one file of theirs.
 pub fn check(source: &Source, out: &mut Vec<Violation>) {
-    if !source.is_under("crates/annulus-ring/src") {
+    if !COVERED.iter().any(|folder| source.is_under(folder)) {
         return;
     }
     let mut rule = Rule::new("pairing", out);
@@ -52,6 +55,7 @@ mod tests {
     fn an_access_without_its_pair_is_found() {
         let bad = "// reads the head\nx.load(Ordering::Acquire);\nuse a::Ordering::{Relaxed};\n";
         assert_eq!(lines(check, PATH, bad), [2, 3]);
+        assert_eq!(lines(check, "crates/annulus-runtime/src/slot.rs", bad), [2, 3]);
         let far = "// Pairs with y.\n\n\n\n\nx.load(Ordering::Acquire);\n";
         assert_eq!(lines(check, PATH, far), [6]);
     }

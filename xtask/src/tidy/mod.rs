@@ -19,6 +19,7 @@ mod seam;
 mod shape;
 mod tested_by;
 mod unsafety;
+mod waist;
 mod words;
 mod world;
 
@@ -51,6 +52,7 @@ fn check_source(source: &crate::source::Source, found: &mut Vec<Violation>) {
     words::check(source, found);
     forbidden::check(source, found);
     world::check(source, found);
+    waist::check(source, found);
     atomics::check(source, found);
     names::check(source, found);
     lib_rs::check(source, found);

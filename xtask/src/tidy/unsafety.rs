@@ -1,16 +1,18 @@
-//! Unsafe code of the ring lives in few files, and each is listed: a new one is a decision. Tests
-//! beside the code do not count. The crates above the runtime have none.
+//! Unsafe code of the ring and of the runtime lives in few files, and each is listed: a new one is
+//! a decision. Tests beside the code do not count. The crates above the runtime have none.
 
 use std::collections::BTreeMap;
 
 use crate::lexer::Token;
 use crate::report::{Rule, Violation};
+use crate::source::Source;
 use crate::tree::Tree;
 
-/// The files of annulus-ring with unsafe code, one per line.
+/// The files with unsafe code, one per line.
 const LIST: &str = "xtask/unsafe-files.txt";
 
-const RING: &str = "crates/annulus-ring/src";
+/// Crates whose unsafe code is listed.
+const COVERED: &[&str] = &["crates/annulus-ring/src", "crates/annulus-runtime/src"];
 
 /// Crates that forbid unsafe code, by the first line that says so.
 const SAFE: &[&str] = &["crates/annulus"];
@@ -25,7 +27,8 @@ pub fn check(tree: &Tree, out: &mut Vec<Violation>) {
         .map(|(i, l)| (l.trim(), i + 1))
         .collect();
     let mut rule = Rule::new("unsafe-files", out);
-    for source in tree.sources.iter().filter(|s| s.is_under(RING)) {
+    let is_covered = |source: &&Source| COVERED.iter().any(|folder| source.is_under(folder));
+    for source in tree.sources.iter().filter(is_covered) {
         let is_ours = |t: &&Token| t.is("unsafe") && !source.in_test(t.line);
         let Some(token) = source.code.iter().find(is_ours) else { continue };
         if listed.remove(source.path.as_str()).is_none() {
@@ -52,12 +55,16 @@ mod tests {
     use crate::tidy::testing::messages;
 
     const RAW: &str = "crates/annulus-ring/src/raw.rs";
+    const TRAITS: &str = "crates/annulus-runtime/src/buffer/traits.rs";
     const LIST: &str = "xtask/unsafe-files.txt";
 
     #[test]
     fn a_new_file_with_unsafe_code_is_found() {
         let found = messages(check, &[(RAW, "//! x\nunsafe fn f() {}\n"), (LIST, "# why\n")]);
         assert_eq!(found, [format!("{RAW}:2: not listed in {LIST}")]);
+        let found =
+            messages(check, &[(TRAITS, "unsafe trait A {}"), (RAW, "unsafe {}"), (LIST, RAW)]);
+        assert_eq!(found, [format!("{TRAITS}:1: not listed in {LIST}")]);
     }
 
     #[test]
