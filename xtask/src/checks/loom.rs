@@ -1,33 +1,44 @@
-//! `cargo xtask loom`: every interleaving of the queues against a model kernel.
+//! `cargo xtask loom`: every interleaving of the models.
 //!
-//! The models are the tests `loom_*` of annulus-ring, built with `--cfg loom`. Each bug seeded in
-//! the sources must make one of them fail.
+//! The models are the tests `loom_*` of each crate, built with `--cfg loom`. Each bug seeded in a
+//! crate's sources must make one of that crate's models fail.
 
 use std::process::{Command, ExitCode};
 
-use super::{code, has_tests, seeded, succeeds};
+use super::packages::{self, PACKAGES};
+use super::seeded::Hunt;
+use super::{code, succeeds};
 use crate::tree::root;
 use crate::{metadata, skips};
 
 /// Runs the models, then once more per seeded bug.
 pub fn run() -> ExitCode {
-    if !has_tests("loom_") {
-        return skips::step("loom", "annulus-ring has no tests loom_* yet");
+    let commands: Vec<Command> = PACKAGES.iter().filter_map(|p| command(p, &[])).collect();
+    if commands.is_empty() {
+        return skips::step("loom", "no crate has tests loom_* yet");
     }
-    if !succeeds("loom", &mut command(&[])) {
-        return ExitCode::FAILURE;
+    for mut command in commands {
+        if !succeeds("loom", &mut command) {
+            return ExitCode::FAILURE;
+        }
     }
-    code(seeded::hunt("loom", "release", command))
+    let hunt = Hunt { check: "loom", profile: "release", tries: 1, finds: |_| Ok(()) };
+    code(hunt.run(command))
 }
 
-fn command(options: &[String]) -> Command {
+/// The models of `package`, if it has any.
+fn command(package: &str, options: &[String]) -> Option<Command> {
+    let models = packages::tests_named(package, &["loom_"]);
+    if models.is_empty() {
+        return None;
+    }
     let mut cargo = metadata::cargo(&root());
     cargo
         // The seeding needs an unstable option; with the clean run alike, both share their build.
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", "--cfg loom")
-        .args(["test", "--quiet", "--release", "--target-dir=target/loom"])
-        .args(["-p", "annulus-ring", "--test", "loom_*"])
+        .args(["test", "--quiet", "--release", "--target-dir=target/loom", "-p", package])
+        .args(packages::options(&models))
         .args(options);
-    cargo
+    Some(cargo)
 }

@@ -1,13 +1,15 @@
 //! `cargo xtask miri`: undefined behaviour and weak memory in what needs no kernel.
 //!
-//! Miri knows no io_uring, so it runs what needs none: the unit tests of annulus-ring (one that
-//! needs the real kernel carries `#[cfg(not(miri))]`), its tests `model_*`, the rings on a model
-//! kernel and on one thread, and its tests `miri_*`, where that kernel runs beside them, with many
-//! schedules each. Each bug seeded in the sources must make one of `miri_*` fail.
+//! Miri knows no io_uring, so it runs what needs none: the unit tests of each crate (one that needs
+//! the real kernel carries `#[cfg(not(miri))]`), its tests `model_*`, on a model kernel and on one
+//! thread, and its tests `miri_*`, where that kernel runs beside them, with many schedules each.
+//! Each bug seeded in a crate's sources must make one of that crate's `miri_*` fail.
 
 use std::process::{Command, ExitCode};
 
-use super::{code, has_tests, is_there, seeded, succeeds};
+use super::packages::{self, PACKAGES};
+use super::seeded::Hunt;
+use super::{code, is_there, nightly, succeeds};
 use crate::skips;
 use crate::tree::root;
 
@@ -22,48 +24,60 @@ pub fn run() -> ExitCode {
         let reason = "no nightly with miri: rustup toolchain install nightly -c miri,rust-src";
         return skips::step("miri", reason);
     }
-    if !succeeds("miri", base().args(["--lib", "--test", "model_*"]).env("MIRIFLAGS", FLAGS)) {
+    if !PACKAGES.iter().all(|package| succeeds("miri", &mut on_one_thread(package))) {
         return ExitCode::FAILURE;
     }
-    if !has_tests("miri_") {
-        return skips::step("miri: models", "annulus-ring has no tests miri_* yet");
+    let mut any = false;
+    for (package, mut command) in PACKAGES.iter().filter_map(|p| Some((p, models(p, SEEDS, &[])?)))
+    {
+        any = true;
+        if !models_pass(package, &mut command) {
+            return ExitCode::FAILURE;
+        }
     }
-    if !models_pass() {
-        return ExitCode::FAILURE;
+    if !any {
+        return skips::step("miri: models", "no crate has tests miri_* yet");
     }
-    code(seeded::hunt("miri", "dev", |options| models(SEEDS_MAX, options)))
+    let hunt = Hunt { check: "miri", profile: "dev", tries: 1, finds: |_| Ok(()) };
+    code(hunt.run(|package, options| models(package, SEEDS_MAX, options)))
+}
+
+/// The unit tests of `package`, and its models on one thread.
+fn on_one_thread(package: &str) -> Command {
+    let mut command = base(package);
+    let models = packages::tests_named(package, &["model_"]);
+    command.arg("--lib").args(packages::options(&models)).env("MIRIFLAGS", FLAGS);
+    command
 }
 
 /// Runs the models as they are. Every schedule prints as much: shown is what fails alone.
-fn models_pass() -> bool {
-    let log = root().join("target/miri/models.log");
+fn models_pass(package: &str, command: &mut Command) -> bool {
+    let log = root().join(format!("target/miri/models-{package}.log"));
     let Ok(file) = std::fs::File::create(&log) else { return false };
-    let passed = succeeds("miri", models(SEEDS, &[]).stdout(file));
+    let passed = succeeds("miri", command.stdout(file));
     if !passed {
         println!("{}", std::fs::read_to_string(log).unwrap_or_default());
     }
     passed
 }
 
-/// Cargo of the nightly toolchain, whatever runs this program.
-fn nightly() -> Command {
-    let mut command = Command::new("rustup");
-    command.current_dir(root()).args(["run", "nightly", "cargo"]);
-    command
-}
-
-fn base() -> Command {
+fn base(package: &str) -> Command {
     let mut command = nightly();
-    command.args(["miri", "test", "--quiet", "--target-dir=target/miri", "-p", "annulus-ring"]);
+    command.args(["miri", "test", "--quiet", "--target-dir=target/miri", "-p", package]);
     command
 }
 
 /// The waits' arguments hold addresses as numbers, as the kernel wants them.
 const FLAGS: &str = "-Zmiri-permissive-provenance";
 
-fn models(seeds: u32, options: &[String]) -> Command {
-    let mut command = base();
+/// The models of `package`, if it has any.
+fn models(package: &str, seeds: u32, options: &[String]) -> Option<Command> {
+    let models = packages::tests_named(package, &["miri_"]);
+    if models.is_empty() {
+        return None;
+    }
+    let mut command = base(package);
     command.env("MIRIFLAGS", format!("{FLAGS} -Zmiri-many-seeds=0..{seeds}"));
-    command.args(["--test", "miri_*"]).args(options);
-    command
+    command.args(packages::options(&models)).args(options);
+    Some(command)
 }

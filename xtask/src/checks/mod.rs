@@ -9,6 +9,7 @@ mod errno;
 mod kernels;
 mod loom;
 mod miri;
+mod packages;
 mod seeded;
 
 use std::process::{Command, ExitCode};
@@ -18,6 +19,7 @@ use crate::processes;
 use crate::tree::root;
 
 pub use kernels::run_instructions as kernel_instructions;
+pub use packages::OWN_ALLOCATOR;
 pub use {asan::run as asan, cross::run as cross, errno::run as errno, kernels::run as kernels};
 pub use {loom::run as loom, miri::run as miri};
 
@@ -70,14 +72,22 @@ fn is_there(command: &mut Command) -> bool {
     command.output().is_ok_and(|out| out.status.success())
 }
 
-/// Whether annulus-ring has a file of tests whose name begins with `prefix`.
-fn has_tests(prefix: &str) -> bool {
-    let folder = root().join("crates/annulus-ring/tests");
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|e| e.file_name()).any(|n| {
-        let name = n.to_string_lossy();
-        name.starts_with(prefix) && name.ends_with(".rs")
-    })
+/// What `command` prints, or the first line of why it failed.
+fn output(command: &mut Command) -> Result<String, String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let out = command.output().map_err(|e| format!("{name}: {e}"))?;
+    if out.status.success() {
+        return Ok(String::from_utf8_lossy(&out.stdout).into_owned());
+    }
+    let why = String::from_utf8_lossy(&out.stderr);
+    Err(format!("{name}: {}", why.lines().next().unwrap_or("failed")))
+}
+
+/// Cargo of the nightly toolchain, whatever runs this program.
+fn nightly() -> Command {
+    let mut command = Command::new("rustup");
+    command.current_dir(root()).args(["run", "nightly", "cargo"]);
+    command
 }
 
 fn code(good: bool) -> ExitCode {

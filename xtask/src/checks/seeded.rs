@@ -1,23 +1,23 @@
 //! Bugs seeded on purpose: a model that finds none of them proves nothing.
 //!
-//! The ring's sources hold each bug behind `#[cfg(seeded_bug = "name")]`; the names are read from
-//! there, so none is forgotten. The check's command is built with one bug at a time, by flags for
-//! that crate alone, so that its dependencies are built once. That needs an unstable option of
-//! cargo.
+//! The sources hold each bug behind `#[cfg(seeded_bug = "name")]`; the names are read from there,
+//! so none is forgotten, and each is hunted by the models of the crate that it lives in. The
+//! check's command is built with one bug at a time, by flags for that crate alone, so that its
+//! dependencies are built once. That needs an unstable option of cargo.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
+use super::packages::PACKAGES;
 use super::{End, LIMIT, run_within};
 use crate::lexer::Kind;
 use crate::source::Source;
 use crate::tree::{Tree, root};
 
-/// The names of all bugs seeded in the ring.
-pub fn names() -> BTreeSet<String> {
-    let tree = Tree::read(&root());
-    let ring = tree.sources.iter().filter(|s| s.is_under("crates/annulus-ring/src"));
-    ring.flat_map(names_in).collect()
+/// The names of all bugs seeded in `package`.
+fn names(tree: &Tree, package: &str) -> BTreeSet<String> {
+    let folder = format!("crates/{package}/src");
+    tree.sources.iter().filter(|s| s.is_under(&folder)).flat_map(names_in).collect()
 }
 
 fn names_in(source: &Source) -> Vec<String> {
@@ -27,41 +27,74 @@ fn names_in(source: &Source) -> Vec<String> {
     found.map(|t| t.text.trim_matches('"').to_owned()).collect()
 }
 
-/// The options of cargo that seed the bug `name` into the ring in `profile`.
-fn options(profile: &str, name: &str) -> [String; 3] {
-    let flags = format!(
-        "profile.{profile}.package.annulus-ring.rustflags=[\"--cfg\", 'seeded_bug=\"{name}\"']"
-    );
+/// The options of cargo that build `package` with the flag `--cfg condition` in `profile`.
+fn options(profile: &str, package: &str, condition: &str) -> [String; 3] {
+    let flags = format!("profile.{profile}.package.{package}.rustflags=[\"--cfg\", '{condition}']");
     ["-Zprofile-rustflags".to_owned(), "--config".to_owned(), flags]
 }
 
-/// Runs the check once per seeded bug; false where one was not found. `command` makes the check's
-/// command of the options of cargo that it is to have.
-pub fn hunt(check: &str, profile: &str, command: impl Fn(&[String]) -> Command) -> bool {
-    let mut all_found = true;
-    for name in names() {
-        let mut with = options(profile, &name).to_vec();
-        let mut quiet = command(&with);
-        let end = run_within(quiet.stdout(Stdio::null()).stderr(Stdio::null()), LIMIT);
-        // What does not compile fails as well, and would pass for found.
-        with.push("--no-run".to_owned());
-        let builds = end != End::Failed || run_within(&mut command(&with), LIMIT) == End::Passed;
-        let outcome = match end {
-            End::Failed if builds => "found",
-            End::Failed => "NOT BUILT",
-            End::Hung => "found (by a hang)",
-            End::Passed => "NOT FOUND",
-        };
-        println!("{check}: seeded bug {name}: {outcome}");
-        all_found &= outcome.starts_with("found");
+/// How a check looks for the bugs.
+pub struct Hunt {
+    /// The check's name.
+    pub check: &'static str,
+    /// The profile of cargo that it builds in.
+    pub profile: &'static str,
+    /// How often it runs at most until it finds one: chance may hide what is there.
+    pub tries: u32,
+    /// The bugs that it can find, and what to say of the others.
+    pub finds: fn(&str) -> Result<(), &'static str>,
+}
+
+impl Hunt {
+    /// Runs the check once per seeded bug; false where one was not found. `command` makes the
+    /// check's command of a crate and the options of cargo that it is to have, if the check has one
+    /// there.
+    pub fn run(&self, command: impl Fn(&str, &[String]) -> Option<Command>) -> bool {
+        let (check, tree) = (self.check, Tree::read(&root()));
+        let mut all_found = true;
+        for package in PACKAGES {
+            for name in names(&tree, package) {
+                if let Err(reason) = (self.finds)(&name) {
+                    println!("{check}: seeded bug {name}: not looked for: {reason}");
+                    continue;
+                }
+                let options = options(self.profile, package, &format!("seeded_bug=\"{name}\""));
+                let outcome =
+                    outcome(self.tries, |more| command(package, &[&options[..], more].concat()));
+                println!("{check}: seeded bug {name}: {outcome}");
+                all_found &= outcome.starts_with("found");
+            }
+        }
+        all_found
     }
-    all_found
+}
+
+/// What became of one bug. `command` makes the check's command with further options.
+fn outcome(tries: u32, command: impl Fn(&[String]) -> Option<Command>) -> &'static str {
+    let (Some(mut quiet), Some(mut building)) = (command(&[]), command(&["--no-run".to_owned()]))
+    else {
+        return "NOT FOUND: its crate has no such models";
+    };
+    quiet.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut ends = (0..tries).map(|_| run_within(&mut quiet, LIMIT));
+    let end = ends.find(|end| *end != End::Passed).unwrap_or(End::Passed);
+    // What does not compile fails as well, and would pass for found.
+    let builds = end != End::Failed || run_within(&mut building, LIMIT) == End::Passed;
+    match end {
+        End::Failed if builds => "found",
+        End::Failed => "NOT BUILT",
+        End::Hung => "found (by a hang)",
+        End::Passed => "NOT FOUND",
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{names_in, options};
+    use std::process::Command;
+
+    use super::{names, names_in, options, outcome};
     use crate::source::Source;
+    use crate::tree::Tree;
 
     #[test]
     fn names_are_read_from_the_sources() {
@@ -71,9 +104,37 @@ mod tests {
     }
 
     #[test]
+    fn a_bug_belongs_to_the_crate_that_holds_it() {
+        let source = |package: &str, name: &str| {
+            let text = format!("#[cfg(seeded_bug = \"{name}\")] f();");
+            Source::new(&format!("crates/{package}/src/a.rs"), &text)
+        };
+        let sources = vec![source("annulus-ring", "a"), source("annulus-runtime", "b")];
+        let tree = Tree { root: "/nonexistent".into(), sources, texts: vec![] };
+        assert_eq!(names(&tree, "annulus-ring").into_iter().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(names(&tree, "annulus-runtime").into_iter().collect::<Vec<_>>(), ["b"]);
+    }
+
+    #[test]
     fn options_seed_one_crate() {
-        let flags = &options("dev", "a")[2];
-        assert!(flags.starts_with("profile.dev.package.annulus-ring.rustflags="), "{flags}");
+        let flags = &options("dev", "annulus-runtime", "seeded_bug=\"a\"")[2];
+        assert!(flags.starts_with("profile.dev.package.annulus-runtime.rustflags="), "{flags}");
         assert!(flags.ends_with("'seeded_bug=\"a\"']"), "{flags}");
+    }
+
+    #[test]
+    fn found_is_what_fails_and_yet_builds() {
+        // The command that only builds has an option more.
+        let script = |script: &'static str| {
+            move |more: &[String]| {
+                let mut command = Command::new("sh");
+                command.args(["-c", script, "sh"]).args(more);
+                Some(command)
+            }
+        };
+        assert_eq!(outcome(1, script("test $# = 1")), "found");
+        assert_eq!(outcome(1, script("false")), "NOT BUILT");
+        assert_eq!(outcome(3, script("true")), "NOT FOUND");
+        assert_eq!(outcome(1, |_| None), "NOT FOUND: its crate has no such models");
     }
 }

@@ -4,6 +4,7 @@
 //! with tests that feed it text that must be reported and text that must not. What is a matter of
 //! judgement is left to review.
 
+mod allocators;
 mod atomics;
 mod commits;
 mod features;
@@ -53,6 +54,7 @@ fn check_source(source: &crate::source::Source, found: &mut Vec<Violation>) {
     forbidden::check(source, found);
     world::check(source, found);
     waist::check(source, found);
+    allocators::check(source, found);
     atomics::check(source, found);
     names::check(source, found);
     lib_rs::check(source, found);

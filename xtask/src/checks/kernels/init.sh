@@ -17,15 +17,17 @@ echo 'root:x:0:0:root:/:/bin/sh' >/etc/passwd
 echo 'nobody:x:65534:65534:nobody:/:/bin/sh' >>/etc/passwd
 echo '127.0.0.1 localhost' >/etc/hosts
 chmod 755 / /bin /etc
-cd @LIBRARY@ || exit
 export ANNULUS_SKIPPED=/run/skipped
 touch /run/skipped
 chmod 666 /run/skipped
 printf '\n== kernel %s\n' "$(uname -r)"
-for program in /tests/*; do
-    printf '\n== begin %s\n' "${program##*/}"
+for program in /tests/*/*; do
+    [ -e "$program" ] || continue
+    name=${program#/tests/}
+    cd "@CRATES@/${name%/*}" || exit
+    printf '\n== begin %s\n' "$name"
     timeout -s KILL @LIMIT@ "$program" --test-threads=2 2>&1
-    printf '\n== end %s %d\n' "${program##*/}" $?
+    printf '\n== end %s %d\n' "$name" $?
 done
 printf '\n== skips\n'
 cat /run/skipped

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use super::super::{End, code};
+use super::super::{End, code, output};
 use super::machine::{self, Clock, Kernel};
 use super::{SERIES, TARGET, chosen};
 use crate::tree::root;
@@ -95,7 +95,7 @@ fn build() -> Result<Vec<PathBuf>, String> {
     let target = root().join("target/kernels/bench");
     let mut build = metadata::cargo(&root().join("bench"));
     build.args(["build", "--release", "--quiet", "--target", TARGET, "--target-dir"]).arg(&target);
-    machine::output(&mut build)?;
+    output(&mut build)?;
     let built = target.join(TARGET).join("release");
     let names = [LOOP, "nop-annulus", "nop-rustix", "nop-uring"];
     let mut programs: Vec<PathBuf> = names.iter().map(|name| built.join(name)).collect();
@@ -105,7 +105,7 @@ fn build() -> Result<Vec<PathBuf>, String> {
     let in_c = machine::folder().join("nop-c");
     let mut gcc = Command::new("gcc");
     gcc.args(["-O2", "-static", "-o"]).arg(&in_c).arg(&source).arg("-luring");
-    if source.exists() && machine::output(&mut gcc).is_ok() {
+    if source.exists() && output(&mut gcc).is_ok() {
         programs.push(in_c);
     } else {
         let reason = "no source in $PEERBENCH/c, no gcc or no liburing.a (liburing-dev)";

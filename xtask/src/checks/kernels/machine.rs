@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::super::{End, is_there, run_within};
+use super::super::{End, is_there, output, run_within};
 use super::cpio::Archive;
 use crate::tree::root;
 
@@ -102,17 +102,6 @@ fn unpacked(package: &str) -> Result<PathBuf, String> {
     std::fs::rename(&half, &to).map_err(|e| e.to_string())?;
     let _ = std::fs::remove_dir_all(&fetched);
     Ok(to)
-}
-
-/// What `command` prints, or the first line of why it failed.
-pub fn output(command: &mut Command) -> Result<String, String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let out = command.output().map_err(|e| format!("{name}: {e}"))?;
-    if out.status.success() {
-        return Ok(String::from_utf8_lossy(&out.stdout).into_owned());
-    }
-    let why = String::from_utf8_lossy(&out.stderr);
-    Err(format!("{name}: {}", why.lines().next().unwrap_or("failed")))
 }
 
 /// A file system in memory, with a shell, whose first program is `script`.

@@ -1,6 +1,6 @@
-//! `cargo xtask kernels`: the tests of annulus-ring on other kernels, under qemu's emulation.
+//! `cargo xtask kernels`: the tests of the libraries on other kernels, under qemu's emulation.
 //!
-//! The library claims to run from Linux 6.1 on by trying what a kernel can do. Here are kernels
+//! The libraries claim to run from Linux 6.1 on by trying what a kernel can do. Here are kernels
 //! that can do less: Debian's, started with nothing but a shell and the test programs, which are
 //! linked statically. Doctests are no programs of their own, and are not run. Some minutes, and
 //! packages from the network, so it is no part of `.ci/run`; what cannot be had is a counted skip.
@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use super::{End, code};
-use crate::json::Json;
+use super::packages::{self, PACKAGES, Program};
+use super::{End, code, output};
 use crate::test::Progress;
 use crate::tree::root;
 use crate::{metadata, skips};
@@ -79,30 +79,20 @@ fn chosen(series: &Series) -> bool {
     std::env::var("KERNELS").map_or(true, |wanted| wanted == series.name)
 }
 
-/// A program of tests: its name and where it lies.
-type Program = (String, PathBuf);
-
 /// Builds the programs of tests.
 fn programs() -> Result<Vec<Program>, String> {
     let mut build = metadata::cargo(&root());
     // Without the tables for debuggers they are a tenth of the size.
     build.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_DEV_STRIP", "debuginfo");
-    build.args(["test", "--no-run", "--tests", "-p", "annulus-ring", "--target", TARGET]);
+    build.args(["test", "--no-run", "--tests", "--target", TARGET]);
+    build.args(PACKAGES.iter().flat_map(|package| ["-p", package]));
     build.args(["--message-format=json", "--target-dir=target/kernels/build"]);
     build.stderr(Stdio::inherit());
-    let text = machine::output(&mut build)?;
-    let mut found = Vec::new();
-    for line in text.lines() {
-        let message = Json::parse(line)?;
-        let is_test = *message.get("profile").get("test") == Json::Bool(true);
-        let name = message.get("target").get("name").str();
-        if let (true, Some(name), Some(file)) = (is_test, name, message.get("executable").str()) {
-            found.push((name.to_owned(), PathBuf::from(file)));
-        }
-    }
+    let mut found = packages::built(&output(&mut build)?)?;
     let wanted = std::env::var("TESTS").unwrap_or_default();
-    let is_here_alone = |name: &str| HERE_ALONE.iter().any(|begin| name.starts_with(begin));
-    found.retain(|(name, _)| !is_here_alone(name) && name.starts_with(&wanted));
+    found.retain(|program| {
+        !packages::begins(&program.name, HERE_ALONE) && program.name.starts_with(&wanted)
+    });
     if found.is_empty() { Err("cargo built no tests".to_owned()) } else { Ok(found) }
 }
 
@@ -121,25 +111,31 @@ fn on(kernel: &machine::Kernel, series: &Series, busybox: &[u8], programs: &[Pro
     }
 }
 
-/// What the machine begins with: the programs, and where they look for the library's sources.
+/// What the machine begins with: the programs of each crate in a folder of its name, and where they
+/// look for the crate's sources.
 fn initial(busybox: &[u8], programs: &[Program]) -> std::io::Result<cpio::Archive> {
-    let library = root().join("crates/annulus-ring");
+    let crates = root().join("crates");
     let script = include_str!("init.sh")
         .replace("@LIMIT@", &PROGRAM_LIMIT.as_secs().to_string())
-        .replace("@LIBRARY@", &library.to_string_lossy());
+        .replace("@CRATES@", &crates.to_string_lossy());
     let mut initial = machine::initial(busybox, &script);
-    initial.directory("tests");
-    for (name, file) in programs {
-        initial.program(&format!("tests/{name}"), &std::fs::read(file)?);
-    }
-    let mut above: Vec<&Path> = library.ancestors().collect();
+    let mut above: Vec<&Path> = crates.ancestors().collect();
     above.reverse();
     for folder in above {
         initial.directory(in_archive(folder));
     }
-    let manifest = library.join("Cargo.toml");
-    initial.program(in_archive(&manifest), &std::fs::read(&manifest)?);
-    sources(&library.join("src"), &mut initial)?;
+    initial.directory("tests");
+    for package in PACKAGES {
+        initial.directory(&format!("tests/{package}"));
+        let library = packages::folder(package);
+        initial.directory(in_archive(&library));
+        let manifest = library.join("Cargo.toml");
+        initial.program(in_archive(&manifest), &std::fs::read(&manifest)?);
+        sources(&library.join("src"), &mut initial)?;
+    }
+    for Program { package, name, file } in programs {
+        initial.program(&format!("tests/{package}/{name}"), &std::fs::read(file)?);
+    }
     Ok(initial)
 }
 
@@ -172,7 +168,7 @@ fn disk() -> Option<PathBuf> {
     // It lies where not everyone looks for programs.
     let look_in = std::env::var("PATH").unwrap_or_default() + ":/sbin:/usr/sbin";
     make.env("PATH", look_in).args(["-q", "-F"]).arg(&path);
-    machine::output(&mut make).ok().map(|_| path)
+    output(&mut make).ok().map(|_| path)
 }
 
 /// What the machine's console says of the tests.

@@ -1,0 +1,147 @@
+//! The crates that the slower checks are about, and their programs of tests by name.
+//!
+//! What a program of tests is for, its name says: `loom_*` and `miri_*` are models, `shared_*` uses
+//! threads, `alloc_*` and `detector_*` have an allocator of their own (tidy holds them to that). A
+//! check asks for what it wants by prefix, in every crate, so what comes later is run without a
+//! change here.
+
+use std::path::{Path, PathBuf};
+
+use crate::json::Json;
+use crate::tree::root;
+
+/// The libraries under check, from the bottom up.
+pub const PACKAGES: &[&str] = &["annulus-ring", "annulus-runtime"];
+
+/// How the names of those begin that have an allocator of their own: a sanitizer replaces the
+/// allocator too, and would be blind behind it, or in its way.
+pub const OWN_ALLOCATOR: &[&str] = &["alloc_", "detector_"];
+
+/// Whether `name` begins with one of `prefixes`.
+pub fn begins(name: &str, prefixes: &[&str]) -> bool {
+    prefixes.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The folder of `package`.
+pub fn folder(package: &str) -> PathBuf {
+    root().join("crates").join(package)
+}
+
+/// The names of all programs of tests of `package`, in order.
+pub fn tests(package: &str) -> Vec<String> {
+    in_folder(&folder(package).join("tests"))
+}
+
+/// Those of them that begin with one of `prefixes`.
+pub fn tests_named(package: &str, prefixes: &[&str]) -> Vec<String> {
+    tests(package).into_iter().filter(|name| begins(name, prefixes)).collect()
+}
+
+/// Those of them that the sanitizer `check` can run; it says which it leaves out.
+pub fn tests_under(check: &str, package: &str) -> Vec<String> {
+    let (left_out, run): (Vec<_>, Vec<_>) =
+        tests(package).into_iter().partition(|name| begins(name, OWN_ALLOCATOR));
+    for name in left_out {
+        println!("{check}: {package}: {name} is left out: it has an allocator of its own");
+    }
+    run
+}
+
+/// As cargo finds them: each file, and each folder with a `main.rs`.
+fn in_folder(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let program = |path: PathBuf| {
+        let is_one = path.extension().is_some_and(|e| e == "rs") || path.join("main.rs").exists();
+        is_one.then(|| path.file_stem().map(|stem| stem.to_string_lossy().into_owned())).flatten()
+    };
+    let mut names: Vec<String> = entries.filter_map(|entry| program(entry.path())).collect();
+    names.sort();
+    names
+}
+
+/// The options of cargo that choose these programs.
+pub fn options(names: &[String]) -> impl Iterator<Item = &str> {
+    names.iter().flat_map(|name| ["--test", name])
+}
+
+/// A program of tests that cargo has built.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Program {
+    /// Its crate.
+    pub package: String,
+    /// Its name: that of the file of tests, or the crate's own for those beside the code.
+    pub name: String,
+    /// Where it lies.
+    pub file: PathBuf,
+}
+
+/// The programs of tests in what cargo printed with `--message-format=json`.
+pub fn built(text: &str) -> Result<Vec<Program>, String> {
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let message = Json::parse(line)?;
+        let is_test = *message.get("profile").get("test") == Json::Bool(true);
+        let manifest = message.get("manifest_path").str().map(Path::new);
+        let package = manifest.and_then(Path::parent).and_then(Path::file_name);
+        let name = message.get("target").get("name").str();
+        let file = message.get("executable").str();
+        if let (true, Some(package), Some(name), Some(file)) = (is_test, package, name, file) {
+            found.push(Program {
+                package: package.to_string_lossy().into_owned(),
+                name: name.to_owned(),
+                file: PathBuf::from(file),
+            });
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PACKAGES, begins, built, folder, options, tests, tests_named};
+
+    #[test]
+    fn the_crates_under_check_are_there() {
+        for package in PACKAGES {
+            assert!(folder(package).join("Cargo.toml").exists(), "{package}");
+        }
+    }
+
+    #[test]
+    fn tests_are_files_and_folders_with_a_main() {
+        let all = tests("annulus-ring");
+        assert!(all.is_sorted());
+        for name in ["ring_build", "ring_fork", "loom_queues"] {
+            assert!(all.iter().any(|n| n == name), "{name} in {all:?}");
+        }
+        // Folders that the others share.
+        assert!(!all.iter().any(|n| n == "common" || n == "model"), "{all:?}");
+        assert_eq!(tests_named("annulus-ring", &["loom_"]), ["loom_queues"]);
+        assert_eq!(tests("annulus-none"), [] as [&str; 0]);
+        assert!(begins("alloc_reads", &["x_", "alloc_"]) && !begins("shared_alloc_", &["alloc_"]));
+    }
+
+    #[test]
+    fn each_program_is_asked_for_by_name() {
+        let names = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(options(&names).collect::<Vec<_>>(), ["--test", "a", "--test", "b"]);
+    }
+
+    #[test]
+    fn programs_are_read_from_what_cargo_says() {
+        let line = |test: bool, executable: &str| {
+            format!(
+                r#"{{"reason": "compiler-artifact", "manifest_path": "/p/crates/x/Cargo.toml",
+                "target": {{"name": "t"}}, "profile": {{"test": {test}}}, "executable": {executable}}}"#
+            )
+            .replace('\n', "")
+        };
+        let text = [line(true, "\"/t/t-1\""), line(false, "\"/t/t-2\""), line(true, "null")];
+        let found = built(&text.join("\n")).unwrap();
+        assert_eq!(found.len(), 1);
+        let program = &found[0];
+        assert_eq!((program.package.as_str(), program.name.as_str()), ("x", "t"));
+        assert_eq!(program.file.to_str(), Some("/t/t-1"));
+    }
+}
