@@ -37,6 +37,7 @@ const COMMANDS: &[Command] = &[
     Command::new("loom", "every interleaving of the models, and each seeded bug", checks::loom),
     Command::new("miri", "undefined behaviour and weak memory, and each bug", checks::miri),
     Command::new("asan", "the tests under AddressSanitizer, leaks included", checks::asan),
+    Command::new("tsan", "the tests under ThreadSanitizer, and each seeded race", checks::tsan),
     Command::new("errno", "every errno at every n-th system call", checks::errno),
     Command::new("kernels", "the tests on older kernels, under emulation", checks::kernels),
     Command::new(

@@ -2,7 +2,7 @@
 
 use std::process::{Command, ExitCode};
 
-use super::{code, is_there, succeeds};
+use super::{code, has_rust_src, is_there, nightly, succeeds};
 use crate::tree::root;
 use crate::{metadata, skips};
 
@@ -27,16 +27,11 @@ fn check(target: &str) -> bool {
         println!("{name}");
         return succeeds(&name, metadata::cargo(&root()).args(check));
     }
-    let mut nightly = Command::new("rustup");
-    nightly.current_dir(root()).args(["run", "nightly"]);
-    if is_there(Command::new("rustup").args(["run", "nightly", "sh", "-c", RUST_SRC])) {
+    if has_rust_src() {
         println!("{name}, its standard library from source");
         let from_source = ["-Zbuild-std", "--target-dir=target/build-std"];
-        return succeeds(&name, nightly.arg("cargo").args(check).args(from_source));
+        return succeeds(&name, nightly().args(check).args(from_source));
     }
     let reason = "its standard library can be neither fetched nor built: rustup target add";
     skips::step(&name, reason) == ExitCode::SUCCESS
 }
-
-/// Whether the toolchain has its own source.
-const RUST_SRC: &str = "test -d \"$(rustc --print sysroot)/lib/rustlib/src/rust/library\"";

@@ -11,6 +11,7 @@ mod loom;
 mod miri;
 mod packages;
 mod seeded;
+mod tsan;
 
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ use crate::tree::root;
 pub use kernels::run_instructions as kernel_instructions;
 pub use packages::OWN_ALLOCATOR;
 pub use {asan::run as asan, cross::run as cross, errno::run as errno, kernels::run as kernels};
-pub use {loom::run as loom, miri::run as miri};
+pub use {loom::run as loom, miri::run as miri, tsan::run as tsan};
 
 /// When one command of a check is given up.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
@@ -88,6 +89,12 @@ fn nightly() -> Command {
     let mut command = Command::new("rustup");
     command.current_dir(root()).args(["run", "nightly", "cargo"]);
     command
+}
+
+/// Whether the nightly toolchain has its own source, to build the standard library from.
+fn has_rust_src() -> bool {
+    let script = "test -d \"$(rustc --print sysroot)/lib/rustlib/src/rust/library\"";
+    is_there(Command::new("rustup").args(["run", "nightly", "sh", "-c", script]))
 }
 
 fn code(good: bool) -> ExitCode {

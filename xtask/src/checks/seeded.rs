@@ -28,7 +28,7 @@ fn names_in(source: &Source) -> Vec<String> {
 }
 
 /// The options of cargo that build `package` with the flag `--cfg condition` in `profile`.
-fn options(profile: &str, package: &str, condition: &str) -> [String; 3] {
+pub fn options(profile: &str, package: &str, condition: &str) -> [String; 3] {
     let flags = format!("profile.{profile}.package.{package}.rustflags=[\"--cfg\", '{condition}']");
     ["-Zprofile-rustflags".to_owned(), "--config".to_owned(), flags]
 }

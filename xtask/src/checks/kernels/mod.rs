@@ -34,9 +34,9 @@ struct Series {
 /// The oldest that is supported, and the one that stable distributions have.
 const SERIES: &[Series] = &[Series { name: "6.1", skips: 133 }, Series { name: "6.12", skips: 59 }];
 
-/// Programs, by how their names begin, that ask nothing of a kernel: those that need cargo, and
-/// those with a model for a kernel.
-const HERE_ALONE: &[&str] = &["abi_table", "loom_", "miri_", "prop_"];
+/// Programs, by how their names begin, that ask nothing of a kernel: those that need cargo, those
+/// with a model for a kernel, and one that is for a sanitizer.
+const HERE_ALONE: &[&str] = &["abi_table", "loom_", "miri_", "prop_", "tsan_"];
 
 /// When one program of tests is given up, and the whole machine.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(180);
