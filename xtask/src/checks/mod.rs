@@ -11,6 +11,7 @@ mod loom;
 mod miri;
 mod packages;
 mod seeded;
+mod soak;
 mod tsan;
 
 use std::process::{Command, ExitCode};
@@ -22,7 +23,7 @@ use crate::tree::root;
 pub use kernels::run_instructions as kernel_instructions;
 pub use packages::OWN_ALLOCATOR;
 pub use {asan::run as asan, cross::run as cross, errno::run as errno, kernels::run as kernels};
-pub use {loom::run as loom, miri::run as miri, tsan::run as tsan};
+pub use {loom::run as loom, miri::run as miri, soak::run as soak, tsan::run as tsan};
 
 /// When one command of a check is given up.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
