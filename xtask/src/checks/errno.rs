@@ -1,16 +1,17 @@
-//! `cargo xtask errno`: every errno at every n-th system call of the ring.
+//! `cargo xtask errno`: every errno at every n-th system call of io_uring's.
 //!
-//! The program under test is the example `errno_workload` of annulus-ring: it does a fixed work
-//! through rings of every kind and checks itself that each completion comes exactly once, ending
+//! The programs under test are examples, one per crate: each does a fixed work (`errno_workload`,
+//! through rings of every kind) and checks itself that each completion comes exactly once, ending
 //! with 0 where it did, or where it reported an error and accounted for every entry. strace makes
 //! one call fail at a time, or every call from one on; a hang, a crash and a wrong account are
-//! failures.
+//! failures. strace counts the calls of each thread by itself: in a program of several, the n-th
+//! call of each fails.
 
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{End, code, is_there, run_within, succeeds};
+use super::{End, code, is_there, packages, run_within, succeeds};
 use crate::tree::root;
 use crate::{metadata, skips};
 
@@ -105,7 +106,30 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// When the matrix is given up.
 const LIMIT_ALL: Duration = Duration::from_secs(10 * 60);
 
-const WORKLOAD: &str = "errno_workload";
+/// A program under test.
+struct Workload {
+    package: &'static str,
+    example: &'static str,
+}
+
+/// All of them. One whose source is not there yet is a counted skip.
+const WORKLOADS: &[Workload] = &[
+    Workload { package: "annulus-ring", example: "errno_workload" },
+    Workload { package: "annulus-runtime", example: "errno_engine" },
+];
+
+impl Workload {
+    /// Whether there is a source of it.
+    fn exists(&self) -> bool {
+        let examples = packages::folder(self.package).join("examples");
+        let Self { example, .. } = self;
+        examples.join(format!("{example}.rs")).exists() || examples.join(example).is_dir()
+    }
+
+    fn program(&self) -> String {
+        format!("target/debug/examples/{}", self.example)
+    }
+}
 
 /// One way to make one call fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,27 +145,43 @@ pub fn run() -> ExitCode {
     if !is_there(Command::new("strace").arg("-V")) {
         return skips::step("errno", "no strace: apt-get install strace");
     }
-    let mut build = metadata::cargo(&root());
-    build.args(["build", "--quiet", "-p", "annulus-ring", "--example", WORKLOAD]);
-    code(succeeds("errno", &mut build) && matrix())
+    // Every workload is run, also after one that failed.
+    let passed: Vec<bool> = WORKLOADS.iter().map(passes).collect();
+    code(!passed.contains(&false))
 }
 
-fn matrix() -> bool {
+/// Builds one workload and runs the matrix over it.
+fn passes(workload: &Workload) -> bool {
+    let Workload { package, example } = workload;
+    if !workload.exists() {
+        let reason = format!("{package} has no example {example} yet");
+        return skips::step(&format!("errno: {example}"), &reason) == ExitCode::SUCCESS;
+    }
+    let mut build = metadata::cargo(&root());
+    build.args(["build", "--quiet", "-p", package, "--example", example]);
+    succeeds("errno", &mut build) && matrix(workload)
+}
+
+fn matrix(workload: &Workload) -> bool {
     let begun = Instant::now();
+    let (name, program) = (workload.example, workload.program());
     let (mut runs, mut failed) = (0, 0);
     for (call, ways) in MATRIX {
-        let Some((first, last)) = calls(call) else {
-            eprintln!("errno: the workload fails without any fault");
+        let Some((first, last)) = calls(&program, call) else {
+            eprintln!("errno: {name} fails without any fault");
             return false;
         };
         let lasting = LASTING.iter().find(|(c, _)| c == call).map_or(&[][..], |(_, ways)| *ways);
         let faults = plan(call, ways, lasting, first, last);
-        let bad = try_all(&faults, begun + LIMIT_ALL);
-        println!("errno: {call}: calls {first} to {last}, {} runs, {bad} failed", faults.len());
+        let bad = try_all(&program, &faults, begun + LIMIT_ALL);
+        println!(
+            "errno: {name}: {call}: calls {first} to {last}, {} runs, {bad} failed",
+            faults.len()
+        );
         runs += faults.len();
         failed += bad;
     }
-    println!("errno: {runs} runs, {failed} failed, {} s", begun.elapsed().as_secs());
+    println!("errno: {name}: {runs} runs, {failed} failed, {} s", begun.elapsed().as_secs());
     failed == 0 && runs > 0
 }
 
@@ -160,7 +200,7 @@ fn plan(
 }
 
 /// Tries the faults on as many threads as there are processors; how many failed.
-fn try_all(faults: &[Fault], end: Instant) -> usize {
+fn try_all(program: &str, faults: &[Fault], end: Instant) -> usize {
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -168,11 +208,12 @@ fn try_all(faults: &[Fault], end: Instant) -> usize {
             scope.spawn(|| {
                 // Pairs with nothing but itself: each number is given out once.
                 while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let ended = if Instant::now() < end { inject(fault) } else { End::Hung };
+                    let ended =
+                        if Instant::now() < end { inject(program, fault) } else { End::Hung };
                     if ended != End::Passed {
                         // Pairs with the load after the threads have ended.
                         failed.fetch_add(1, Ordering::Relaxed);
-                        println!("errno: {ended:?}: {}", shown(&strace("/dev/null", fault)));
+                        println!("errno: {ended:?}: {}", shown(&strace(program, fault)));
                     }
                 }
             });
@@ -198,19 +239,19 @@ fn traced(log: &str, calls: &str) -> Command {
     command
 }
 
-fn strace(log: &str, Fault { call, how, when }: &Fault) -> Command {
-    let mut command = traced(log, call);
+fn strace(program: &str, Fault { call, how, when }: &Fault) -> Command {
+    let mut command = traced("/dev/null", call);
     command.arg("-e").arg(format!("inject={call}:{how}:when={when}"));
-    command.arg(format!("target/debug/examples/{WORKLOAD}"));
+    command.arg(program);
     command
 }
 
 /// Which calls of this name are the workload's: those before its first set-up are the loader's and
 /// the standard library's (the last of them is the ring's own, of the page that shows a fork).
-fn calls(call: &str) -> Option<(usize, usize)> {
+fn calls(program: &str, call: &str) -> Option<(usize, usize)> {
     let log = "target/errno.log";
     let mut command = traced(log, &format!("{call},io_uring_setup"));
-    command.arg(format!("target/debug/examples/{WORKLOAD}"));
+    command.arg(program);
     let ended = run_within(&mut command, LIMIT);
     let text = std::fs::read_to_string(root().join(log)).ok()?;
     (ended == End::Passed).then(|| count(&text, call))
@@ -222,13 +263,19 @@ fn count(log: &str, call: &str) -> (usize, usize) {
     (before.count().max(1), log.lines().filter(made).count())
 }
 
-fn inject(fault: &Fault) -> End {
-    run_within(&mut strace("/dev/null", fault), LIMIT)
+fn inject(program: &str, fault: &Fault) -> End {
+    run_within(&mut strace(program, fault), LIMIT)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{count, plan};
+    use super::{WORKLOADS, Workload, count, plan};
+
+    #[test]
+    fn a_workload_is_there_or_is_missed() {
+        assert!(WORKLOADS[0].exists());
+        assert!(!Workload { package: "annulus-ring", example: "none" }.exists());
+    }
 
     #[test]
     fn calls_before_the_first_ring_are_not_the_workloads() {
