@@ -1,6 +1,6 @@
 //! `cargo xtask coverage`: how much of the public interface is documented, and by examples.
 //!
-//! Two figures per library crate, from two outputs of rustdoc:
+//! Two figures per library crate, and for all of them together, from two outputs of rustdoc:
 //!
 //! - items documented: `--show-coverage`, which counts every public item, fields and constants too;
 //! - functions with an example: of the public functions and methods, and those of public traits,
@@ -40,18 +40,70 @@ impl std::fmt::Display for Share {
     }
 }
 
+/// The figures of one crate, or of all.
+#[derive(Clone, Debug, Default)]
+struct Figures {
+    documented: Share,
+    functions: Share,
+    /// As rustdoc counts, per item.
+    examples: Share,
+    /// The places of the functions without an example.
+    missing: Vec<String>,
+}
+
+impl Figures {
+    fn add(&mut self, other: &Self) {
+        let shares = [
+            (&mut self.documented, other.documented),
+            (&mut self.functions, other.functions),
+            (&mut self.examples, other.examples),
+        ];
+        shares.into_iter().for_each(|(sum, part)| sum.add(part.with, part.total));
+    }
+
+    fn is_enough(&self) -> bool {
+        self.documented.reaches(DOCUMENTED_MIN) && self.functions.reaches(EXAMPLES_MIN)
+    }
+}
+
 /// Measures every library crate; the exit code is 1 where one is below the minimum.
 pub fn run() -> ExitCode {
-    match libraries().and_then(|names| names.iter().map(|name| measure(name)).collect()) {
-        Ok(good) => {
-            let good: Vec<bool> = good;
-            ExitCode::from(u8::from(good.contains(&false)))
-        }
+    let measured = libraries().and_then(|names| {
+        names.into_iter().map(|name| measure(&name).map(|figures| (name, figures))).collect()
+    });
+    let measured: Vec<(String, Figures)> = match measured {
+        Ok(measured) => measured,
         Err(why) => {
             eprintln!("coverage: {why}");
-            ExitCode::FAILURE
+            return ExitCode::FAILURE;
         }
+    };
+    print!("{}", table(&measured));
+    let lacking: Vec<_> = measured.iter().filter(|(_, figures)| !figures.is_enough()).collect();
+    for (name, figures) in &lacking {
+        println!("{name}: below the minimum; without a runnable example:");
+        figures.missing.iter().for_each(|place| println!("  {place}"));
     }
+    ExitCode::from(u8::from(!lacking.is_empty()))
+}
+
+/// A line per crate, then their sum, and what is the least of each.
+fn table(measured: &[(String, Figures)]) -> String {
+    let mut total = Figures::default();
+    measured.iter().for_each(|(_, figures)| total.add(figures));
+    let line = |name: &str, cells: [String; 3]| {
+        let [documented, functions, examples] = cells;
+        format!("{name:<18} {documented:>20} {functions:>24} {examples:>20}\n")
+    };
+    let head = ["documented", "functions with example", "items with example"];
+    let mut text = line("coverage", head.map(str::to_owned));
+    let all = measured.iter().map(|(name, figures)| (name.as_str(), figures));
+    for (name, figures) in all.chain([("total", &total)]) {
+        let Figures { documented, functions, examples, .. } = figures;
+        text += &line(name, [documented, functions, examples].map(Share::to_string));
+    }
+    let least = |percent| format!("{percent} %");
+    text + &line("at least, each", [least(DOCUMENTED_MIN), least(EXAMPLES_MIN), "-".to_owned()])
 }
 
 /// The workspace's library crates.
@@ -65,8 +117,8 @@ fn libraries() -> Result<Vec<String>, String> {
     Ok(names.map(str::to_owned).collect())
 }
 
-/// Prints the figures of one crate, and answers whether they are good enough.
-fn measure(name: &str) -> Result<bool, String> {
+/// The figures of one crate.
+fn measure(name: &str) -> Result<Figures, String> {
     let shown = rustdoc(name, &["--show-coverage", "--output-format", "json"])?;
     let line = shown.lines().find(|l| l.starts_with('{')).ok_or("rustdoc printed no coverage")?;
     let (documented, examples) = coverage(&Json::parse(line)?);
@@ -74,14 +126,7 @@ fn measure(name: &str) -> Result<bool, String> {
     let path = root().join(format!("target/coverage/doc/{}.json", name.replace('-', "_")));
     let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let (functions, missing) = functions(&Json::parse(&text)?);
-    println!("{name}: {documented} items documented, at least {DOCUMENTED_MIN} %");
-    println!("{name}: {functions} functions with a runnable example, at least {EXAMPLES_MIN} %");
-    println!("{name}: {examples} items with an example, as rustdoc counts");
-    let enough = functions.reaches(EXAMPLES_MIN);
-    if !enough {
-        println!("without a runnable example:\n  {}", missing.join("\n  "));
-    }
-    Ok(enough && documented.reaches(DOCUMENTED_MIN))
+    Ok(Figures { documented, functions, examples, missing })
 }
 
 /// What rustdoc prints. Its coverage is unstable: the stable compiler is told to allow it, in a
@@ -167,8 +212,27 @@ fn runs(tag: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Share, coverage, functions, has_example};
+    use super::{Figures, Share, coverage, functions, has_example, table};
     use crate::json::Json;
+
+    #[test]
+    fn the_table_ends_with_the_sum() {
+        let share = |with, total| Share { with, total };
+        let of = |documented, functions| Figures {
+            documented,
+            functions,
+            examples: share(1, 2),
+            missing: vec![],
+        };
+        let (good, bad) = (of(share(4, 4), share(3, 4)), of(share(3, 4), share(4, 4)));
+        assert!(good.is_enough() && !bad.is_enough());
+        let text = table(&[("a".to_owned(), good), ("b".to_owned(), bad)]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 5);
+        assert!(lines[1].starts_with("a ") && lines[1].contains("3/4 (75.0 %)"), "{text}");
+        let sums = ["7/8 (87.5 %)", "2/4 (50.0 %)"];
+        assert!(lines[3].starts_with("total ") && sums.iter().all(|s| lines[3].contains(s)));
+    }
 
     #[test]
     fn only_blocks_that_run_are_examples() {
