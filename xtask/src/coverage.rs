@@ -134,7 +134,16 @@ fn measure(name: &str) -> Result<Figures, String> {
 fn rustdoc(package: &str, options: &[&str]) -> Result<String, String> {
     let out = metadata::cargo(&root())
         .env("RUSTC_BOOTSTRAP", "1")
-        .args(["rustdoc", "--quiet", "--lib", "--target-dir", "target/coverage", "-p", package])
+        .args([
+            "rustdoc",
+            "--quiet",
+            "--lib",
+            "--all-features",
+            "--target-dir",
+            "target/coverage",
+            "-p",
+            package,
+        ])
         .args(["--", "-Z", "unstable-options"])
         .args(options)
         .output()

@@ -35,7 +35,7 @@ fn tests() -> Result<bool, String> {
     let _ = std::fs::create_dir(root.join("target"));
     std::fs::write(&skipped, "").map_err(|e| format!("{}: {e}", skipped.display()))?;
     let mut child = metadata::cargo(&root)
-        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(["test", "--workspace", "--all-features", "--no-fail-fast"])
         .env(skips::VARIABLE, &skipped)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
