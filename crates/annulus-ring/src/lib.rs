@@ -23,6 +23,7 @@ pub mod probe;
 pub mod raw;
 pub mod register;
 mod ring;
+mod shared;
 mod sq;
 mod submitter;
 mod sync;
@@ -43,6 +44,7 @@ pub use linux::{Linux, RingRegion};
 pub use ring::{
     CompletionHalf, Halves, Local, LocalRing, Movable, Place, Ring, RingOf, SubmissionHalf,
 };
+pub use shared::{Allow, Batch, Counters, SharedBuilder, SharedRing, Submitted};
 pub use sq::{Reserved, SubmissionQueue};
 pub use submitter::{Submitter, WaitIndex};
 pub use wait::{SignalMask, Wait};

@@ -78,8 +78,48 @@ impl CqIndices {
     /// Whether no completion is there, or every one was given back.
     #[inline(always)]
     pub fn is_empty(self) -> bool {
+        self.ready() == 0
+    }
+
+    /// How many slots hold completions: as a hint, where others take some meanwhile.
+    #[inline(always)]
+    pub fn ready(self) -> u32 {
+        // The head first: the tail was never behind it.
         // Relaxed, both: no entry is read for what they say; they pair with nothing.
-        word!(self.tail).load(Ordering::Relaxed) == word!(self.head).load(Ordering::Relaxed)
+        let head = word!(self.head).load(Ordering::Relaxed);
+        word!(self.tail).load(Ordering::Relaxed).wrapping_sub(head)
+    }
+}
+
+/// The submission queue's indices as the kernel sees them, for who has not the queue.
+#[derive(Clone, Copy, Debug)]
+pub struct SqIndices {
+    head: NonNull<AtomicU32>,
+    tail: NonNull<AtomicU32>,
+}
+
+// SAFETY: the words are atomics that outlive the ring's parts, wherever they are (`Sq::new`).
+unsafe impl Send for SqIndices {}
+// SAFETY: as above; they are only loaded.
+unsafe impl Sync for SqIndices {}
+
+impl SqIndices {
+    /// The index of the first entry that the kernel has not taken.
+    #[inline(always)]
+    pub fn head(self) -> u32 {
+        // Acquire: pairs with the kernel's release of the head after it has read the slots.
+        word!(self.head).load(Ordering::Acquire)
+    }
+
+    /// How many entries were published and not taken. It may count too many while the kernel takes
+    /// some, never too few.
+    #[inline(always)]
+    pub fn queued(self) -> u32 {
+        // The head first: the tail was never behind it.
+        let head = self.head();
+        // Acquire: pairs with the release in `Sq::show`, by whichever thread had the queue: the
+        // entries come before it.
+        word!(self.tail).load(Ordering::Acquire).wrapping_sub(head)
     }
 }
 
@@ -106,7 +146,7 @@ impl<S: Copy> Sq<S> {
     ///
     /// # Safety
     /// - The pointers of `memory` are valid for as long as the result is used, or a [`KernelFlags`]
-    ///   of it.
+    ///   or [`SqIndices`] of it.
     /// - Nothing else produces entries in this queue meanwhile.
     pub unsafe fn new(memory: &SqMemory<S>) -> Self {
         debug_assert!(memory.entries.is_power_of_two(), "{} entries", memory.entries);
@@ -266,13 +306,19 @@ impl<S: Copy> Sq<S> {
     /// Shows the kernel every entry counted so far, and returns how many it has not taken yet.
     #[inline(always)]
     pub fn publish(&self) -> u32 {
+        self.show();
+        self.queued()
+    }
+
+    /// Shows the kernel every entry counted so far.
+    #[inline(always)]
+    pub fn show(&self) {
         #[cfg(not(seeded_bug = "tail_relaxed"))]
         // Release: pairs with the kernel's acquire of the tail: the entries come before it.
         word!(self.tail_word).store(self.tail(), Ordering::Release);
         #[cfg(seeded_bug = "tail_relaxed")]
         // The models must find this one: it pairs with nothing.
         word!(self.tail_word).store(self.tail(), Ordering::Relaxed);
-        self.queued()
     }
 
     /// Whether the polling thread sleeps and must be woken to see what was published.
@@ -289,6 +335,11 @@ impl<S: Copy> Sq<S> {
     #[inline(always)]
     pub fn kernel_flags(&self) -> SqRingFlags {
         self.flags.load()
+    }
+
+    /// The indices alone, for who has not the queue.
+    pub fn indices(&self) -> SqIndices {
+        SqIndices { head: self.head, tail: self.tail_word }
     }
 
     /// The flags word alone, for who has not the queue.

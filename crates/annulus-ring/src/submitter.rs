@@ -16,7 +16,7 @@ use crate::sq::SubmissionQueue;
 use crate::wait::{Limit, Wait};
 
 /// What is pending in the kernel and comes only when it is entered.
-const PENDING: SqRingFlags = SqRingFlags::CQ_OVERFLOW.union(SqRingFlags::TASKRUN);
+pub(crate) const PENDING: SqRingFlags = SqRingFlags::CQ_OVERFLOW.union(SqRingFlags::TASKRUN);
 
 /// One wait of a registered wait region, by its place.
 ///

@@ -5,14 +5,24 @@
 //! ([`RingMemory`](crate::kernel::RingMemory)) and not a base address with offsets.
 
 #[cfg(not(loom))]
-pub use core::sync::atomic::{AtomicU16, AtomicU32, Ordering, fence};
+pub use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering, fence};
 #[cfg(loom)]
-pub use loom::sync::atomic::{AtomicU16, AtomicU32, Ordering, fence};
+pub use loom::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering, fence};
+#[cfg(loom)]
+pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(not(loom))]
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 
 #[cfg(not(loom))]
 use core::cell::UnsafeCell;
 #[cfg(loom)]
 use loom::cell::UnsafeCell;
+
+/// Takes a lock. No code of the user's runs under one of ours, so none is ever poisoned.
+#[inline]
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
 
 /// One entry of a queue: memory that the program and the kernel take turns with.
 ///

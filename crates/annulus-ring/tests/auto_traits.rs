@@ -3,7 +3,7 @@
 use annulus_ring::abi::{Cqe, Sqe};
 use annulus_ring::register::{BufRing, Buffer, BufferRing, Register};
 use annulus_ring::{
-    CompletionHalf, CompletionQueue, Linux, LocalRing, Parked, Ring, SubmissionHalf,
+    CompletionHalf, CompletionQueue, Linux, LocalRing, Parked, Ring, SharedRing, SubmissionHalf,
     SubmissionQueue, Submitter,
 };
 
@@ -23,7 +23,7 @@ macro_rules! is {
 #[test]
 fn what_may_move_is_send() {
     let all = is!(Send:
-        Ring, Parked, SubmissionHalf, CompletionHalf, Linux,
+        Ring, Parked, SubmissionHalf, CompletionHalf, Linux, SharedRing, &SharedRing,
         Submitter<Linux>,
         &mut SubmissionQueue<Sqe>, &mut CompletionQueue<Cqe>,
     );
@@ -41,6 +41,15 @@ fn what_leads_to_a_local_ring_stays() {
     for (name, holds) in all {
         assert!(!holds, "{name}");
     }
+}
+
+#[test]
+fn a_shared_ring_is_every_threads() {
+    let lent = is!(Send: Register<'_>);
+    for (name, holds) in is!(Sync: SharedRing, std::sync::Arc<SharedRing>) {
+        assert!(holds, "{name}");
+    }
+    assert!(!lent[0].1, "what is on the way into the kernel stays where it is");
 }
 
 #[test]

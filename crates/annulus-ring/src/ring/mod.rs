@@ -142,6 +142,13 @@ impl<P: Place, S: SqeKind, C: CqeKind, K: Kernel> RingOf<P, S, C, K> {
         Self { sq, cq, submitter, place: PhantomData }
     }
 
+    /// The three parts, to be kept together by another owner: the queues before the submitter,
+    /// whose kernel keeps their memory.
+    pub(crate) fn into_parts(self) -> (OwnSq<S>, OwnCq<C>, Submitter<K>) {
+        let Self { sq, cq, submitter, .. } = self;
+        (sq, cq, submitter)
+    }
+
     /// The three parts, each by itself: to push entries while walking completions.
     ///
     /// ```

@@ -7,6 +7,7 @@ mod common;
 mod held;
 mod lost;
 mod memory;
+mod shared;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,0 +1,82 @@
+//! [`Counters`]: what a shared ring has done.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::inner::Inner;
+use super::take::WAKE;
+use crate::kernel::Kernel;
+
+/// What a [`SharedRing`](crate::SharedRing) has done so far.
+///
+/// What the ring itself knows is read from its indices at this moment; while other threads use it
+/// the figures are of slightly different moments.
+///
+/// ```
+/// use annulus_ring::SharedRing;
+/// let ring = SharedRing::new(8)?;
+/// ring.nop(1)?;
+/// assert_eq!(ring.counters()?.queued, 1);
+/// ring.submit()?;
+/// ring.wait()?;
+/// let counters = ring.counters()?;
+/// assert_eq!((counters.submitted, counters.completed, counters.in_flight), (1, 1, 0));
+/// assert_eq!((counters.queued, counters.ready, counters.overflows), (0, 0, 0));
+/// assert!(counters.enters >= 1);
+/// # Ok::<(), annulus_ring::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// How often the kernel was entered.
+    pub enters: u64,
+    /// Entries that the kernel took, by its own index.
+    pub submitted: u64,
+    /// Completions that were taken out of the queue, not counting those of operations that go on
+    /// (`MORE`). The ring's own [wake-ups](crate::SharedRing::wake) are entries, so they count.
+    pub completed: u64,
+    /// Entries taken whose (last) completion is not in the queue yet. Entries that complete in
+    /// silence (`CQE_SKIP_SUCCESS`) stay in this count for ever.
+    pub in_flight: u64,
+    /// Entries that the kernel has not taken yet.
+    pub queued: u32,
+    /// Completions that nobody has taken yet.
+    pub ready: u32,
+    /// How often completions were found waiting outside the full queue. None was lost.
+    pub overflows: u64,
+}
+
+/// What is counted beside the ring's own indices.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) enters: AtomicU64,
+    /// The kernel's submission index, widened to 64 bits: it wraps every 4 G entries.
+    pub(super) submitted: AtomicU64,
+    /// Our completion index, widened, less what was not an operation's last.
+    pub(super) completed: AtomicU64,
+    pub(super) overflows: AtomicU64,
+}
+
+impl<K: Kernel> Inner<K> {
+    /// The figures of this moment.
+    pub(super) fn counters(&self) -> Counters {
+        let get = |count: &AtomicU64| {
+            // Relaxed: a statistic; pairs with nothing.
+            count.load(Ordering::Relaxed)
+        };
+        // In this order, a completion is never counted before its entry.
+        let completed = get(&self.counts.completed);
+        let ready = self.completions.ready();
+        let submitted = get(&self.counts.submitted);
+        Counters {
+            enters: get(&self.counts.enters),
+            submitted,
+            completed,
+            in_flight: submitted.wrapping_sub(completed).wrapping_sub(ready.into()).min(submitted),
+            queued: self.indices.queued().min(self.entries),
+            ready,
+            overflows: get(&self.counts.overflows),
+        }
+    }
+}
+
+const _: () = assert!(WAKE == u64::MAX);

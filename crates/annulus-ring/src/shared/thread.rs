@@ -1,0 +1,50 @@
+//! The thread that submits for others: it lives as long as the ring, so what it submitted is not
+//! cancelled when a thread that asked for it ends.
+
+use core::time::Duration;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use super::inner::Inner;
+use crate::errno::Errno;
+use crate::error::{Error, Result};
+use crate::kernel::Kernel;
+
+/// How long the thread waits at first, and at most, before it tries again what the kernel was too
+/// busy for.
+const RETRY_MIN: Duration = Duration::from_millis(1);
+const RETRY_MAX: Duration = Duration::from_millis(64);
+
+/// Starts it.
+pub(super) fn start<K>(inner: Arc<Inner<K>>) -> Result<JoinHandle<()>>
+where
+    K: Kernel + Send + Sync + 'static,
+{
+    let started =
+        thread::Builder::new().name("annulus-submit".to_owned()).spawn(move || serve(&inner));
+    started.map_err(|error| {
+        let errno = error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw);
+        Error::os(errno, "starting the thread that submits for a shared ring")
+    })
+}
+
+/// Submits whenever it is asked to, until it is told to end.
+fn serve<K: Kernel>(inner: &Inner<K>) {
+    let Some(hand_over) = &inner.hand_over else { return };
+    let mut retry = None;
+    while hand_over.wait(retry) {
+        retry = match inner.submit_here() {
+            Ok(_) => None,
+            Err(error) if error.is_busy() => {
+                Some(retry.map_or(RETRY_MIN, |last: Duration| (last * 2).min(RETRY_MAX)))
+            }
+            Err(error) => {
+                // Told to whoever comes next; and those that sleep do come.
+                inner.keep_error(error.errno().unwrap_or(Errno::EIO));
+                inner.make_room_known();
+                let _ = inner.wake_all();
+                None
+            }
+        };
+    }
+}
