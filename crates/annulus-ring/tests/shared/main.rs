@@ -11,6 +11,7 @@ mod exit;
 mod full;
 mod many;
 mod parity;
+mod stress;
 mod threads;
 mod waiting;
 
