@@ -189,6 +189,40 @@ fn waiters_sleep() {
     });
 }
 
+/// One completion wakes one that waits, and not all: each costs a submit, and an enter of who waits
+/// next.
+#[test]
+fn a_completion_wakes_one() {
+    repeated(|| {
+        const WAITERS: u64 = 8;
+        const COUNT: u64 = 50;
+        let ring = ring(8);
+        let taken = AtomicUsize::new(0);
+        scope(|scope| {
+            for _ in 0..WAITERS {
+                scope.spawn(|| {
+                    while ring.wait_into(&mut [Cqe::default()]).unwrap() == 1 {
+                        // Pairs with the load below.
+                        taken.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+            until_entered(&ring, 1);
+            for n in 0..COUNT {
+                ring.nop(n).unwrap();
+                let _ = ring.submit().unwrap();
+                // Pairs with the addition above.
+                while taken.load(Ordering::Relaxed) as u64 <= n {
+                    std::thread::yield_now();
+                }
+            }
+            let enters = ring.counters().unwrap().enters;
+            assert!(enters <= 2 * COUNT + WAITERS, "{enters} enters for {COUNT} completions");
+            (0..WAITERS).for_each(|_| ring.wake().unwrap());
+        });
+    });
+}
+
 #[test]
 fn a_wait_ends_at_its_time_limit_and_not_before() {
     limit(LIMIT, || {
