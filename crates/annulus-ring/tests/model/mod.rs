@@ -15,6 +15,7 @@
 pub mod entry;
 pub mod memory;
 pub mod scenarios;
+pub mod shared;
 pub mod sync;
 
 use core::ffi::c_void;
@@ -116,6 +117,8 @@ pub struct State {
     pub limits: Vec<Option<Timespec>>,
     /// How often the kernel was entered.
     pub enters: u32,
+    /// What each enter took, by its `user_data`.
+    pub batches: Vec<Vec<u64>>,
     woken: bool,
 }
 
@@ -142,6 +145,7 @@ impl<S: Entry, C: Posted> Model<S, C> {
             now: Duration::from_secs(100),
             limits: Vec::new(),
             enters: 0,
+            batches: Vec::new(),
             woken: false,
         };
         Self {
@@ -230,13 +234,18 @@ impl<S: Entry, C: Posted> Model<S, C> {
     fn submit(&self, state: &mut State, max: u32) -> u32 {
         let available = self.memory.sq_tail().wrapping_sub(state.sq_head).min(max);
         let mut taken = 0;
+        let mut batch = Vec::new();
         while taken < available {
             let entry = self.memory.sq_read(state.sq_head.wrapping_add(taken));
             let Some(entry) = entry else { break };
             taken += 1;
+            batch.push(entry.sqe().user_data);
             if !self.perform(state, entry.sqe()) {
                 break;
             }
+        }
+        if !batch.is_empty() {
+            state.batches.push(batch);
         }
         state.sq_head = state.sq_head.wrapping_add(taken);
         self.memory.sq_release(state.sq_head);
