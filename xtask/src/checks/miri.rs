@@ -3,7 +3,8 @@
 //! Miri knows no io_uring, so it runs what needs none: the unit tests of each crate (one that needs
 //! the real kernel carries `#[cfg(not(miri))]`), its tests `model_*`, on a model kernel and on one
 //! thread, and its tests `miri_*`, where that kernel runs beside them, with many schedules each.
-//! Each bug seeded in a crate's sources must make one of that crate's `miri_*` fail.
+//! Each ordering that is seeded wrong in a crate's sources must make one of that crate's `miri_*`
+//! fail.
 
 use std::process::{Command, ExitCode};
 
@@ -38,8 +39,16 @@ pub fn run() -> ExitCode {
     if !any {
         return skips::step("miri: models", "no crate has tests miri_* yet");
     }
-    let hunt = Hunt { check: "miri", profile: "dev", tries: 1, finds: |_| Ok(()) };
+    let hunt = Hunt { check: "miri", profile: "dev", tries: 1, finds };
     code(hunt.run(|package, options| models(package, SEEDS_MAX, options)))
+}
+
+/// What chance finds in some dozens of schedules: an access without its ordering.
+fn finds(bug: &str) -> Result<(), &'static str> {
+    if bug.ends_with("_relaxed") || bug == "no_wakeup_fence" {
+        return Ok(());
+    }
+    Err("it takes a rare schedule, and loom explores them all")
 }
 
 /// The unit tests of `package`, and its models on one thread.
