@@ -4,9 +4,10 @@ use core::time::Duration;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use annulus_ring::abi::{Cqe, Sqe};
 use annulus_ring::kernel::Kernel;
 use annulus_ring::register::{MaxWorkers, Register};
-use annulus_ring::{Builder, Errno, Parked};
+use annulus_ring::{Builder, Errno, Linux, Parked, Place, RingOf, op};
 
 use super::caller;
 use crate::bell::Bell;
@@ -88,7 +89,7 @@ impl Drivers {
         let (tell, told) = std::sync::mpsc::channel();
         let body = move || {
             caller::set_driver();
-            let ring = match ring.enable() {
+            let ring = match ring.enable().and_then(proven) {
                 Ok(ring) => ring,
                 Err(error) => {
                     let _ = tell.send(Err(error));
@@ -199,6 +200,17 @@ pub(super) fn sized<R>(
             Err(error) => return Err(error),
         }
     }
+}
+
+/// The ring, once it has done something: a filter may allow making one and forbid entering it.
+pub(super) fn proven<P: Place>(
+    mut ring: RingOf<P, Sqe, Cqe, Linux>,
+) -> annulus_ring::Result<RingOf<P, Sqe, Cqe, Linux>> {
+    // SAFETY: a NOP points to nothing.
+    unsafe { ring.push(op::Nop::new()) }?;
+    ring.submit_and_wait(1)?;
+    ring.completions()?.for_each(drop);
+    Ok(ring)
 }
 
 /// Bounds the threads that the kernel makes for what would block. Where that cannot be (a filter,

@@ -74,7 +74,7 @@ impl EngineBuilder {
         let plan = self.into_plan();
         let (ring, entries) = driver::sized(plan.entries, |entries| {
             let builder = Builder::new().entries(entries).cq_entries(completions(entries));
-            builder.coop_taskrun().build()
+            builder.coop_taskrun().build().and_then(driver::proven)
         })?;
         let ready = watch(ring.as_fd().try_clone_to_owned()?)?;
         driver::cap_workers(&ring.register(), plan.workers);
