@@ -179,6 +179,8 @@ def tokio_peers(path, direct, depth):
     ]
     engine = program("randread-tokio", file, d, q, "way=engine")
     peers += [Peer("engine", engine, **racing, waits_in_ring=True)]
+    driven = program("randread-tokio", file, d, q, "way=driven")
+    peers += [Peer("engine, driven", driven, **racing)]
     ways = [("tokio, spawn_blocking", "blocking")] + [("tokio::fs::File", "fs")] * (not direct)
     peers += [
         Peer(label, program("randread-tokio", file, d, q, f"way={way}"), **racing)
@@ -228,7 +230,7 @@ def shared(arguments):
 def idle(arguments):
     build()
     found = []
-    for what in ("tokio", "ring", "engine", "ticking"):
+    for what in ("tokio", "ring", "engine", "driven", "ticking"):
         argv = program("idle-wakeups", f"what={what}", f"seconds={arguments.seconds}")
         *threads, total = printed(argv, LIMIT_S + arguments.seconds)
         found.append({"what": what, "wakeups": int(total["wakeups"]), "threads": threads})

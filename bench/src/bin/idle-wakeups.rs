@@ -7,6 +7,7 @@
 //! - `tokio`: tokio's multi-thread runtime with 2 workers.
 //! - `ring`: the same, and a thread that waits in a `LocalRing`'s `submit_and_wait(1)`.
 //! - `engine`: tokio, and Annulus's engine, after 64 reads.
+//! - `driven`: the same, where a future on tokio drives it.
 //! - `ticking`: the same, and a tokio task that wakes every 100 ms. It is not idle: it shows that
 //!   wake-ups are counted.
 
@@ -39,13 +40,15 @@ fn main() {
     args.only(&["what", "seconds"]);
     let seconds = args.count("seconds", 10, 3600);
     let what = args.text("what", "ring");
-    if !["tokio", "ring", "engine", "ticking"].contains(&what.as_str()) {
-        fail(&format!("what={what}: tokio, ring, engine or ticking"));
+    if !["tokio", "ring", "engine", "driven", "ticking"].contains(&what.as_str()) {
+        fail(&format!("what={what}: tokio, ring, engine, driven or ticking"));
     }
     let runtime = runtime();
     let ring = (what == "ring" || what == "ticking").then(Parked::start);
-    let engine = (what == "engine").then(|| {
-        runtime.block_on(engine()).unwrap_or_else(|why| fail(&format!("the engine: {why}")))
+    let engine = (what == "engine" || what == "driven").then(|| {
+        runtime
+            .block_on(engine(what == "driven"))
+            .unwrap_or_else(|why| fail(&format!("the engine: {why}")))
     });
     if what == "ticking" {
         runtime.spawn(async {
@@ -92,8 +95,14 @@ fn runtime() -> Runtime {
 }
 
 /// An engine that has read, at once and through its driver.
-async fn engine() -> io::Result<Engine> {
-    let engine = Engine::new()?;
+async fn engine(driven: bool) -> io::Result<Engine> {
+    let engine = if driven {
+        let (engine, drive) = Engine::builder().build_driven()?;
+        tokio::spawn(drive);
+        engine
+    } else {
+        Engine::new()?
+    };
     let file = engine.file(File::open("/proc/self/exe")?);
     let mut buf = vec![0; 4096];
     for _ in 0..64 {

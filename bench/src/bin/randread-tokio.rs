@@ -3,7 +3,8 @@
 //! - `fs`: `tokio::fs::File`, a seek and a read; each task has its own, since the position is the
 //!   file's. Not with `direct=1`: it reads into a buffer of its own, which is not aligned.
 //! - `blocking`: a plain `pread` in `spawn_blocking`.
-//! - `engine`: Annulus's engine, one for all tasks.
+//! - `engine`: Annulus's engine, one for all tasks, with a thread of its own.
+//! - `driven`: the same, driven by a future on the runtime.
 //!
 //! `workers=` (2) is the number of tokio's threads. The run is `ops=` reads of all tasks together,
 //! or `seconds=` long.
@@ -11,6 +12,7 @@
 use std::fs::File;
 use std::future::Future;
 use std::io;
+use std::marker::PhantomData;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -38,8 +40,9 @@ fn main() {
     let done = match args.text("way", "blocking").as_str() {
         "fs" => run.through::<TokioFs>(&runtime),
         "blocking" => run.through::<Blocking>(&runtime),
-        "engine" => run.through::<ThroughEngine>(&runtime),
-        other => fail(&format!("way={other}: fs, blocking or engine")),
+        "engine" => run.through::<ThroughEngine<Thread>>(&runtime),
+        "driven" => run.through::<ThroughEngine<Driven>>(&runtime),
+        other => fail(&format!("way={other}: fs, blocking, engine or driven")),
     };
     if let Err(why) = done {
         fail(&why.to_string());
@@ -162,24 +165,51 @@ impl Way for Blocking {
     }
 }
 
-/// The engine: the buffer goes in and comes back.
-struct ThroughEngine {
-    file: annulus_runtime::File,
-    buf: Option<AlignedBuf>,
+/// Who drives an engine.
+trait Driver: Send + 'static {
+    /// Makes one, within the runtime.
+    fn engine() -> io::Result<Engine>;
 }
 
-impl Way for ThroughEngine {
+/// A thread of the engine's own.
+struct Thread;
+
+impl Driver for Thread {
+    fn engine() -> io::Result<Engine> {
+        Engine::new()
+    }
+}
+
+/// A future on the runtime, which ends with the engine.
+struct Driven;
+
+impl Driver for Driven {
+    fn engine() -> io::Result<Engine> {
+        let (engine, drive) = Engine::builder().build_driven()?;
+        tokio::spawn(drive);
+        Ok(engine)
+    }
+}
+
+/// The engine: the buffer goes in and comes back.
+struct ThroughEngine<D> {
+    file: annulus_runtime::File,
+    buf: Option<AlignedBuf>,
+    driver: PhantomData<D>,
+}
+
+impl<D: Driver> Way for ThroughEngine<D> {
     type Shared = (Engine, annulus_runtime::File);
 
     fn shared(target: &Target) -> io::Result<Self::Shared> {
-        let engine = Engine::new()?;
+        let engine = D::engine()?;
         let file = engine.file(target.open());
         Ok((engine, file))
     }
 
     fn task((_, file): &Self::Shared, _: &Target) -> io::Result<Self> {
         let buf = Some(AlignedBuf::zeroed(BLOCK_BYTES as usize));
-        Ok(Self { file: file.clone(), buf })
+        Ok(Self { file: file.clone(), buf, driver: PhantomData })
     }
 
     async fn read(&mut self, offset: u64) -> io::Result<usize> {
