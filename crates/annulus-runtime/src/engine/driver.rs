@@ -41,6 +41,26 @@ impl Default for Plan {
     }
 }
 
+impl Plan {
+    /// How a reactor with a ring of so many entries is to behave.
+    pub(super) fn habits(&self, entries: u32) -> Habits {
+        Habits {
+            in_flight_max: self.in_flight_max.unwrap_or(completions(entries)),
+            pause: std::thread::sleep,
+            complain,
+        }
+    }
+}
+
+/// Says what nobody else is there to be told.
+fn complain(error: Option<&annulus_ring::Error>) {
+    let why = error.map_or_else(|| "it takes nothing".to_owned(), ToString::to_string);
+    eprintln!(
+        "annulus: the kernel refuses an engine's ring ({why}): the engine takes nothing new, and \
+         what is under way waits until the kernel can be entered again"
+    );
+}
+
 /// The drivers of an engine, as long as somebody has a handle.
 pub(super) struct Drivers {
     pub(super) ports: Arc<Ports>,
@@ -73,7 +93,7 @@ impl Drivers {
         while rings.len() < count {
             rings.push(ring(entries)?.0);
         }
-        let habits = Habits { in_flight_max: plan.in_flight_max.unwrap_or(completions(entries)) };
+        let habits = plan.habits(entries);
         let alive = Arc::new(Alive::default());
         // Dropped on an error, it closes what was started.
         let drivers = Arc::new(Self { ports, entries, close_limit: plan.close_limit, alive });

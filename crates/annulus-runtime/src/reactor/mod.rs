@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use annulus_ring::abi::{Cqe, Sqe, Timespec};
 use annulus_ring::kernel::Kernel;
-use annulus_ring::{Error, Local, Place, Result, RingOf, SubmissionQueue, Wait, op};
+use annulus_ring::{Errno, Error, Local, Place, Result, RingOf, SubmissionQueue, Wait, op};
 
 use crate::port::Ports;
 use crate::slot::{Limit, NONE, Phase, Slot, Slots};
@@ -35,6 +35,10 @@ use book::{BELL, Book, COMPANION};
 
 /// How long the kernel is left alone when it has no memory for a submission.
 const SHORTAGE: Duration = Duration::from_millis(1);
+/// After how many failures in a row nothing new is taken: some four seconds.
+const FAILURES_MAX: u32 = 12;
+/// The longest pause between them, as a power of two of the shortest: a second.
+const PAUSE_LOG2_MAX: u32 = 10;
 /// How long everything is given to end before it is cancelled once more: what was on its way from
 /// one of the kernel's queues to another may have been missed.
 const CANCEL_AGAIN: Duration = Duration::from_millis(100);
@@ -44,6 +48,10 @@ const CANCEL_AGAIN: Duration = Duration::from_millis(100);
 pub(crate) struct Habits {
     /// How many operations the kernel is given at a time.
     pub(crate) in_flight_max: u32,
+    /// Lets some time pass, on a thread of the reactor's own.
+    pub(crate) pause: fn(Duration),
+    /// Says that the kernel refuses to be entered.
+    pub(crate) complain: fn(Option<&Error>),
 }
 
 /// Whether a turn waited.
@@ -61,6 +69,8 @@ pub(crate) struct Reactor<P: Place, K: Kernel> {
     ring: RingOf<P, Sqe, Cqe, K>,
     book: Book,
     habits: Habits,
+    /// How many enters in a row failed.
+    failures: u32,
 }
 
 /// The reactor that stays on its thread.
@@ -75,7 +85,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         habits: Habits,
     ) -> Self {
         let wakers_max = ring.cq_entries() as usize;
-        Self { ring, book: Book::new(ports, index, wakers_max), habits }
+        Self { ring, book: Book::new(ports, index, wakers_max), habits, failures: 0 }
     }
 
     /// Runs until the port is closed and nothing is left.
@@ -84,9 +94,6 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     }
 
     /// Does what there is to do, and waits if that is nothing. Whether there will be more.
-    ///
-    /// # Panics
-    /// If the ring fails in a way that no kernel has: its owner must not go on then.
     fn turn(&mut self) -> bool {
         let Some(all_pushed) = self.prepare() else { return false };
         let rest = if all_pushed { self.rest() } else { Rest::No };
@@ -97,10 +104,23 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         let entered = self.enter(rest);
         let completed = self.take_completions();
         self.book.wake();
-        if let Err(error) = entered {
-            self.bear(&error, completed);
+        if !self.judge(entered, rest, completed) {
+            (self.habits.pause)(self.pause());
         }
         true
+    }
+
+    /// Looks at what an enter brought. Whether it is worth another at once.
+    fn judge(&mut self, entered: Result<u32>, rest: Rest, completed: u32) -> bool {
+        match entered {
+            // It waits for a completion, and returned without one, having taken nothing.
+            Ok(0) if completed == 0 && rest == Rest::Sleep => self.bear(None, completed),
+            Ok(_) => {
+                self.failures = 0;
+                true
+            }
+            Err(error) => self.bear(Some(&error), completed),
+        }
     }
 
     /// Takes what came, and pushes it: whether there was room for all. Nothing, if it is all over.
@@ -190,7 +210,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     }
 
     /// Enters the kernel with all that was pushed.
-    fn enter(&mut self, rest: Rest) -> Result<()> {
+    fn enter(&mut self, rest: Rest) -> Result<u32> {
         let counts = &self.book.port.counts;
         counts.in_flight.set(u64::from(self.book.in_flight));
         counts.queued.set(u64::from(self.book.queued.len()));
@@ -206,9 +226,9 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         match entered {
             Err(error) if error.is_timeout() => {
                 self.book.cancels_all = rest == Rest::Closing;
-                Ok(())
+                Ok(0)
             }
-            entered => entered.map(drop),
+            entered => entered,
         }
     }
 
@@ -237,19 +257,30 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         }
     }
 
-    /// Lives with an enter that failed: nothing of what was pushed is lost.
-    fn bear(&mut self, error: &Error, completed: u32) {
-        if error.is_busy() || error.errno() == Some(annulus_ring::Errno::ENOMEM) {
-            // The kernel is short of memory, or wants its completions taken: those were.
-            if completed == 0 {
-                let wait = Wait::new().timeout(SHORTAGE);
-                let _ = self.ring.submitter().wait_with(1, &wait);
-            }
-            return;
+    /// Lives with an enter that failed: nothing of what was pushed is lost, and nothing of what is
+    /// under way may be freed. So it is tried again, for ever if need be, at growing intervals;
+    /// after some seconds nothing new is taken. Whether it is worth another try at once.
+    fn bear(&mut self, error: Option<&Error>, completed: u32) -> bool {
+        let is_short = error.is_some_and(|e| e.is_busy() || e.errno() == Some(Errno::ENOMEM));
+        if is_short && completed > 0 {
+            // The kernel wanted its completions taken: they were.
+            return true;
         }
-        // Not ours to survive: futures wait for results that will never come, and the kernel may
-        // still write to their buffers.
-        panic!("a ring that worked fails: {error}");
+        let wait = Wait::new().timeout(SHORTAGE);
+        if is_short && self.ring.submitter().wait_with(1, &wait).is_ok() {
+            return true;
+        }
+        self.failures = self.failures.saturating_add(1);
+        if self.failures == FAILURES_MAX && !self.book.port.is_closing() {
+            (self.habits.complain)(error);
+            self.book.port.close();
+        }
+        false
+    }
+
+    /// How long to leave the kernel alone after so many failures.
+    fn pause(&self) -> Duration {
+        SHORTAGE.saturating_mul(1 << self.failures.min(PAUSE_LOG2_MAX))
     }
 }
 

@@ -43,16 +43,18 @@ impl<K: Kernel> TaskReactor<K> {
     /// shipped; completions the caller must look for.
     pub(crate) fn step(&mut self, waker: &Waker) -> Step {
         let Some(all_pushed) = self.prepare() else { return Step::Over };
-        let entered = if self.ring.sq_len() > 0 { self.enter(Rest::No) } else { Ok(()) };
+        let entered = if self.ring.sq_len() > 0 { self.enter(Rest::No) } else { Ok(0) };
         let completed = self.take_completions();
         self.book.wake();
-        if let Err(error) = entered {
-            // Its completions were taken; the next step tries again.
-            self.bear(&error, 1);
+        if !self.judge(entered, Rest::No, completed) {
+            // Refused again and again: the next one to ship something, or to close, has it tried.
+            return if self.book.closing { self.idle(waker) } else { Step::More };
         }
-        if !all_pushed || completed > 0 {
-            return Step::More;
-        }
+        if !all_pushed || completed > 0 { Step::More } else { self.idle(waker) }
+    }
+
+    /// Has `waker` woken when something comes, unless it is there.
+    fn idle(&mut self, waker: &Waker) -> Step {
         self.book.port.bell.set_waker(waker);
         let sleeps = self.book.port.inbox.sleep();
         if !sleeps || (self.book.port.is_closing() && !self.book.closing) {
@@ -75,8 +77,8 @@ impl<K: Kernel> TaskReactor<K> {
             let entered = self.enter(Rest::Closing);
             self.take_completions();
             self.book.wake();
-            if let Err(error) = entered {
-                self.bear(&error, 0);
+            if !self.judge(entered, Rest::Closing, 0) {
+                (self.habits.pause)(self.pause());
             }
             if self.book.in_flight == before {
                 if left == 0 {

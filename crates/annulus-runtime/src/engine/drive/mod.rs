@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use annulus_ring::{Builder, Linux};
 
-use super::driver::{self, Drivers, Plan, completions};
+use super::driver::{self, Drivers, completions};
 use super::{Engine, EngineBuilder};
 use crate::bell::Bell;
 use crate::port::Ports;
-use crate::reactor::{Habits, Step, TaskReactor};
+use crate::reactor::{Step, TaskReactor};
 
 /// How many steps a poll makes before it lets others run.
 const STEPS_MAX: u32 = 16;
@@ -79,14 +79,10 @@ impl EngineBuilder {
         let ready = watch(ring.as_fd().try_clone_to_owned()?)?;
         driver::cap_workers(&ring.register(), plan.workers);
         let ports = Arc::new(Ports::new(vec![Bell::of_task()], entries - 1)?);
-        let reactor = TaskReactor::of_task(ring, Arc::clone(&ports), 0, habits(&plan, entries));
+        let reactor = TaskReactor::of_task(ring, Arc::clone(&ports), 0, plan.habits(entries));
         let engine = Engine { drivers: Drivers::driven(ports, entries, &plan) };
         Ok((engine, Drive { reactor: Some(Box::new(reactor)), ready, yielded: false }))
     }
-}
-
-fn habits(plan: &Plan, entries: u32) -> Habits {
-    Habits { in_flight_max: plan.in_flight_max.unwrap_or(completions(entries)) }
 }
 
 // Nothing points into it.
