@@ -53,9 +53,39 @@ pub struct Description {
     pub is_synchronous: bool,
     /// Whether it never waits (`O_NONBLOCK`).
     pub is_nonblocking: bool,
+    /// Whether its attributes are this kernel's own, and so in memory: not a server's or another
+    /// process's, as those of a file on NFS or FUSE are. `false` for file systems not known here.
+    pub is_local: bool,
 }
 
-/// Asks the process's kernel: `fstat(2)` and `fcntl(2)`.
+/// File systems whose attributes are in this kernel's memory, by the numbers of
+/// `linux/magic.h` and of each one's own sources. A layered one (overlayfs) counts as one too: what
+/// lies below is local almost always, and if not, its attributes may be a moment old.
+const LOCAL: &[u32] = &[
+    0x0000_ef53, // ext2, ext3, ext4
+    0x5846_5342, // XFS
+    0x9123_683e, // btrfs
+    0x0102_1994, // tmpfs, devtmpfs, memfd
+    0x8584_58f6, // ramfs
+    0x9584_58f6, // hugetlbfs
+    0xf2f5_2010, // F2FS
+    0x794c_7630, // overlayfs
+    0xca45_1a4e, // bcachefs
+    0x2fc1_2fc1, // ZFS
+    0x7371_7368, // squashfs
+    0xe0f5_e1e2, // EROFS
+    0x0000_9660, // ISO 9660
+    0x1501_3346, // UDF
+    0x0000_4d44, // FAT
+    0x2011_bab0, // exFAT
+    0x7366_746e, // NTFS3
+    0x0000_9fa0, // procfs
+    0x6265_6572, // sysfs
+    0x0904_1934, // what has no file: eventfd, timerfd, epoll
+];
+
+/// Asks the process's kernel: `fstat(2)`, `fcntl(2)` and, of what has attributes on a file system,
+/// `fstatfs(2)`.
 pub(crate) fn describe(raw: RawFd) -> Result<Description, Errno> {
     let failed = |error: rustix::io::Errno| Errno::from_raw(error.raw_os_error());
     // SAFETY: it is borrowed for this call only; one that is not open is an error, and no harm.
@@ -71,8 +101,16 @@ pub(crate) fn describe(raw: RawFd) -> Result<Description, Errno> {
         FileType::Socket => FdKind::Socket,
         _ => FdKind::Other,
     };
+    let is_local = match kind {
+        FdKind::Regular | FdKind::Directory | FdKind::Other => {
+            // The type's width is the architecture's, the numbers have 32 bits.
+            rustix::fs::fstatfs(fd).is_ok_and(|answer| LOCAL.contains(&(answer.f_type as u32)))
+        }
+        FdKind::Block | FdKind::Character | FdKind::Pipe | FdKind::Socket => true,
+    };
     Ok(Description {
         kind,
+        is_local,
         is_direct: flags.contains(OFlags::DIRECT),
         is_synchronous: flags.intersects(OFlags::SYNC | OFlags::DSYNC),
         is_nonblocking: flags.contains(OFlags::NONBLOCK),
