@@ -7,7 +7,7 @@
 use core::ffi::c_void;
 use core::fmt;
 use core::ptr::NonNull;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use crate::abi::{EnterFlags, RegisterOp, Sqe, Timespec};
@@ -204,6 +204,21 @@ pub unsafe trait Descriptors: Clone + fmt::Debug {
     /// `EAGAIN` if it would block or has no such way: submit it instead. Else the operation's own.
     unsafe fn call(&self, sqe: &Sqe) -> Result<u32, Errno>;
 
+    /// Does one entry on this thread, however long it takes: for a kernel whose ring lacks the
+    /// operation. Call it where a thread may wait.
+    ///
+    /// Linux's does `FTRUNCATE` (in the ring since 6.9).
+    ///
+    /// # Safety
+    /// - What the entry points to is valid for the length of the call.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` if there is no such way: submit it. Else the operation's own.
+    unsafe fn perform(&self, sqe: &Sqe) -> Result<u32, Errno> {
+        let _ = sqe;
+        Err(Errno::EOPNOTSUPP)
+    }
+
     /// What the descriptor `raw` is.
     ///
     /// # Errors
@@ -229,18 +244,20 @@ pub unsafe trait Descriptors: Clone + fmt::Debug {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Process;
 
-// SAFETY: the descriptor is wrapped and dropped: nothing else is closed.
+// SAFETY: the one descriptor is closed, and nothing else.
 unsafe impl Descriptors for Process {
     unsafe fn close(&self, raw: RawFd) -> Result<(), Errno> {
         // SAFETY: the caller owns `raw`, and gives it up.
-        let owned = unsafe { OwnedFd::from_raw_fd(raw) };
-        drop(owned);
-        Ok(())
+        unsafe { call::close(raw) }
     }
 
     unsafe fn call(&self, sqe: &Sqe) -> Result<u32, Errno> {
         // SAFETY: the caller's promise.
         unsafe { call::call(sqe) }
+    }
+
+    unsafe fn perform(&self, sqe: &Sqe) -> Result<u32, Errno> {
+        call::perform(sqe)
     }
 
     fn describe(&self, raw: RawFd) -> Result<Description, Errno> {
@@ -332,6 +349,25 @@ impl<D: Descriptors> Fd<D> {
         self.descriptors.describe(self.raw)
     }
 
+    /// Closes it, and says what `close(2)` said. The descriptor is gone also after an error.
+    ///
+    /// # Errors
+    /// - `EIO`, `ENOSPC`, `EDQUOT` (122): what was written earlier could not be stored (network
+    ///   file systems tell only here). `EINTR`: a signal came meanwhile.
+    ///
+    /// See [close(2)](https://man7.org/linux/man-pages/man2/close.2.html).
+    ///
+    /// ```
+    /// let fd: annulus_ring::Fd = std::fs::File::open("/dev/null")?.into();
+    /// fd.close()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn close(self) -> Result<(), Errno> {
+        let this = core::mem::ManuallyDrop::new(self);
+        // SAFETY: the descriptor is this value's own (`from_raw`), whose drop does not run.
+        unsafe { this.descriptors.close(this.raw) }
+    }
+
     /// Gives up the descriptor without closing it.
     ///
     /// ```
@@ -361,6 +397,13 @@ impl<D: Descriptors> Drop for Fd<D> {
 impl AsRawFd for Fd<Process> {
     fn as_raw_fd(&self) -> RawFd {
         self.raw
+    }
+}
+
+impl AsFd for Fd<Process> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the descriptor is open as long as this value, which is borrowed.
+        unsafe { BorrowedFd::borrow_raw(self.raw) }
     }
 }
 

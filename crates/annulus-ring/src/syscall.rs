@@ -22,28 +22,34 @@ pub(crate) const IO_URING_REGISTER: usize = 427;
 /// The numbers of the calls that do an entry at once.
 #[cfg(target_arch = "x86_64")]
 mod numbers {
+    pub(crate) const CLOSE: usize = 3;
     pub(crate) const SENDTO: usize = 44;
     pub(crate) const RECVFROM: usize = 45;
     pub(crate) const PREADV2: usize = 327;
     pub(crate) const PWRITEV2: usize = 328;
+    pub(crate) const STATX: usize = 332;
 }
 /// As above: the table that newer architectures share.
 #[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
 mod numbers {
+    pub(crate) const CLOSE: usize = 57;
     pub(crate) const SENDTO: usize = 206;
     pub(crate) const RECVFROM: usize = 207;
     pub(crate) const PREADV2: usize = 286;
     pub(crate) const PWRITEV2: usize = 287;
+    pub(crate) const STATX: usize = 291;
 }
 /// As above, where the instruction is not written here.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
 mod numbers {
+    pub(crate) const CLOSE: usize = libc::SYS_close as usize;
     pub(crate) const SENDTO: usize = libc::SYS_sendto as usize;
     pub(crate) const RECVFROM: usize = libc::SYS_recvfrom as usize;
     pub(crate) const PREADV2: usize = libc::SYS_preadv2 as usize;
     pub(crate) const PWRITEV2: usize = libc::SYS_pwritev2 as usize;
+    pub(crate) const STATX: usize = libc::SYS_statx as usize;
 }
-pub(crate) use numbers::{PREADV2, PWRITEV2, RECVFROM, SENDTO};
+pub(crate) use numbers::{CLOSE, PREADV2, PWRITEV2, RECVFROM, SENDTO, STATX};
 
 /// What a system call answered: its value, or the error number below zero.
 #[inline(always)]

@@ -7,9 +7,9 @@ mod files;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
-use annulus_ring::abi::{FixedFd, Op, Sqe};
-use annulus_ring::kernel::Kernel;
-use annulus_ring::{Errno, LocalRing, Ring, op};
+use annulus_ring::abi::{self, AtFlags, Fadvice, FixedFd, Iovec, Op, PollEvents, Sqe, StatxMask};
+use annulus_ring::kernel::{Descriptors, Kernel};
+use annulus_ring::{Errno, Fd, LocalRing, Ring, op};
 
 use common::{LIMIT, limit};
 use files::TempDir;
@@ -64,6 +64,153 @@ fn what_would_wait_says_so_and_waits_for_nothing() {
         // SAFETY: as above. No SIGPIPE ends this process: the call forbids it, as the ring does.
         assert_eq!(unsafe { call(send) }, Err(Errno::EPIPE));
     });
+}
+
+#[test]
+fn several_buffers_are_gone_through_in_order() {
+    let dir = TempDir::new();
+    let file = dir.file("data", b"0123456789");
+    let (mut one, mut two) = ([0_u8; 3], [0_u8; 16]);
+    let iovecs = [
+        Iovec { iov_base: one.as_mut_ptr().cast(), iov_len: 3 },
+        Iovec { iov_base: two.as_mut_ptr().cast(), iov_len: 16 },
+    ];
+    let read = op::Readv::new(&file, iovecs.as_ptr(), 2).offset(1).build();
+    // SAFETY: buffers, list and file outlive the call.
+    assert_eq!(unsafe { call(read) }, Ok(9));
+    assert_eq!((&one, &two[..6]), (b"123", &b"456789"[..]));
+    let none = op::Readv::new(&file, iovecs.as_ptr(), 0).offset(1).build();
+    // SAFETY: no piece.
+    assert_eq!(unsafe { call(none) }, Ok(0));
+    let many = op::Readv::new(&file, iovecs.as_ptr(), 1025).offset(0).build();
+    // SAFETY: the kernel refuses the count before it looks at the list.
+    assert_eq!(unsafe { call(many) }, Err(Errno::EINVAL));
+    let (reader, writer) = std::io::pipe().unwrap();
+    let write = op::Writev::new(&writer, iovecs.as_ptr(), 2).build();
+    // SAFETY: as above.
+    assert_eq!(unsafe { call(write) }, Ok(19));
+    let read = op::Readv::new(&reader, iovecs.as_ptr(), 1);
+    // SAFETY: as above.
+    assert_eq!(unsafe { call(read.build()) }, Ok(3));
+    // SAFETY: as above.
+    let answer = unsafe { call(read.offset(0).build()) };
+    assert_eq!(answer, Err(Errno::EAGAIN), "the ring ignores a pipe's offset, the call does not");
+}
+
+#[test]
+fn protection_and_streams_are_left_to_the_ring() {
+    let file = std::fs::File::open("Cargo.toml").unwrap();
+    let (mut byte, pi) = (0_u8, abi::AttrPi::default());
+    let read = op::Read::new(&file, &raw mut byte, 1).offset(0);
+    // SAFETY: the buffer and the file outlive the call.
+    assert_eq!(unsafe { call(read.build()) }, Ok(1));
+    // SAFETY: as above; the description too.
+    assert_eq!(unsafe { call(read.protection(&pi).build()) }, Err(Errno::EAGAIN));
+    let null = std::fs::File::options().write(true).open("/dev/null").unwrap();
+    let write = op::Write::new(&null, &raw const byte, 1).write_stream(1);
+    // SAFETY: as above.
+    assert_eq!(unsafe { call(write.build()) }, Err(Errno::EAGAIN));
+}
+
+#[test]
+fn attributes_of_what_is_open_are_at_hand() {
+    let file = std::fs::File::open("Cargo.toml").unwrap();
+    let mut found = abi::Statx::default();
+    let ask = |path: &'static core::ffi::CStr, flags, found: *mut abi::Statx| {
+        let at = op::At::from(&file);
+        let statx = op::Statx::new(at, path.as_ptr(), found).mask(StatxMask::SIZE).flags(flags);
+        // SAFETY: path, result and file outlive the call.
+        unsafe { call(statx.build()) }
+    };
+    let cached = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    assert_eq!(ask(c"", cached, &mut found), Ok(0));
+    assert_eq!(found.stx_size, file.metadata().unwrap().len());
+    assert_eq!(ask(c"", AtFlags::EMPTY_PATH, &mut found), Err(Errno::EAGAIN), "a server's");
+    assert_eq!(ask(c"x", cached, &mut found), Err(Errno::EAGAIN), "a walk may wait");
+    let bad = op::Statx::new(op::At::from(-1), c"".as_ptr(), &mut found).flags(cached).build();
+    // SAFETY: as above.
+    assert_eq!(unsafe { call(bad) }, Err(Errno::EBADF));
+}
+
+#[test]
+fn advice_that_is_only_noted_is_done_at_once() {
+    let file = std::fs::File::open("Cargo.toml").unwrap();
+    let (pipe, _writer) = std::io::pipe().unwrap();
+    let advise = |file: op::Target, advice, bytes| {
+        // SAFETY: it points to nothing.
+        unsafe { call(op::Fadvise::new(file, advice).range(0, bytes).build()) }
+    };
+    for advice in [Fadvice::NORMAL, Fadvice::RANDOM, Fadvice::SEQUENTIAL] {
+        assert_eq!(advise((&file).into(), advice, 1 << 40), Ok(0));
+    }
+    for advice in [Fadvice::WILLNEED, Fadvice::DONTNEED, Fadvice::NOREUSE, Fadvice(99)] {
+        assert_eq!(advise((&file).into(), advice, 0), Err(Errno::EAGAIN), "{advice:?}");
+    }
+    assert_eq!(advise((&pipe).into(), Fadvice::NORMAL, 0), Err(Errno::ESPIPE));
+    assert_eq!(advise((-1).into(), Fadvice::NORMAL, 0), Err(Errno::EBADF));
+}
+
+#[test]
+fn readiness_is_told_and_not_waited_for() {
+    limit(LIMIT, || {
+        let (mut here, there) = UnixStream::pair().unwrap();
+        // SAFETY: it points to nothing.
+        let poll = |events| unsafe { call(op::PollAdd::new(&there, events).build()) };
+        assert_eq!(poll(PollEvents::IN), Err(Errno::EAGAIN));
+        assert_eq!(poll(PollEvents::OUT), Ok(PollEvents::OUT.bits()));
+        here.write_all(b"x").unwrap();
+        assert_eq!(poll(PollEvents::IN), Ok(PollEvents::IN.bits()));
+        drop(here);
+        let ready = PollEvents(poll(PollEvents::empty()).unwrap());
+        assert_eq!(ready, PollEvents::HUP, "unasked");
+        let multishot = op::PollAdd::new(&there, PollEvents::IN).multishot().build();
+        // SAFETY: as above.
+        assert_eq!(unsafe { call(multishot) }, Err(Errno::EAGAIN), "more than one answer");
+        let edge = op::PollAdd::new(&there, PollEvents::IN | PollEvents::ET).build();
+        // SAFETY: as above.
+        assert_eq!(unsafe { call(edge) }, Err(Errno::EAGAIN), "an edge");
+        for bad in [-1, 1_000_000] {
+            // SAFETY: as above.
+            let answer = unsafe { call(op::PollAdd::new(bad, PollEvents::IN).build()) };
+            assert_eq!(answer, Err(Errno::EBADF));
+        }
+    });
+}
+
+#[test]
+fn what_an_older_ring_lacks_is_performed() {
+    let dir = TempDir::new();
+    let file = dir.file("data", b"0123456789");
+    let fd = Fd::from(file.try_clone().unwrap());
+    let perform = |sqe: Sqe| {
+        // SAFETY: the entries point to nothing.
+        unsafe { fd.kernel().perform(&sqe) }
+    };
+    assert_eq!(perform(op::Ftruncate::new(fd.raw(), 4).build()), Ok(0));
+    assert_eq!(file.metadata().unwrap().len(), 4);
+    assert_eq!(perform(op::Ftruncate::new(fd.raw(), 1 << 63).build()), Err(Errno::EINVAL));
+    assert_eq!(perform(op::Ftruncate::new(-1, 4).build()), Err(Errno::EBADF));
+    assert_eq!(perform(op::Ftruncate::new(FixedFd(0), 4).build()), Err(Errno::EOPNOTSUPP));
+    assert_eq!(perform(op::Nop::new().build()), Err(Errno::EOPNOTSUPP));
+}
+
+#[test]
+fn a_close_is_told_and_the_descriptor_is_gone() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let fd = Fd::from(std::os::fd::OwnedFd::from(writer));
+    fd.close().unwrap();
+    assert_eq!(reader.read(&mut [0; 1]).unwrap(), 0, "nobody can write any more");
+}
+
+#[test]
+fn a_description_tells_local_files_from_others() {
+    let is_local = |fd: Fd| fd.describe().unwrap().is_local;
+    assert!(is_local(std::fs::File::open("/proc/self/status").unwrap().into()));
+    assert!(is_local(std::fs::File::open("/dev/null").unwrap().into()));
+    let (reader, _writer) = std::io::pipe().unwrap();
+    assert!(is_local(std::os::fd::OwnedFd::from(reader).into()));
+    let event = rustix::event::eventfd(0, rustix::event::EventfdFlags::empty()).unwrap();
+    assert!(is_local(event.into()));
 }
 
 #[test]
