@@ -27,8 +27,9 @@ use crate::operation::{Advance, Completion, Operation, Origin};
 use crate::sync::{AtomicU32, Ordering, Turn};
 use state::{CANCEL, DONE, DROPPED, LINKED, RELEASED, RESULT, WAKER};
 
-/// How many bytes an operation may have to lie in its slot; a larger one is boxed.
-const PAYLOAD_BYTES: usize = 128;
+/// How many bytes an operation may have to lie in its slot; a larger one is boxed. Enough for one
+/// with a list of eight pieces and four vectors beside it.
+const PAYLOAD_BYTES: usize = 320;
 
 #[repr(C, align(16))]
 struct Payload([MaybeUninit<u8>; PAYLOAD_BYTES]);
@@ -72,6 +73,10 @@ pub(crate) struct Slot {
     entry: Cell<Sqe>,
     payload: Turn<Payload>,
 }
+
+// A power of two, so that a slot's place is found by a shift.
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Slot>() == 512);
 
 // SAFETY: a slot is handed from the future to the reactor by the inbox and back by `DONE`; only who
 // has it touches the cells. The operation in it is `Send` (`fill`), as is a waker.
