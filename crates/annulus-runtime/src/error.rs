@@ -77,6 +77,13 @@ impl Error {
     }
 }
 
+impl Completion {
+    /// The result of an operation that has nothing to give back.
+    pub(crate) fn outcome(&self) -> Result<u32, Error> {
+        self.result.map_err(|errno| Error::of(self, errno))
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.origin {

@@ -3,9 +3,11 @@
 //! A future holds the ports alive, not the reactor: a slot is never unmapped under somebody who
 //! has not taken its result.
 
+use annulus_ring::register::ProbedOps;
 use annulus_ring::{ForkMark, Result};
 
 use crate::bell::Bell;
+use crate::buffer::FixedPool;
 use crate::counts::{CallerCounts, ReactorCounts};
 use crate::slot::{Abandoned, Inbox, Message, Posted, Slot, Slots};
 use crate::sync::{AtomicBool, Ordering};
@@ -125,6 +127,12 @@ pub(crate) struct Ports {
     fork: ForkMark,
     /// How many entries a group may have: what a submission queue holds.
     pub(crate) group_max: u32,
+    /// What the kernel said that it has. A filter may forbid to ask: then what is not in all
+    /// kernels is taken for missing.
+    pub(crate) ops: Option<ProbedOps>,
+    /// The buffers that the rings know by index. Kept here, where each reactor keeps them longer
+    /// than its ring.
+    pub(crate) fixed: Option<FixedPool>,
     pub(crate) callers: CallerCounts,
 }
 
@@ -132,7 +140,8 @@ impl Ports {
     /// A port for each bell.
     pub(crate) fn new(bells: Vec<Bell>, group_max: u32) -> Result<Self> {
         let ports = bells.into_iter().map(Port::new).collect();
-        Ok(Self { ports, fork: ForkMark::new()?, group_max, callers: CallerCounts::default() })
+        let (fork, callers) = (ForkMark::new()?, CallerCounts::default());
+        Ok(Self { ports, fork, group_max, ops: None, fixed: None, callers })
     }
 
     /// Whether this process is a child of the one whose threads drive these.

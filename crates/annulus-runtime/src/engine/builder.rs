@@ -93,6 +93,27 @@ impl EngineBuilder {
         self
     }
 
+    /// Makes a [pool](Engine::fixed_pool) of `count` buffers of `bytes` each, registered with the
+    /// ring of each driver (`IORING_REGISTER_BUFFERS`, Linux 5.1): with direct I/O an operation on
+    /// one of them spares the kernel looking up and pinning its pages.
+    ///
+    /// Registered memory counts as locked (`RLIMIT_MEMLOCK`), once for each driver.
+    ///
+    /// Building the engine then fails also with `InvalidInput` for a count outside 1 to 16,384 or
+    /// bytes outside 1 to 2³⁰, and with `ENOMEM` where so much memory may not be locked: raise the
+    /// limit (`ulimit -l`), or ask for less.
+    ///
+    /// ```
+    /// let engine = annulus_runtime::Engine::builder().fixed_buffers(8, 65536).build()?;
+    /// assert_eq!(engine.fixed_pool().unwrap().count(), 8);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "IORING_REGISTER_BUFFERS")]
+    pub fn fixed_buffers(mut self, count: usize, bytes: usize) -> Self {
+        self.plan.fixed = Some((count, bytes));
+        self
+    }
+
     /// How long the drop of the last handle waits for the kernel: 5 s if not said. See
     /// [`Engine::shutdown`].
     pub fn close_limit(mut self, limit: Duration) -> Self {

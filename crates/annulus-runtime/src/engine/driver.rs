@@ -11,6 +11,7 @@ use annulus_ring::{Builder, Errno, Linux, Parked, Place, RingOf, op};
 
 use super::caller;
 use crate::bell::Bell;
+use crate::buffer::FixedPool;
 use crate::port::Ports;
 use crate::reactor::{Habits, LocalReactor};
 
@@ -27,6 +28,15 @@ pub(super) struct Plan {
     pub(super) thread_name: String,
     pub(super) workers: (u32, u32),
     pub(super) close_limit: Duration,
+    /// How many fixed buffers, of how many bytes.
+    pub(super) fixed: Option<(usize, usize)>,
+}
+
+impl Plan {
+    /// The pool that was asked for.
+    pub(super) fn fixed_pool(&self) -> io::Result<Option<FixedPool>> {
+        self.fixed.map(|(count, bytes)| FixedPool::new(count, bytes)).transpose()
+    }
 }
 
 impl Default for Plan {
@@ -37,6 +47,7 @@ impl Default for Plan {
             thread_name: "annulus".to_owned(),
             workers: (16, 16),
             close_limit: Duration::from_secs(5),
+            fixed: None,
         }
     }
 }
@@ -88,10 +99,16 @@ impl Drivers {
         let (first, entries) = ring(plan.entries)?;
         // One entry of the queue may be the bell's.
         let bells = (0..count).map(|_| Bell::of_kernel()).collect::<annulus_ring::Result<_>>()?;
-        let ports = Arc::new(Ports::new(bells, entries - 1)?);
+        let mut ports = Ports::new(bells, entries - 1)?;
+        ports.ops = first.register().probe().ok();
+        ports.fixed = plan.fixed_pool()?;
+        let ports = Arc::new(ports);
         let mut rings = vec![first];
         while rings.len() < count {
             rings.push(ring(entries)?.0);
+        }
+        for ring in &rings {
+            register_fixed(&ring.register(), &ports)?;
         }
         let habits = plan.habits(entries);
         let alive = Arc::new(Alive::default());
@@ -191,6 +208,19 @@ impl Drop for AbortOnPanic {
         eprintln!("annulus: the driver of an engine panicked: ending the process");
         std::process::abort();
     }
+}
+
+/// Registers the buffers of `ports` with the ring of one of its reactors.
+pub(super) fn register_fixed<K: Kernel>(
+    register: &Register<'_, K>,
+    ports: &Ports,
+) -> io::Result<()> {
+    let Some(pool) = &ports.fixed else { return Ok(()) };
+    let pieces: Vec<_> = pool.iovecs().collect();
+    // SAFETY: the memory is the pool's, of which the ports keep a handle, and the reactor keeps
+    // those until its ring is gone; that is not before every operation has completed.
+    unsafe { register.buffers(&pieces) }?;
+    Ok(())
 }
 
 /// How many completions a ring of so many entries holds.

@@ -2,20 +2,42 @@
 
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
-use annulus_ring::abi::Sqe;
-use annulus_ring::kernel::Descriptors;
+use annulus_ring::abi::{Op as Opcode, Sqe};
+use annulus_ring::kernel::{Descriptors, Process};
 use annulus_ring::{Description, Errno, Fd, FdKind};
 
 use super::{Engine, Op};
-use crate::buffer::{IoBuf, IoBufMut};
-use crate::engine::rw::{Read, Write};
+use crate::buffer::{FixedPool, IoBuf, PoolId};
+use crate::operation::Completion;
 
 /// A handle to a file, socket, pipe or whatever else a descriptor is.
 ///
 /// Cheap to clone; all clones are the same descriptor, which is closed when the last of them is
 /// dropped and the last operation on it is done. It keeps its engine going.
+///
+/// ```
+/// use annulus_runtime::Engine;
+/// let engine = Engine::new()?;
+/// let file = engine.file(std::fs::File::open("Cargo.toml")?);
+/// let clone = file.clone();
+/// drop(file);
+/// assert_eq!(futures::executor::block_on(clone.read_at(vec![0; 9], 0))?.1, b"[package]");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors of every operation
+/// Beside its own, each operation may end so:
+/// - [`is_cancelled`](crate::Error::is_cancelled): [`Op::cancel`] ended it.
+/// - [`is_timeout`](crate::Error::is_timeout): its [deadline](Op::deadline) passed.
+/// - [`is_closed`](crate::Error::is_closed): the engine was shut down: make another.
+/// - [`is_forked`](crate::Error::is_forked): this process is a child of the one that made the
+///   engine: make one here.
+/// - `ENOMEM`, `ENOBUFS`: the kernel is short of memory: try again later.
+/// - `EBADF`: beside what its page says, an operation on a descriptor that is a mere name
+///   (`O_PATH`).
 #[derive(Clone)]
 pub struct File {
     open: Arc<OpenFile>,
@@ -27,9 +49,14 @@ pub struct File {
 pub(crate) struct OpenFile {
     fd: Fd,
     what: Option<Description>,
+    /// The pool whose buffers the engine's rings know by index.
+    pool: Option<PoolId>,
     reads: Route,
     writes: Route,
 }
+
+/// The last offset that a file can have.
+pub(crate) const OFFSET_MAX: u64 = i64::MAX as u64;
 
 /// Whether operations of a kind are tried at once, learnt from how that went.
 #[derive(Debug)]
@@ -88,12 +115,12 @@ pub(crate) enum Way {
 }
 
 impl OpenFile {
-    fn new(fd: Fd) -> Self {
+    fn new(fd: Fd, pool: Option<PoolId>) -> Self {
         let what = fd.describe().ok();
         // Direct I/O waits for the device whatever it is asked, and so does a synchronous write.
         let reads = what.is_some_and(|what| !what.is_direct);
         let writes = reads && what.is_some_and(|what| !what.is_synchronous);
-        Self { fd, what, reads: Route::new(reads), writes: Route::new(writes) }
+        Self { fd, what, pool, reads: Route::new(reads), writes: Route::new(writes) }
     }
 
     /// The number, for entries of operations that keep this.
@@ -102,11 +129,39 @@ impl OpenFile {
         self.fd.raw()
     }
 
+    /// What does entries on it at once.
+    pub(crate) fn kernel(&self) -> &Process {
+        self.fd.kernel()
+    }
+
+    /// Whether no server is asked about it.
+    pub(crate) fn is_local(&self) -> bool {
+        self.what.is_some_and(|what| what.is_local)
+    }
+
+    /// The descriptor, of a file that nobody uses any more.
+    pub(crate) fn into_fd(self) -> Fd {
+        self.fd
+    }
+
     /// Whether a count that is less than was asked for means that there is no more: not so where
     /// a part was cached.
     #[inline]
     pub(crate) fn is_regular(&self) -> bool {
         self.what.is_some_and(|what| matches!(what.kind, FdKind::Regular | FdKind::Block))
+    }
+
+    /// The same read or write, of a buffer that the ring knows by its index if it does.
+    #[inline]
+    pub(crate) fn by_index(&self, mut entry: Sqe, buf: &impl IoBuf) -> Sqe {
+        if let Some(registered) = buf.registered()
+            && self.pool == Some(registered.pool)
+        {
+            let is_read = entry.opcode == Opcode::READ;
+            entry.opcode = if is_read { Opcode::READ_FIXED } else { Opcode::WRITE_FIXED };
+            entry.buf_index = registered.index.0;
+        }
+        entry
     }
 
     fn route(&self, way: Way) -> &Route {
@@ -140,11 +195,24 @@ impl OpenFile {
             }
         }
     }
+
+    /// As [`call`](Self::call), for operations other than reads and writes: nothing is learnt.
+    ///
+    /// # Safety
+    /// - As [`call`](Self::call).
+    pub(crate) unsafe fn call_once(&self, entry: &Sqe) -> Option<Completion> {
+        // SAFETY: the caller's promise.
+        match unsafe { self.fd.kernel().call(entry) } {
+            Err(Errno::EAGAIN) => None,
+            done => Some(Completion::new(done)),
+        }
+    }
 }
 
 impl File {
     pub(super) fn new(engine: Engine, fd: Fd) -> Self {
-        Self { open: Arc::new(OpenFile::new(fd)), engine }
+        let pool = engine.ports().fixed.as_ref().map(FixedPool::id);
+        Self { open: Arc::new(OpenFile::new(fd, pool)), engine }
     }
 
     /// An operation on this file's engine.
@@ -156,44 +224,77 @@ impl File {
         Arc::clone(&self.open)
     }
 
+    pub(super) fn into_parts(self) -> (Arc<OpenFile>, Engine) {
+        (self.open, self.engine)
+    }
+
+    pub(super) fn from_parts(open: Arc<OpenFile>, engine: Engine) -> Self {
+        Self { open, engine }
+    }
+
     /// The engine that does this file's operations.
+    ///
+    /// ```
+    /// let engine = annulus_runtime::Engine::new()?;
+    /// let file = engine.file(std::fs::File::open("Cargo.toml")?);
+    /// assert_eq!(file.engine().entries(), engine.entries());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
+}
 
-    /// Reads at `offset`, as `pread(2)`: how many bytes, and the buffer. 0 is the end of the file.
-    pub fn read_at<B: IoBufMut>(&self, buf: B, offset: u64) -> Op<Read<B>> {
-        self.op(Read::new(self.open(), buf, Some(offset)))
+/// The descriptor, for calls of your own: it stays open as long as the handle is borrowed, also
+/// while operations are under way.
+///
+/// ```
+/// use std::os::fd::AsFd;
+/// let engine = annulus_runtime::Engine::new()?;
+/// let file = engine.file(std::fs::File::open("Cargo.toml")?);
+/// let own = std::fs::File::from(file.as_fd().try_clone_to_owned()?);
+/// assert!(own.metadata()?.is_file());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.open.fd.as_fd()
     }
+}
 
-    /// Reads what comes next, as `read(2)`.
-    pub fn read<B: IoBufMut>(&self, buf: B) -> Op<Read<B>> {
-        self.op(Read::new(self.open(), buf, None))
-    }
-
-    /// Reads at `offset` until the buffer is full.
-    pub fn read_exact_at<B: IoBufMut>(&self, buf: B, offset: u64) -> Op<Read<B>> {
-        self.op(Read::new(self.open(), buf, Some(offset)).exact())
-    }
-
-    /// Writes at `offset`, as `pwrite(2)`.
-    pub fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> Op<Write<B>> {
-        self.op(Write::new(self.open(), buf, Some(offset)))
-    }
-
-    /// Writes what comes next, as `write(2)`.
-    pub fn write<B: IoBuf>(&self, buf: B) -> Op<Write<B>> {
-        self.op(Write::new(self.open(), buf, None))
-    }
-
-    /// Writes all of the buffer at `offset`.
-    pub fn write_all_at<B: IoBuf>(&self, buf: B, offset: u64) -> Op<Write<B>> {
-        self.op(Write::new(self.open(), buf, Some(offset)).exact())
+impl AsRawFd for File {
+    fn as_raw_fd(&self) -> RawFd {
+        self.open.raw()
     }
 }
 
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("File").field("fd", &self.open.raw()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use annulus_ring::op;
+
+    #[test]
+    fn a_buffer_of_the_engines_pool_goes_by_index_and_no_other() {
+        let engine = Engine::builder().fixed_buffers(4, 64).build().expect("an engine");
+        let file = engine.file(std::fs::File::open("Cargo.toml").expect("it is there"));
+        let pool = engine.fixed_pool().expect("it was asked for");
+        let (_first, second) = (pool.try_take(), pool.try_take().expect("four are free"));
+        let read = op::Read::new(3, core::ptr::null_mut(), 8).offset(5).build();
+        let write = op::Write::new(3, core::ptr::null(), 8).offset(5).build();
+        let fixed = file.open.by_index(read, &second);
+        assert_eq!((fixed.opcode, fixed.buf_index), (Opcode::READ_FIXED, second.index().0));
+        assert_eq!((fixed.off, fixed.len, fixed.fd), (5, 8, 3));
+        let part = second.slice(0..);
+        let fixed = file.open.by_index(write, &part);
+        assert_eq!((fixed.opcode, fixed.buf_index), (Opcode::WRITE_FIXED, 1));
+        let strange = FixedPool::new(4, 64).expect("a pool").try_take().expect("four are free");
+        assert_eq!(file.open.by_index(read, &strange).opcode, Opcode::READ);
+        assert_eq!(file.open.by_index(write, &vec![7]).opcode, Opcode::WRITE);
     }
 }

@@ -9,6 +9,7 @@ mod driver;
 mod file;
 mod metrics;
 mod op;
+pub mod ops;
 mod rw;
 
 pub use builder::{EngineBuilder, KernelChoice};
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 use annulus_ring::Fd;
 
+use crate::buffer::FixedPool;
 use driver::Drivers;
 
 /// An engine: io_uring for any thread and any async program.
@@ -108,6 +110,23 @@ impl Engine {
         self.drivers.wait(limit)
     }
 
+    /// The buffers that its rings know: see [`EngineBuilder::fixed_buffers`].
+    ///
+    /// ```
+    /// use annulus_runtime::Engine;
+    /// use futures::executor::block_on;
+    /// let engine = Engine::builder().fixed_buffers(4, 4096).build()?;
+    /// let pool = engine.fixed_pool().expect("it was asked for");
+    /// let file = engine.file(std::fs::File::open("Cargo.toml")?);
+    /// let (n, buf) = block_on(async { file.read_at(pool.take().await, 0).await })?;
+    /// assert!(n > 9 && buf.starts_with(b"[package]"));
+    /// assert!(Engine::new()?.fixed_pool().is_none());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn fixed_pool(&self) -> Option<&FixedPool> {
+        self.ports().fixed.as_ref()
+    }
+
     /// What it has done, and has to do.
     ///
     /// ```
@@ -117,6 +136,11 @@ impl Engine {
     /// ```
     pub fn metrics(&self) -> Metrics {
         Metrics::of(self.ports())
+    }
+
+    /// Whether the ring has an operation.
+    pub(crate) fn has(&self, op: annulus_ring::abi::Op) -> bool {
+        self.ports().ops.as_ref().is_some_and(|ops| ops.is_supported(op))
     }
 
     pub(crate) fn ports(&self) -> &Arc<crate::port::Ports> {

@@ -87,6 +87,14 @@ impl<T: Operation + Send> Op<T> {
         self
     }
 
+    /// Changes the operation, if it was not begun.
+    pub(crate) fn change(mut self, change: impl FnOnce(&mut T)) -> Self {
+        if let State::Ready { operation, .. } = &mut self.state {
+            change(operation);
+        }
+        self
+    }
+
     /// Asks the kernel to end the operation; its result is awaited as before. It may be that of an
     /// operation that was done all the same: nothing is lost. Before the first poll this changes
     /// nothing.

@@ -78,7 +78,11 @@ impl EngineBuilder {
         })?;
         let ready = watch(ring.as_fd().try_clone_to_owned()?)?;
         driver::cap_workers(&ring.register(), plan.workers);
-        let ports = Arc::new(Ports::new(vec![Bell::of_task()], entries - 1)?);
+        let mut ports = Ports::new(vec![Bell::of_task()], entries - 1)?;
+        ports.ops = ring.register().probe().ok();
+        ports.fixed = plan.fixed_pool()?;
+        driver::register_fixed(&ring.register(), &ports)?;
+        let ports = Arc::new(ports);
         let reactor = TaskReactor::of_task(ring, Arc::clone(&ports), 0, plan.habits(entries));
         let engine = Engine { drivers: Drivers::driven(ports, entries, &plan) };
         Ok((engine, Drive { reactor: Some(Box::new(reactor)), ready, yielded: false }))

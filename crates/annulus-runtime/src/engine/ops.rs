@@ -1,0 +1,3 @@
+//! The operations' types, for who must name a future: an `Op<ops::Read<Vec<u8>>>` in a struct.
+
+pub use super::rw::{Read, Write};
