@@ -11,6 +11,7 @@ mod metrics;
 mod op;
 pub mod ops;
 mod rw;
+mod rw_vectored;
 
 pub use builder::{EngineBuilder, KernelChoice};
 pub use chain::{Link, Linked, Then};

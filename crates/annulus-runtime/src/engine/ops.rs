@@ -1,3 +1,4 @@
 //! The operations' types, for who must name a future: an `Op<ops::Read<Vec<u8>>>` in a struct.
 
 pub use super::rw::{Read, Write};
+pub use super::rw_vectored::{ReadVectored, WriteVectored};
