@@ -12,6 +12,7 @@ mod op;
 pub mod ops;
 mod rw;
 mod rw_vectored;
+mod sync;
 
 pub use builder::{EngineBuilder, KernelChoice};
 pub use chain::{Link, Linked, Then};

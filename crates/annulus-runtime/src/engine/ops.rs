@@ -2,3 +2,4 @@
 
 pub use super::rw::{Read, Write};
 pub use super::rw_vectored::{ReadVectored, WriteVectored};
+pub use super::sync::{Sync, WriteBack};
