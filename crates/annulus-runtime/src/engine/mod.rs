@@ -7,17 +7,20 @@ mod chain;
 mod drive;
 mod driver;
 mod file;
+mod metadata;
 mod metrics;
 mod op;
 pub mod ops;
 mod rw;
 mod rw_vectored;
+mod stat;
 mod sync;
 
 pub use builder::{EngineBuilder, KernelChoice};
 pub use chain::{Link, Linked, Then};
 pub use drive::{Drive, Readiness};
 pub use file::File;
+pub use metadata::{DioAlignment, Metadata};
 pub use metrics::Metrics;
 pub use op::Op;
 

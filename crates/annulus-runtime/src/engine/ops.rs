@@ -2,4 +2,5 @@
 
 pub use super::rw::{Read, Write};
 pub use super::rw_vectored::{ReadVectored, WriteVectored};
+pub use super::stat::Stat;
 pub use super::sync::{Sync, WriteBack};
