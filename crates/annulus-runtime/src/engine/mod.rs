@@ -11,6 +11,7 @@ mod metadata;
 mod metrics;
 mod op;
 pub mod ops;
+mod poll;
 mod rw;
 mod rw_vectored;
 mod stat;
