@@ -31,6 +31,7 @@ const LISTED: &[(&str, &str)] = &[
     ("crates/annulus-ring/src/probe", "it asks what the machine can do"),
     ("crates/annulus-ring/src/diagnose", "it asks why the machine cannot"),
     ("crates/annulus-runtime/src/engine/driver*", "the drivers are threads"),
+    ("crates/annulus-runtime/src/engine/helper", "a call that may wait has a thread of its own"),
     ("crates/annulus-runtime/src/engine/metadata", "a file's times are told in the type for times"),
     ("crates/annulus-runtime/src/blocking", "the pool for calls that block is made of threads"),
 ];

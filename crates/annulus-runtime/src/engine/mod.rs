@@ -7,6 +7,7 @@ mod chain;
 mod drive;
 mod driver;
 mod file;
+mod helper;
 mod metadata;
 mod metrics;
 mod op;
@@ -14,6 +15,7 @@ pub mod ops;
 mod poll;
 mod rw;
 mod rw_vectored;
+mod space;
 mod stat;
 mod sync;
 
@@ -24,6 +26,7 @@ pub use file::File;
 pub use metadata::{DioAlignment, Metadata};
 pub use metrics::Metrics;
 pub use op::Op;
+pub use space::Advice;
 
 use core::fmt;
 use core::time::Duration;

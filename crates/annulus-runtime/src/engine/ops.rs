@@ -3,5 +3,6 @@
 pub use super::poll::PollOnce;
 pub use super::rw::{Read, Write};
 pub use super::rw_vectored::{ReadVectored, WriteVectored};
+pub use super::space::{Advise, Allocate, Truncate};
 pub use super::stat::Stat;
 pub use super::sync::{Sync, WriteBack};
