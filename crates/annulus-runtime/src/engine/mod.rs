@@ -4,6 +4,7 @@
 mod builder;
 mod caller;
 mod chain;
+mod close;
 mod drive;
 mod driver;
 mod file;

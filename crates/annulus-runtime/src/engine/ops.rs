@@ -1,5 +1,6 @@
 //! The operations' types, for who must name a future: an `Op<ops::Read<Vec<u8>>>` in a struct.
 
+pub use super::close::Close;
 pub use super::poll::PollOnce;
 pub use super::rw::{Read, Write};
 pub use super::rw_vectored::{ReadVectored, WriteVectored};
