@@ -15,6 +15,7 @@ mod op;
 pub mod ops;
 mod poll;
 mod rw;
+mod rw_mem;
 mod rw_vectored;
 mod space;
 mod stat;

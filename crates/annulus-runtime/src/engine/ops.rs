@@ -3,6 +3,7 @@
 pub use super::close::Close;
 pub use super::poll::PollOnce;
 pub use super::rw::{Read, Write};
+pub use super::rw_mem::{ReadMem, WriteMem};
 pub use super::rw_vectored::{ReadVectored, WriteVectored};
 pub use super::space::{Advise, Allocate, Truncate};
 pub use super::stat::Stat;
