@@ -20,6 +20,7 @@ mod rw_vectored;
 mod space;
 mod stat;
 mod sync;
+mod to_end;
 
 pub use builder::{EngineBuilder, KernelChoice};
 pub use chain::{Link, Linked, Then};
