@@ -10,7 +10,17 @@ use crate::operation::{Completion, Origin};
 ///
 /// What to do about it is asked with `is_…`; the kernel's number is [`errno`](Self::errno). It
 /// converts into [`io::Error`], whose kind and `raw_os_error` are the kernel's where it is the
-/// kernel's failure.
+/// kernel's failure; where it is not, [`io::Error::downcast`] gives this again.
+///
+/// | who ended it | asked by | [`kind`](Self::kind) | what to do |
+/// | --- | --- | --- | --- |
+/// | the kernel | [`errno`](Self::errno) | by the number | see the operation's page |
+/// | its user, by [`Op::cancel`] | [`is_cancelled`](Self::is_cancelled) | `Interrupted` | nothing |
+/// | its deadline | [`is_timeout`](Self::is_timeout) | `TimedOut` | try again, or give up |
+/// | the engine's end | [`is_closed`](Self::is_closed) | `BrokenPipe` | make another engine |
+/// | a fork | [`is_forked`](Self::is_forked) | `Unsupported` | make an engine in the child |
+///
+/// [`Op::cancel`]: crate::engine::Op::cancel
 ///
 /// ```
 /// use annulus_runtime::Engine;
@@ -41,11 +51,34 @@ impl Error {
 
     /// The kernel's error number, if the kernel refused; nothing where the operation was ended by
     /// this library or its user.
+    ///
+    /// ```
+    /// # use annulus_runtime::{Engine, Error};
+    /// # use std::time::Duration;
+    /// let engine = Engine::new()?;
+    /// let file = engine.file(std::fs::File::open("Cargo.toml")?);
+    /// engine.shutdown(Duration::from_secs(5));
+    /// let read = futures::executor::block_on(file.read_at(vec![0; 9], 0));
+    /// let error: Error = read.unwrap_err().error().downcast()?;
+    /// assert_eq!(error.errno(), None); // the engine refused, the kernel was not asked
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn errno(&self) -> Option<Errno> {
         (self.origin == Origin::Kernel).then_some(self.errno)
     }
 
     /// The standard library's word for it.
+    ///
+    /// ```
+    /// # use annulus_runtime::{Engine, Error};
+    /// # use std::time::Duration;
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let pipe = Engine::new()?.file(reader);
+    /// let read = pipe.read(vec![0; 9]).deadline(Duration::from_millis(1));
+    /// let error: Error = futures::executor::block_on(read).unwrap_err().error().downcast()?;
+    /// assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn kind(&self) -> io::ErrorKind {
         match self.origin {
             Origin::Kernel => io::Error::from(self.errno).kind(),
@@ -57,21 +90,80 @@ impl Error {
     }
 
     /// Whether it was cancelled by its user. What it had done until then is done.
+    ///
+    /// ```
+    /// # use annulus_runtime::{Engine, Error};
+    /// use futures::{executor::block_on, future::poll_immediate};
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let pipe = Engine::new()?.file(reader);
+    /// let mut read = pipe.read(vec![0; 9]);
+    /// assert!(block_on(poll_immediate(&mut read)).is_none()); // it is begun
+    /// read.cancel();
+    /// let error: Error = block_on(read).unwrap_err().error().downcast()?;
+    /// assert!(error.is_cancelled());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         self.origin == Origin::Cancelled
     }
 
     /// Whether its [deadline](crate::engine::Op::deadline) came first.
+    ///
+    /// ```
+    /// # use annulus_runtime::{Engine, Error};
+    /// # use std::time::Duration;
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let pipe = Engine::new()?.file(reader);
+    /// let read = pipe.read(vec![0; 9]).deadline(Duration::from_millis(1));
+    /// let error: Error = futures::executor::block_on(read).unwrap_err().error().downcast()?;
+    /// assert!(error.is_timeout() && !error.is_cancelled());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn is_timeout(&self) -> bool {
         self.origin == Origin::Deadline
     }
 
     /// Whether the engine is closed: make another.
+    ///
+    /// ```
+    /// # use annulus_runtime::{Engine, Error};
+    /// # use std::time::Duration;
+    /// let engine = Engine::new()?;
+    /// let file = engine.file(std::fs::File::open("Cargo.toml")?);
+    /// engine.shutdown(Duration::from_secs(5));
+    /// let read = futures::executor::block_on(file.read_at(vec![0; 9], 0));
+    /// let error: Error = read.unwrap_err().error().downcast()?;
+    /// assert!(error.is_closed());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.origin == Origin::Closed
     }
 
     /// Whether the engine is that of the parent of this process: make one here, after the fork.
+    ///
+    /// ```
+    /// # use annulus_runtime::{Engine, Error};
+    /// let engine = Engine::new()?;
+    /// let file = engine.file(std::fs::File::open("Cargo.toml")?);
+    /// // SAFETY: the child does what is below, takes no lock that another thread may hold, and
+    /// // ends without going back.
+    /// match unsafe { libc::fork() } {
+    ///     0 => {
+    ///         let read = futures::executor::block_on(file.read_at(vec![0; 9], 0));
+    ///         let error = read.unwrap_err().error().downcast::<Error>();
+    ///         // SAFETY: it ends this process.
+    ///         unsafe { libc::_exit(i32::from(!error.is_ok_and(|error| error.is_forked()))) }
+    ///     }
+    ///     child => {
+    ///         let mut status = 0;
+    ///         // SAFETY: the status is written while this waits.
+    ///         assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    ///         assert_eq!(status, 0);
+    ///     }
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn is_forked(&self) -> bool {
         self.origin == Origin::Forked
     }

@@ -81,6 +81,37 @@ pub enum Advance {
 
 /// One operation, with all that it needs.
 ///
+/// ```
+/// use annulus_ring::abi::Sqe;
+/// use annulus_ring::{Errno, op};
+/// use annulus_runtime::operation::{Completion, Operation};
+///
+/// /// Nothing, by way of the ring.
+/// struct Nop;
+///
+/// // SAFETY: the entry of a NOP points to nothing, and names no descriptor.
+/// unsafe impl Operation for Nop {
+///     type Output = Result<(), Errno>;
+///
+///     fn entry(&mut self) -> Sqe {
+///         op::Nop::new().build()
+///     }
+///
+///     fn complete(self, completion: Completion) -> Self::Output {
+///         completion.result.map(drop)
+///     }
+///
+///     fn reclaim(self, _: Completion) {
+///         // Its result owns nothing.
+///     }
+/// }
+///
+/// // What a reactor does with it:
+/// let mut nop = Nop;
+/// let _entry = nop.entry();
+/// assert_eq!(nop.complete(Completion::new(Ok(0))), Ok(()));
+/// ```
+///
 /// # Safety
 /// Whoever implements it promises:
 /// - What its entry points to belongs to it (or to the program for good): memory of its own, a
@@ -104,16 +135,70 @@ pub unsafe trait Operation: 'static {
     /// a tenth of what a hand-over costs.
     ///
     /// `None` sends it to the ring. What was done until then is kept in `self`.
+    ///
+    /// ```
+    /// # use annulus_ring::{Errno, abi::Sqe, op};
+    /// # use annulus_runtime::operation::{Completion, Operation};
+    /// # struct Cached { value: Option<u32> }
+    /// # // SAFETY: a NOP points to nothing and names no descriptor.
+    /// # unsafe impl Operation for Cached {
+    /// #     type Output = Result<u32, Errno>;
+    /// #     const MAY_ATTEMPT: bool = true;
+    /// #     fn entry(&mut self) -> Sqe { op::Nop::new().build() }
+    /// #     fn attempt(&mut self) -> Option<Completion> {
+    /// #         self.value.map(|value| Completion::new(Ok(value)))
+    /// #     }
+    /// #     fn complete(self, completion: Completion) -> Self::Output { completion.result }
+    /// #     fn reclaim(self, _: Completion) {}
+    /// # }
+    /// assert_eq!(Cached { value: Some(7) }.attempt().map(|done| done.result), Some(Ok(7)));
+    /// assert!(Cached { value: None }.attempt().is_none());
+    /// ```
     #[inline]
     fn attempt(&mut self) -> Option<Completion> {
         None
     }
 
     /// The entry of what is to be done now.
+    ///
+    /// ```
+    /// # use annulus_ring::{Errno, abi::Sqe, op};
+    /// # use annulus_runtime::operation::{Completion, Operation};
+    /// # struct Nop;
+    /// # // SAFETY: a NOP points to nothing and names no descriptor.
+    /// # unsafe impl Operation for Nop {
+    /// #     type Output = Result<u32, Errno>;
+    /// #     fn entry(&mut self) -> Sqe { op::Nop::new().build() }
+    /// #     fn complete(self, completion: Completion) -> Self::Output { completion.result }
+    /// #     fn reclaim(self, _: Completion) {}
+    /// # }
+    /// assert_eq!(Nop.entry().opcode, annulus_ring::abi::Op::NOP);
+    /// ```
     fn entry(&mut self) -> Sqe;
 
     /// Takes note of a completion; where it goes on, [`entry`](Self::entry) is asked again. What it
     /// changes `completion` to is what [`complete`](Self::complete) gets.
+    ///
+    /// ```
+    /// # use annulus_ring::{Errno, abi::Sqe, op};
+    /// # use annulus_runtime::operation::{Advance, Completion, Operation};
+    /// # struct Parts { left: u32 }
+    /// # // SAFETY: a NOP points to nothing and names no descriptor.
+    /// # unsafe impl Operation for Parts {
+    /// #     type Output = Result<u32, Errno>;
+    /// #     const ADVANCES: bool = true;
+    /// #     fn entry(&mut self) -> Sqe { op::Nop::new().build() }
+    /// #     fn advance(&mut self, completion: &mut Completion) -> Advance {
+    /// #         self.left -= completion.result.unwrap_or(self.left);
+    /// #         if self.left > 0 { Advance::Again } else { Advance::Finished }
+    /// #     }
+    /// #     fn complete(self, completion: Completion) -> Self::Output { completion.result }
+    /// #     fn reclaim(self, _: Completion) {}
+    /// # }
+    /// let mut parts = Parts { left: 10 };
+    /// assert_eq!(parts.advance(&mut Completion::new(Ok(6))), Advance::Again);
+    /// assert_eq!(parts.advance(&mut Completion::new(Ok(4))), Advance::Finished);
+    /// ```
     #[inline]
     fn advance(&mut self, completion: &mut Completion) -> Advance {
         let _ = completion;
@@ -121,9 +206,49 @@ pub unsafe trait Operation: 'static {
     }
 
     /// The result, with the resources that are the caller's again.
+    ///
+    /// ```
+    /// # use annulus_ring::{Errno, abi::Sqe, op};
+    /// # use annulus_runtime::buffer::{BufError, BufResult};
+    /// # use annulus_runtime::operation::{Completion, Operation};
+    /// # struct Keeps { buf: Vec<u8> }
+    /// # // SAFETY: a NOP points to nothing and names no descriptor.
+    /// # unsafe impl Operation for Keeps {
+    /// #     type Output = BufResult<u32, Vec<u8>>;
+    /// #     fn entry(&mut self) -> Sqe { op::Nop::new().build() }
+    /// #     fn complete(self, completion: Completion) -> Self::Output {
+    /// #         match completion.result {
+    /// #             Ok(value) => Ok((value, self.buf)),
+    /// #             Err(errno) => Err(BufError::new(errno, self.buf)),
+    /// #         }
+    /// #     }
+    /// #     fn reclaim(self, _: Completion) {}
+    /// # }
+    /// let operation = Keeps { buf: vec![7] };
+    /// let error = operation.complete(Completion::new(Err(Errno::EIO))).unwrap_err();
+    /// assert_eq!(error.into_buf(), [7]);
+    /// ```
     fn complete(self, completion: Completion) -> Self::Output;
 
     /// Takes care of a result that nobody waits for: a descriptor is closed, a pool's buffer given
     /// back. There is no default: whoever writes an operation must have thought of it.
+    ///
+    /// ```
+    /// # use annulus_ring::{Errno, abi::Sqe, op};
+    /// # use annulus_runtime::operation::{Completion, Operation};
+    /// # use std::rc::Rc;
+    /// # struct Holds { resource: Rc<()> }
+    /// # // SAFETY: a NOP points to nothing and names no descriptor.
+    /// # unsafe impl Operation for Holds {
+    /// #     type Output = Rc<()>;
+    /// #     fn entry(&mut self) -> Sqe { op::Nop::new().build() }
+    /// #     fn complete(self, _: Completion) -> Self::Output { self.resource }
+    /// #     fn reclaim(self, _: Completion) {}
+    /// # }
+    /// let resource = Rc::new(());
+    /// let operation = Holds { resource: Rc::clone(&resource) };
+    /// operation.reclaim(Completion::new(Ok(0)));
+    /// assert_eq!(Rc::strong_count(&resource), 1); // nothing is left behind
+    /// ```
     fn reclaim(self, completion: Completion);
 }

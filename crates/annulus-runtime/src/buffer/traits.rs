@@ -36,9 +36,24 @@ use super::slice::Slice;
 /// move: the address is the same, but the language counts moving a `Box` as a use of its content.
 pub unsafe trait IoBuf: Send + Unpin + 'static {
     /// Where the bytes are.
+    ///
+    /// ```
+    /// use annulus_runtime::buffer::IoBuf;
+    /// let buf = vec![7; 64];
+    /// let before = buf.stable_ptr();
+    /// let moved = Box::new(buf);
+    /// assert_eq!(moved.stable_ptr(), before);
+    /// ```
     fn stable_ptr(&self) -> *const u8;
 
     /// How many bytes, from the first on, are initialised.
+    ///
+    /// ```
+    /// use annulus_runtime::buffer::IoBuf;
+    /// let mut buf = Vec::with_capacity(64);
+    /// buf.extend_from_slice(b"ring");
+    /// assert_eq!((buf.bytes_init(), "ring".bytes_init()), (4, 4));
+    /// ```
     fn bytes_init(&self) -> usize;
 
     /// How far a [slice](Self::slice) of it may reach: its initialised bytes, or all that the
@@ -104,14 +119,36 @@ pub unsafe trait IoBuf: Send + Unpin + 'static {
 ///   while the value itself is moved, until it is dropped or used otherwise.
 pub unsafe trait IoBufMut: IoBuf {
     /// Where the bytes are.
+    ///
+    /// ```
+    /// use annulus_runtime::buffer::{IoBuf, IoBufMut};
+    /// let mut buf = vec![0; 4];
+    /// // SAFETY: the vector has four bytes, and nobody else uses them.
+    /// unsafe { buf.stable_mut_ptr().write(7) };
+    /// assert_eq!(buf, [7, 0, 0, 0]);
+    /// ```
     fn stable_mut_ptr(&mut self) -> *mut u8;
 
     /// How many bytes may be written.
+    ///
+    /// ```
+    /// use annulus_runtime::buffer::{IoBuf, IoBufMut};
+    /// let buf = Vec::<u8>::with_capacity(64);
+    /// assert_eq!((buf.bytes_init(), buf.bytes_total()), (0, 64));
+    /// ```
     fn bytes_total(&self) -> usize;
 
     /// Says that the first `count` bytes are initialised. Never makes the initialised part shorter.
     ///
     /// # Safety
     /// - They are, and `count` is at most [`bytes_total`](Self::bytes_total).
+    ///
+    /// ```
+    /// use annulus_runtime::buffer::IoBufMut;
+    /// let mut buf = vec![7, 8, 9];
+    /// // SAFETY: all three bytes are initialised.
+    /// unsafe { buf.set_init(1) };
+    /// assert_eq!(buf, [7, 8, 9]); // what was initialised stays so
+    /// ```
     unsafe fn set_init(&mut self, count: usize);
 }

@@ -23,12 +23,23 @@ use super::{IoBuf, IoBufMut};
 ///   dropped or used through `&mut`.
 pub unsafe trait IoVecBuf: Send + Unpin + 'static {
     /// How many pieces there are.
+    ///
+    /// ```
+    /// use annulus_runtime::buffer::IoVecBuf;
+    /// assert_eq!((vec![0; 512], "trailer").piece_count(), 2);
+    /// ```
     fn piece_count(&self) -> usize;
 
     /// Where the bytes of a piece are, and how many of them are initialised.
     ///
     /// # Panics
     /// Where `index` is not below the [`piece_count`](Self::piece_count).
+    ///
+    /// ```
+    /// use annulus_runtime::buffer::{IoBuf, IoVecBuf};
+    /// let message = ("head", "body of it");
+    /// assert_eq!(message.piece(1), (message.1.stable_ptr(), 10));
+    /// ```
     fn piece(&self, index: usize) -> (*const u8, usize);
 
     /// How many bytes of all pieces are initialised: what a write sends.
@@ -57,12 +68,29 @@ pub unsafe trait IoVecBufMut: IoVecBuf {
     ///
     /// # Panics
     /// Where `index` is not below the [`piece_count`](IoVecBuf::piece_count).
+    ///
+    /// ```
+    /// use annulus_runtime::buffer::IoVecBufMut;
+    /// let mut bufs = [Vec::with_capacity(512), Vec::with_capacity(64)];
+    /// assert_eq!(bufs.piece_mut(1), (bufs[1].as_mut_ptr(), 64));
+    /// ```
     fn piece_mut(&mut self, index: usize) -> (*mut u8, usize);
 
     /// Says that the first `count` bytes of a piece are initialised.
     ///
     /// # Safety
     /// - They are, and `count` is at most what [`piece_mut`](Self::piece_mut) says.
+    ///
+    /// ```
+    /// use annulus_runtime::buffer::IoVecBufMut;
+    /// let mut bufs = [vec![], Vec::with_capacity(64)];
+    /// let (start, _) = bufs.piece_mut(1);
+    /// // SAFETY: the piece has room for that.
+    /// unsafe { start.write(7) };
+    /// // SAFETY: it was written.
+    /// unsafe { bufs.set_piece_init(1, 1) };
+    /// assert_eq!(bufs, [vec![], vec![7]]);
+    /// ```
     unsafe fn set_piece_init(&mut self, index: usize, count: usize);
 
     /// Says that the first `count` bytes of all are initialised: pieces before the one where they

@@ -48,13 +48,27 @@ impl Default for EngineBuilder {
 
 impl EngineBuilder {
     /// One driver with a ring of 256 entries, up to 1024 operations in the kernel at a time.
+    ///
+    /// ```
+    /// let engine = annulus_runtime::engine::EngineBuilder::new().build()?;
+    /// assert!(engine.entries() <= 256);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new() -> Self {
         Self { plan: Plan::default(), drivers: 1, kernel: KernelChoice::Auto }
     }
 
     /// How many entries the ring of each driver has, rounded up to a power of two: how many
     /// operations go to the kernel in one system call. 256 if not said. Where locked memory is
-    /// short it is halved until it fits, down to 8.
+    /// short it is halved until it fits, down to 8: [`Engine::entries`] says what came of it.
+    ///
+    /// It also bounds a [chain](super::Then): one less than it, with a deadline counted as one.
+    ///
+    /// ```
+    /// let engine = annulus_runtime::Engine::builder().entries(50).build()?;
+    /// assert_eq!(engine.entries(), 64);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn entries(mut self, entries: u32) -> Self {
         self.plan.entries = entries;
         self
@@ -62,6 +76,26 @@ impl EngineBuilder {
 
     /// How many operations a driver gives the kernel at a time; the others wait, in order. Four
     /// times the [entries](Self::entries) if not said, which is what the completion queue holds.
+    ///
+    /// Fewer where the device gets slower with more, or where others are to have their turn sooner.
+    ///
+    /// ```
+    /// use annulus_runtime::Engine;
+    /// use futures::{executor::block_on, future::{join_all, poll_immediate}};
+    /// use std::time::Duration;
+    /// let engine = Engine::builder().in_flight_max(2).build()?;
+    /// let (reader, mut writer) = std::io::pipe()?;
+    /// let pipe = engine.file(reader);
+    /// let mut reads = join_all((0..5).map(|_| pipe.read(vec![0; 1])));
+    /// assert!(block_on(poll_immediate(&mut reads)).is_none());
+    /// while engine.metrics().queued < 3 {
+    ///     std::thread::yield_now(); // until the driver has seen them
+    /// }
+    /// assert_eq!(engine.metrics().in_flight, 2);
+    /// std::io::Write::write_all(&mut writer, b"12345")?;
+    /// assert!(block_on(reads).iter().all(Result::is_ok));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn in_flight_max(mut self, operations: u32) -> Self {
         self.plan.in_flight_max = Some(operations.max(1));
         self
@@ -69,25 +103,58 @@ impl EngineBuilder {
 
     /// How many drivers there are, each a thread with a ring. A thread's operations go to the same
     /// one. 1 if not said, which carries some hundred thousand operations a second.
+    ///
+    /// ```
+    /// let engine = annulus_runtime::Engine::builder().drivers(2).build()?;
+    /// assert!(format!("{engine:?}").contains("drivers: 2"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn drivers(mut self, drivers: usize) -> Self {
         self.drivers = drivers.max(1);
         self
     }
 
     /// Which kernel answers.
+    ///
+    /// ```
+    /// use annulus_runtime::{Engine, engine::KernelChoice};
+    /// assert!(Engine::builder().kernel(KernelChoice::Linux).build().is_ok());
+    /// ```
     pub fn kernel(mut self, kernel: KernelChoice) -> Self {
         self.kernel = kernel;
         self
     }
 
     /// The name of the drivers' threads. "annulus" if not said.
+    ///
+    /// The kernel keeps 15 bytes of it.
+    ///
+    /// ```
+    /// let engine = annulus_runtime::Engine::builder().thread_name("disk").build()?;
+    /// # let mut names = vec![];
+    /// for thread in std::fs::read_dir("/proc/self/task")? {
+    ///     // Other threads may end meanwhile.
+    ///     names.extend(std::fs::read_to_string(thread?.path().join("comm")));
+    /// }
+    /// assert!(names.contains(&"disk\n".to_owned()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn thread_name(mut self, name: impl Into<String>) -> Self {
         self.plan.thread_name = name.into();
         self
     }
 
     /// How many threads the kernel may use for what would block, per driver: for work that ends by
-    /// itself (file I/O that cannot be asynchronous) and for work that may wait for ever.
+    /// itself (file I/O that cannot be asynchronous) and for work that may wait for ever. 16 each
+    /// if not said; at least 1 each.
+    ///
+    /// They are threads of this process (`iou-wrk-…`), made when there is such work. Without a
+    /// bound the kernel makes as many of the second kind as `RLIMIT_NPROC` allows.
+    ///
+    /// ```
+    /// assert!(annulus_runtime::Engine::builder().io_workers(4, 4).build().is_ok());
+    /// ```
+    #[doc(alias = "IORING_REGISTER_IOWQ_MAX_WORKERS")]
     pub fn io_workers(mut self, bounded: u32, unbounded: u32) -> Self {
         self.plan.workers = (bounded.max(1), unbounded.max(1));
         self
@@ -116,6 +183,16 @@ impl EngineBuilder {
 
     /// How long the drop of the last handle waits for the kernel: 5 s if not said. See
     /// [`Engine::shutdown`].
+    ///
+    /// ```
+    /// use annulus_runtime::Engine;
+    /// use std::time::{Duration, Instant};
+    /// let engine = Engine::builder().close_limit(Duration::from_secs(1)).build()?;
+    /// let begun = Instant::now();
+    /// drop(engine); // nothing is under way
+    /// assert!(begun.elapsed() < Duration::from_secs(1));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn close_limit(mut self, limit: Duration) -> Self {
         self.plan.close_limit = limit;
         self
@@ -126,11 +203,31 @@ impl EngineBuilder {
         self.plan
     }
 
-    /// Makes the engine.
+    /// Makes the engine, and the threads of its drivers.
     ///
     /// # Errors
-    /// Why io_uring cannot be had here, and the cure: see [`annulus_ring::SetupError`]; `EAGAIN`
-    /// if no thread could be made.
+    /// - Why io_uring cannot be had here, and the cure: an [`annulus_ring::Error`] with a
+    ///   [`SetupError`](annulus_ring::SetupError), which [`io::Error::downcast`] gives. `EPERM`: it
+    ///   is blocked, by a filter or by the system's settings. `ENOSYS`: there is none. `ENOMEM`: no
+    ///   locked memory is left, not even for 8 entries (`RLIMIT_MEMLOCK`).
+    /// - `EMFILE`, `ENFILE`: no descriptor is left; a driver needs two.
+    /// - `EAGAIN`: no thread could be made (`RLIMIT_NPROC`).
+    ///
+    /// ```
+    /// use annulus_runtime::Engine;
+    /// # fn main() -> std::io::Result<()> {
+    /// let engine = match Engine::builder().build() {
+    ///     Ok(engine) => engine,
+    ///     Err(error) => {
+    ///         // Several lines: the cause, what shows it, the cure.
+    ///         eprintln!("{error}");
+    ///         return Err(error);
+    ///     }
+    /// };
+    /// assert_eq!(engine.metrics().shipped, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn build(self) -> io::Result<Engine> {
         let Self { plan, drivers, kernel: KernelChoice::Auto | KernelChoice::Linux } = self;
         Ok(Engine { drivers: Drivers::start(plan, drivers)? })

@@ -63,6 +63,7 @@ pub trait Linked: sealed::Linked {}
 
 impl<L: sealed::Linked> Linked for L {}
 
+#[doc(hidden)]
 mod sealed {
     use super::*;
 
@@ -200,6 +201,21 @@ impl<L: Linked, T: Operation + Send> Then<L, T> {
     }
 
     /// Makes the chain longer: `next` begins when all of this succeeded.
+    ///
+    /// ```
+    /// use annulus_runtime::Engine;
+    /// # let path = std::env::temp_dir().join(format!("annulus-three-{}", std::process::id()));
+    /// let engine = Engine::new()?;
+    /// let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path)?;
+    /// # std::fs::remove_file(&path)?;
+    /// let file = engine.file(file);
+    /// let (head, tail) = (file.write_at("ring ", 0), file.write_at("of three", 5));
+    /// let chain = head.then(tail).then(file.read_at(vec![0; 13], 0));
+    /// let ((head, tail), read) = futures::executor::block_on(chain);
+    /// assert_eq!((head?.0, tail?.0), (5, 8));
+    /// assert_eq!(read?.1, b"ring of three");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn then<U: Operation + Send>(self, next: Op<U>) -> Then<Self, U> {
         Then::new(self, next)
     }

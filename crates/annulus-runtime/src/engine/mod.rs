@@ -96,6 +96,12 @@ impl Engine {
 
     /// How many entries the ring of each driver has: fewer than were asked for where locked memory
     /// is short.
+    ///
+    /// ```
+    /// let engine = annulus_runtime::Engine::builder().entries(100).build()?;
+    /// assert_eq!(engine.entries(), 128); // a power of two
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn entries(&self) -> u32 {
         self.drivers.entries
     }
@@ -106,7 +112,13 @@ impl Engine {
     /// Returns whether everything was over by then. If not, the drivers go on in the background
     /// until the kernel has done with the last buffer: nothing is freed before.
     ///
-    /// Dropping the last handle (of engine or file) does the same, with the builder's limit.
+    /// Dropping the last handle (of engine or file) does the same, with the
+    /// [builder's limit](EngineBuilder::close_limit). It blocks this thread: in an async program
+    /// call it where that may be (`spawn_blocking`). Called by a waker, on the driver's own thread,
+    /// it does not wait.
+    ///
+    /// An engine that a future drives has no thread to wait for: it is closed, this returns `true`
+    /// at once, and the end of its [`Drive`] says that everything is over.
     ///
     /// ```
     /// use std::time::Duration;

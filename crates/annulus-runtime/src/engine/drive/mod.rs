@@ -37,6 +37,35 @@ pub trait Readiness: Send + 'static {
     ///
     /// # Errors
     /// The runtime tells nothing any more, as when it ends. The drive is not polled again then.
+    ///
+    /// ```
+    /// use annulus_runtime::engine::Readiness;
+    /// use std::os::fd::OwnedFd;
+    /// use std::task::{Context, Poll, Waker};
+    ///
+    /// /// Without anything to ask: a look at the ring each time others had their turn.
+    /// struct EachTime {
+    ///     looked: bool,
+    ///     _ring: OwnedFd,
+    /// }
+    ///
+    /// impl Readiness for EachTime {
+    ///     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    ///         self.looked = !self.looked;
+    ///         if self.looked {
+    ///             return Poll::Ready(Ok(()));
+    ///         }
+    ///         cx.waker().wake_by_ref(); // the runtime's reactor would, when it is readable
+    ///         Poll::Pending
+    ///     }
+    /// }
+    ///
+    /// let mut ready = EachTime { looked: false, _ring: std::io::pipe()?.0.into() };
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(ready.poll_readable(&mut cx).is_ready());
+    /// assert!(ready.poll_readable(&mut cx).is_pending());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
@@ -66,7 +95,37 @@ impl EngineBuilder {
     /// of [`drivers`](Self::drivers) it knows nothing.
     ///
     /// # Errors
-    /// As [`build`](Self::build), and those of `watch`.
+    /// As [`build`](Self::build), without those of threads; and those of `watch`.
+    ///
+    /// ```
+    /// use annulus_runtime::{Engine, engine::Readiness};
+    /// use futures::future::join;
+    /// # use std::task::{Context, Poll};
+    /// # struct EachTime(bool);
+    /// # impl Readiness for EachTime {
+    /// #     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    /// #         self.0 = !self.0;
+    /// #         if self.0 {
+    /// #             return Poll::Ready(Ok(()));
+    /// #         }
+    /// #         cx.waker().wake_by_ref();
+    /// #         Poll::Pending
+    /// #     }
+    /// # }
+    /// // What implements `Readiness` for the program's runtime: see there.
+    /// let (engine, drive) = Engine::builder().build_driven_by(|_ring| Ok(EachTime(false)))?;
+    /// let (reader, writer) = std::io::pipe()?;
+    /// let (reader, writer) = (engine.file(reader), engine.file(writer));
+    /// drop(engine);
+    /// let program = async move {
+    ///     let (read, write) = join(reader.read(vec![0; 4]), writer.write("ring")).await;
+    ///     assert_eq!(write.map_err(std::io::Error::from)?.0, 4);
+    ///     read.map_err(std::io::Error::from) // the handles end here, the engine, and the drive
+    /// };
+    /// let (read, ()) = futures::executor::block_on(join(program, drive));
+    /// assert_eq!(read?.1, b"ring");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn build_driven_by<R: Readiness>(
         self,
         watch: impl FnOnce(OwnedFd) -> io::Result<R>,
