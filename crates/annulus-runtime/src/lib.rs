@@ -7,6 +7,7 @@ pub mod buffer;
 mod counts;
 pub mod engine;
 mod error;
+pub mod guide;
 pub mod operation;
 mod port;
 mod reactor;

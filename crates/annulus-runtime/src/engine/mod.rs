@@ -41,16 +41,7 @@ use annulus_ring::Fd;
 use crate::buffer::FixedPool;
 use driver::Drivers;
 
-/// An engine: io_uring for any thread and any async program.
-///
-/// ```
-/// use annulus_runtime::Engine;
-/// let engine = Engine::new()?;
-/// let file = engine.file(std::fs::File::open("Cargo.toml")?);
-/// let (n, buf) = futures::executor::block_on(file.read_at(vec![0; 9], 0))?;
-/// assert_eq!((n, &buf[..]), (9, &b"[package]"[..]));
-/// # Ok::<(), std::io::Error>(())
-/// ```
+#[doc = include_str!("../../docs/engine.md")]
 #[derive(Clone)]
 pub struct Engine {
     drivers: Arc<Drivers>,
