@@ -48,8 +48,3 @@ pub use shared::{Allow, Batch, Counters, SharedBuilder, SharedRing, Submitted};
 pub use sq::{Reserved, SubmissionQueue};
 pub use submitter::{Submitter, WaitIndex};
 pub use wait::{SignalMask, Wait};
-
-/// The program of the project's front page compiles and runs.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-mod readme {}

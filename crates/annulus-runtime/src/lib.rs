@@ -16,3 +16,8 @@ mod sync;
 
 pub use engine::{Engine, File};
 pub use error::Error;
+
+/// The programs of the project's front page compile and run: here, where both crates are known.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
