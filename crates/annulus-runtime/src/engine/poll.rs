@@ -41,7 +41,7 @@ unsafe impl Operation for PollOnce {
     }
 }
 
-/// # PollOnce
+/// # Readiness
 ///
 /// Reads and writes here wait by themselves, and need no readiness first. It is for what is done
 /// past the engine: a library that has a descriptor and wants to be called when it is ready, a
