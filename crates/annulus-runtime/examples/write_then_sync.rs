@@ -1,6 +1,7 @@
-//! A journal: a record's bytes are written, then the journal's length, in this order but sent to
-//! the kernel together. The second write begins when the first succeeded in full, so no reader
-//! finds a length that speaks of bytes that are not there, and nobody wakes up in between.
+//! A journal that survives the loss of power. A record's bytes are written and made durable, then
+//! the journal's length: four operations, sent to the kernel together. Each begins when the one
+//! before it succeeded in full, so a length never speaks of bytes that are not on the device, and
+//! nobody wakes up in between.
 //!
 //! `cargo run --example write_then_sync`
 
@@ -32,11 +33,10 @@ fn main() -> io::Result<()> {
         block_on(journal.read_exact_at(vec![0; (len - HEADER_BYTES) as usize], HEADER_BYTES))?;
     assert_eq!(records, b"io_uringfor any threadand any program");
 
-    // The first write fails, so the second is not begun: the length is as it was.
+    // The first fails, so what comes behind it is not begun: the length is as it was.
     let read_only = engine.file(std::fs::File::open("/dev/null")?);
-    let broken =
-        read_only.write_all_at("lost", 0).then(journal.write_all_at([0xff; 8].to_vec(), 0));
-    let (first, second) = block_on(broken);
+    let lost = read_only.write_all_at("lost", 0);
+    let (first, second) = block_on(lost.then(journal.write_all_at(vec![0xff; 8], 0)));
     println!("a chain that breaks: {}, then {}", first.unwrap_err(), second.unwrap_err());
     let (_, header) = block_on(journal.read_exact_at(vec![0; 8], 0))?;
     assert_eq!(header, len.to_le_bytes());
@@ -46,11 +46,14 @@ fn main() -> io::Result<()> {
 /// Writes `record` at `end`, then the new end in front: that is its result.
 async fn append(journal: &File, end: u64, record: &'static str) -> io::Result<u64> {
     let new_end = end + record.len() as u64;
-    let bytes = journal.write_all_at(record, end);
+    let bytes = journal.write_all_at(record, end).then(journal.sync_data());
     let length = journal.write_all_at(new_end.to_le_bytes().to_vec(), 0);
-    let (bytes, length) = bytes.then(length).await;
+    let chain = bytes.then(length).then(journal.sync_data());
+    let (((bytes, synced), length), durable) = chain.await;
     // The first that failed says why; what came behind it was not begun.
     bytes?;
+    synced?;
     length?;
+    durable?;
     Ok(new_end)
 }
