@@ -31,6 +31,18 @@ use crate::slot::{Limit, Polled, Slot, SlotPtr};
 pub struct Op<T: Operation + Send> {
     ports: Arc<Ports>,
     state: State<T>,
+    delay: Delay,
+}
+
+/// What happened to an operation that was polled and not begun.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Delay {
+    /// It was not polled, or begun.
+    None,
+    /// It was others' turn: it begins with the next poll.
+    GaveWay,
+    /// It was cancelled then.
+    Cancelled,
 }
 
 enum State<T> {
@@ -59,7 +71,8 @@ impl<T: Operation + Send> Unpin for Op<T> {}
 
 impl<T: Operation + Send> Op<T> {
     pub(crate) fn new(ports: Arc<Ports>, operation: T) -> Self {
-        Self { ports, state: State::Ready { operation, limit: None } }
+        let state = State::Ready { operation, limit: None };
+        Self { ports, state, delay: Delay::None }
     }
 
     /// Ends the operation if it takes longer than `limit` from its first poll on: it fails then
@@ -114,7 +127,12 @@ impl<T: Operation + Send> Op<T> {
     /// ```
     #[doc(alias = "IORING_OP_ASYNC_CANCEL")]
     pub fn cancel(&mut self) {
-        let State::Shipped(shipped) = &self.state else { return };
+        let State::Shipped(shipped) = &self.state else {
+            if self.delay == Delay::GaveWay {
+                self.delay = Delay::Cancelled;
+            }
+            return;
+        };
         if self.ports.is_forked() {
             return;
         }
@@ -225,9 +243,13 @@ impl<T: Operation + Send> Op<T> {
         if let Some(origin) = self.refusal(index) {
             return Poll::Ready(self.refused(Completion::refused(origin)));
         }
+        if self.delay == Delay::Cancelled {
+            return Poll::Ready(self.refused(Completion::refused(Origin::Cancelled)));
+        }
         let State::Ready { operation, .. } = &mut self.state else { unreachable!("begun twice") };
         if T::MAY_ATTEMPT {
             if !caller::may_go_on() {
+                self.delay = Delay::GaveWay;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
