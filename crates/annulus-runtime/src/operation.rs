@@ -131,6 +131,10 @@ pub unsafe trait Operation: 'static {
     /// Whether [`attempt`](Self::attempt) does anything.
     const MAY_ATTEMPT: bool = false;
 
+    /// Whether the kernel gives it to a thread of its own (io-wq), where it waits: a link timeout
+    /// does not reach it there, so the reactor cancels it at its deadline.
+    const WAITS_IN_WORKER: bool = false;
+
     /// Does it at once on this thread if that cannot block: what is in the page cache is copied for
     /// a tenth of what a hand-over costs.
     ///

@@ -1,13 +1,16 @@
 //! [`Book`]: what a reactor knows of its operations: which wait, which the kernel has, which are to
 //! be cancelled, whose waker is due. It never touches the ring.
 
+use core::cell::Cell;
 use core::task::Waker;
+use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use annulus_ring::Errno;
 use annulus_ring::abi::{Cqe, CqeFlags, Timespec};
 
+use super::deadlines::Deadlines;
 use super::list::List;
 use crate::operation::{Advance, Completion, Origin};
 use crate::port::{Port, Ports};
@@ -17,6 +20,12 @@ use crate::slot::{Chain, Finished, Limit, Message, Phase, Slot, completion_of};
 pub(super) const BELL: u64 = u64::MAX - 1;
 /// The completion of an entry whose end nobody cares for: a cancel, a link timeout.
 pub(super) const COMPANION: u64 = u64::MAX;
+/// The completion of the timer for the next deadline. No slot has this number.
+pub(super) const ALARM: u64 = u64::MAX - 2;
+
+/// How long what was cancelled is given to end before it is cancelled once more: what was on its
+/// way from one of the kernel's queues to another may have been missed.
+pub(super) const CANCEL_AGAIN: Duration = Duration::from_millis(100);
 
 /// The port of this reactor, kept alive.
 pub(super) struct OwnPort {
@@ -40,6 +49,12 @@ pub(super) struct Book {
     pub(super) queued: List,
     /// Operations in the kernel whose cancel waits for room.
     pub(super) cancels: List,
+    /// When those are to be ended that no link timeout reaches.
+    pub(super) deadlines: Deadlines,
+    /// For when the timer is set that tells of the next of them.
+    pub(super) alarm: Option<Timespec>,
+    /// That, where the kernel reads it.
+    pub(super) alarm_time: Box<Cell<Timespec>>,
     /// Operations in the kernel.
     pub(super) in_flight: u32,
     /// Entries in the kernel beside them.
@@ -67,6 +82,9 @@ impl Book {
             port,
             queued: List::new(),
             cancels: List::new(),
+            deadlines: Deadlines::default(),
+            alarm: None,
+            alarm_time: Box::default(),
             in_flight: 0,
             companions: 0,
             now: Timespec::default(),
@@ -163,11 +181,44 @@ impl Book {
         }
     }
 
+    /// Takes note of the deadlines of a group that the kernel has now, given by its first.
+    pub(super) fn watch(&mut self, first: u32) {
+        let mut next = self.port.slots.get(first);
+        while let Some(slot) = next {
+            if let Some(time) = slot.own_limit() {
+                self.deadlines.insert(time, slot.user_data());
+            }
+            next = self.port.slots.get(slot.group_next.get());
+        }
+    }
+
+    /// The next deadline, if no timer is set that tells of it.
+    pub(super) fn alarm_due(&self) -> Option<Timespec> {
+        let (time, _) = self.deadlines.first()?;
+        self.alarm.is_none_or(|set| time < set).then_some(time)
+    }
+
+    /// Has those cancelled whose time has come: more than once, for a cancel does not find what is
+    /// on its way from one of the kernel's queues to another, or behind another in a group.
+    pub(super) fn pass(&mut self, now: Timespec) {
+        while let Some(user_data) = self.deadlines.pop(now) {
+            let Some(slot) = self.port.slots.get(user_data as u32) else { continue };
+            let again = now.after(CANCEL_AGAIN);
+            slot.limit.set(Some(Limit::Passed(again)));
+            self.deadlines.insert(again, user_data);
+            if slot.phase.get() == Phase::InFlight {
+                slot.phase.set(Phase::CancelDue);
+                self.cancels.push(&self.port.slots, slot);
+            }
+        }
+    }
+
     /// Takes a completion.
     #[inline]
     pub(super) fn complete(&mut self, cqe: &Cqe) {
         match cqe.user_data {
             COMPANION => self.companions = self.companions.saturating_sub(1),
+            ALARM => self.alarm = None,
             BELL => self.listens &= cqe.flags.contains(CqeFlags::MORE),
             user_data => self.complete_slot(user_data, cqe),
         }
@@ -192,6 +243,9 @@ impl Book {
             }
         }
         self.in_flight -= 1;
+        if let Some(time) = slot.own_limit() {
+            self.deadlines.remove(time, user_data);
+        }
         let mut completion = completion_of(cqe.result(), cqe.flags);
         completion.origin = self.origin(slot, &completion);
         if self.resubmits
@@ -206,19 +260,29 @@ impl Book {
         let advance = self.guarded(|| unsafe { slot.advance(&mut completion) });
         // One of a group is not submitted again alone: what comes behind it has gone before then.
         let goes_on = advance == Some(Advance::Again) && !slot.grouped.get();
-        if goes_on && completion.origin == Origin::Kernel && !self.closing && !slot.is_cancelled() {
-            self.port.counts.short.add(1);
-            slot.phase.set(Phase::Queued);
-            self.queued.push(&self.port.slots, slot);
-            return;
-        }
-        if goes_on && completion.result.is_ok() {
+        if goes_on && completion.origin == Origin::Kernel {
+            let Some(origin) = self.ended_by(slot) else {
+                self.port.counts.short.add(1);
+                slot.phase.set(Phase::Queued);
+                self.queued.push(&self.port.slots, slot);
+                return;
+            };
             // It came short of its end because somebody ended it.
-            let origin = if self.closing { Origin::Closed } else { Origin::Cancelled };
             completion = Completion::refused(origin);
         }
         slot.phase.set(Phase::Idle);
         self.finish(slot.index(), completion);
+    }
+
+    /// Who has an operation end that would go on, if anybody.
+    fn ended_by(&self, slot: &Slot) -> Option<Origin> {
+        if self.closing {
+            Some(Origin::Closed)
+        } else if slot.is_cancelled() {
+            Some(Origin::Cancelled)
+        } else {
+            slot.has_passed().then_some(Origin::Deadline)
+        }
     }
 
     /// Who ended an operation.
@@ -233,10 +297,8 @@ impl Book {
 
     /// Whether it was a slot's time limit that ended it. In a group a link may have broken instead.
     fn is_past(&self, slot: &Slot) -> bool {
-        match slot.limit.get() {
-            Some(Limit::At(time)) => !slot.grouped.get() || time <= self.now,
-            Some(Limit::After(_)) | None => false,
-        }
+        let by_link = |time| !slot.grouped.get() || time <= self.now;
+        slot.has_passed() || slot.link_limit().is_some_and(by_link)
     }
 
     /// Gives an operation its result. The slot is its future's afterwards, or free.

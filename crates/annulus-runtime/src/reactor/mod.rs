@@ -17,6 +17,7 @@
 //! run out of work.
 
 mod book;
+mod deadlines;
 mod list;
 mod task;
 
@@ -30,8 +31,8 @@ use annulus_ring::kernel::Kernel;
 use annulus_ring::{Errno, Error, Local, Place, Result, RingOf, SubmissionQueue, Wait, op};
 
 use crate::port::Ports;
-use crate::slot::{Limit, NONE, Phase, Slot, Slots};
-use book::{BELL, Book, COMPANION};
+use crate::slot::{NONE, Phase, Slot, Slots};
+use book::{ALARM, BELL, Book, CANCEL_AGAIN, COMPANION};
 
 /// How long the kernel is left alone when it has no memory for a submission.
 const SHORTAGE: Duration = Duration::from_millis(1);
@@ -39,9 +40,6 @@ const SHORTAGE: Duration = Duration::from_millis(1);
 const FAILURES_MAX: u32 = 12;
 /// The longest pause between them, as a power of two of the shortest: a second.
 const PAUSE_LOG2_MAX: u32 = 10;
-/// How long everything is given to end before it is cancelled once more: what was on its way from
-/// one of the kernel's queues to another may have been missed.
-const CANCEL_AGAIN: Duration = Duration::from_millis(100);
 
 /// How a reactor is to behave.
 #[derive(Clone, Copy, Debug)]
@@ -126,6 +124,9 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     /// Takes what came, and pushes it: whether there was room for all. Nothing, if it is all over.
     fn prepare(&mut self) -> Option<bool> {
         self.book.open_mail(|| self.ring.kernel().now());
+        if !self.book.deadlines.is_empty() {
+            self.book.pass(self.ring.kernel().now());
+        }
         self.close_if_asked();
         // Who was refused, or cancelled before the kernel knew, waits for no completion.
         self.book.wake();
@@ -190,7 +191,23 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         let before = book.in_flight;
         let all_pushed = push_queued(sq, book, habits.in_flight_max);
         book.port.counts.submitted.add(u64::from(book.in_flight - before));
-        all_pushed
+        // Also where there was no room for all: what went in may have a deadline.
+        self.set_alarm() && all_pushed
+    }
+
+    /// Sets a timer for the next deadline that no link timeout tells of. Whether there was room.
+    fn set_alarm(&mut self) -> bool {
+        let Some(time) = self.book.alarm_due() else { return true };
+        self.book.alarm_time.set(time);
+        let alarm = op::Timeout::new(self.book.alarm_time.as_ptr()).absolute().build();
+        let (sq, _, _) = self.ring.parts();
+        // SAFETY: the time is read when the entry is submitted, from a box that the book keeps. One
+        // that is set until then is earlier, which is as well.
+        if unsafe { sq.push(alarm.user_data(ALARM)) }.is_err() {
+            return false;
+        }
+        self.book.alarm = Some(time);
+        true
     }
 
     /// How to wait, all being pushed.
@@ -308,11 +325,13 @@ fn push_queued(sq: &mut SubmissionQueue, book: &mut Book, in_flight_max: u32) ->
         }
         let Ok(room) = sq.reserve(group.entries) else { return false };
         book.queued.remove_first(&book.port.slots, slot);
+        let first = slot.index();
         let mut entries = Entries::new(&book.port.slots, slot);
         // SAFETY: as above; a slot's time limit is read when the entry is submitted.
         unsafe { room.fill(|_| entries.next()) };
         book.in_flight += group.operations;
         book.companions += group.entries - group.operations;
+        book.watch(first);
     }
     true
 }
@@ -337,7 +356,7 @@ impl Group {
         let mut next = Some(first);
         while let Some(slot) = next {
             group.operations += 1;
-            group.entries += 1 + u32::from(slot.limit.get().is_some());
+            group.entries += 1 + u32::from(slot.link_limit().is_some());
             next = slots.get(slot.group_next.get());
         }
         group
@@ -370,7 +389,7 @@ impl<'a> Entries<'a> {
         slot.phase.set(Phase::InFlight);
         self.next = self.slots.get(slot.group_next.get());
         let mut entry = slot.entry();
-        if let Some(Limit::At(time)) = slot.limit.get() {
+        if let Some(time) = slot.link_limit() {
             slot.timespec.set(time);
             self.limited = Some(slot);
             entry = entry.link();

@@ -91,6 +91,8 @@ pub(crate) enum Limit {
     After(Duration),
     /// At this time of the kernel's monotonic clock.
     At(Timespec),
+    /// The time is over, and the operation was cancelled: once more at this time.
+    Passed(Timespec),
 }
 
 /// Where the reactor has a slot.
@@ -111,6 +113,7 @@ pub(crate) enum Phase {
 pub(crate) struct Vtable {
     entry: unsafe fn(*mut u8) -> Sqe,
     advance: Option<unsafe fn(*mut u8, &mut Completion) -> Advance>,
+    waits_in_worker: bool,
     reclaim: unsafe fn(*mut u8, Completion),
 }
 
@@ -175,6 +178,7 @@ impl<T: Operation> TableOf<T> {
     const TABLE: &'static Vtable = &Vtable {
         entry: entry_of::<T>,
         advance: if T::ADVANCES { Some(advance_of::<T>) } else { None },
+        waits_in_worker: T::WAITS_IN_WORKER,
         reclaim: reclaim_of::<T>,
     };
 }
@@ -449,6 +453,33 @@ impl Slot {
         self.state.load(Ordering::Relaxed) & CANCEL != 0
     }
 
+    /// When its operation is to be ended by a link timeout, if it is.
+    #[inline(always)]
+    pub(crate) fn link_limit(&self) -> Option<Timespec> {
+        match self.limit.get() {
+            Some(Limit::At(time)) if !self.waits_in_worker() => Some(time),
+            _ => None,
+        }
+    }
+
+    /// When its operation is to be cancelled by the reactor, if it is.
+    #[inline(always)]
+    pub(crate) fn own_limit(&self) -> Option<Timespec> {
+        match self.limit.get() {
+            Some(Limit::At(time) | Limit::Passed(time)) if self.waits_in_worker() => Some(time),
+            _ => None,
+        }
+    }
+
+    /// Whether the reactor has found its time over.
+    pub(crate) fn has_passed(&self) -> bool {
+        matches!(self.limit.get(), Some(Limit::Passed(_)))
+    }
+
+    fn waits_in_worker(&self) -> bool {
+        self.vtable.get().is_some_and(|vtable| vtable.waits_in_worker)
+    }
+
     /// Shows the operation a completion. Whether there is more to do: the next entry is in place.
     ///
     /// # Safety
@@ -539,7 +570,16 @@ pub(crate) enum Finished {
 
 /// A completion as the kernel posted it.
 pub(crate) fn completion_of(result: Result<u32, Errno>, flags: CqeFlags) -> Completion {
-    Completion { result, flags, origin: Origin::Kernel }
+    Completion { result: result.map_err(interrupted), flags, origin: Origin::Kernel }
+}
+
+/// The kernel's own words for "interrupted, and to be done again", which no system call lets out:
+/// a completion does (an open of a FIFO that was cancelled, on 6.18).
+fn interrupted(errno: Errno) -> Errno {
+    match errno.raw() {
+        512..=514 | 516 => Errno::EINTR,
+        _ => errno,
+    }
 }
 
 /// A slot of a table that is kept alive by something else.
