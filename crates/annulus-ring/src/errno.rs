@@ -124,7 +124,9 @@ errnos! {
     ENOSPC = 28, "No space left.";
     ESPIPE = 29, "Not seekable.";
     EROFS = 30, "The file system is read-only.";
+    EMLINK = 31, "Too many names.";
     EPIPE = 32, "The other end is closed.";
+    ERANGE = 34, "It does not fit: a longer value, or a name without length.";
     ENAMETOOLONG = 36, "The name is too long.";
     ENOSYS = 38, "The kernel (or a filter) has no such system call.";
     ENOTEMPTY = 39, "The directory is not empty.";
