@@ -35,18 +35,50 @@ use crate::operation::{Completion, Origin};
 pub struct Error {
     origin: Origin,
     errno: Errno,
+    /// Why nothing was begun, where the request itself was at fault.
+    invalid: Option<Invalid>,
+}
+
+/// What is wrong with a request, found before the kernel is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Invalid {
+    /// A zero byte ends a string for the kernel, so none can be in it.
+    ZeroByte,
+    /// No access was asked for.
+    NoAccess,
+    /// What is made or truncated must be opened for writing.
+    NotForWriting,
+    /// To truncate what is appended to.
+    TruncatesAppended,
+}
+
+impl Invalid {
+    fn text(self) -> &'static str {
+        match self {
+            Self::ZeroByte => "there is a zero byte in the name, which ends it for the kernel",
+            Self::NoAccess => "neither reading nor writing was asked for",
+            Self::NotForWriting => "creating or truncating a file needs write access to it",
+            Self::TruncatesAppended => "a file opened to append cannot be truncated by that",
+        }
+    }
 }
 
 impl Error {
     /// The kernel's.
     pub(crate) fn os(errno: Errno) -> Self {
-        Self { origin: Origin::Kernel, errno }
+        Self { origin: Origin::Kernel, errno, invalid: None }
     }
 
     /// What `completion` says, whose result is an error.
     #[cold]
     pub(crate) fn of(completion: &Completion, errno: Errno) -> Self {
-        Self { origin: completion.origin, errno }
+        Self { origin: completion.origin, errno, invalid: None }
+    }
+
+    /// Of a request that is at fault itself: the kernel was not asked.
+    #[cold]
+    pub(crate) fn invalid(invalid: Invalid) -> Self {
+        Self { origin: Origin::Kernel, errno: Errno::EINVAL, invalid: Some(invalid) }
     }
 
     /// The kernel's error number, if the kernel refused; nothing where the operation was ended by
@@ -64,7 +96,7 @@ impl Error {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn errno(&self) -> Option<Errno> {
-        (self.origin == Origin::Kernel).then_some(self.errno)
+        (self.origin == Origin::Kernel && self.invalid.is_none()).then_some(self.errno)
     }
 
     /// The standard library's word for it.
@@ -178,6 +210,9 @@ impl Completion {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(invalid) = self.invalid {
+            return f.write_str(invalid.text());
+        }
         match self.origin {
             Origin::Kernel => write!(f, "{}", io::Error::from(self.errno)),
             Origin::Cancelled => f.write_str("the operation was cancelled"),
@@ -192,6 +227,9 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(invalid) = self.invalid {
+            return f.debug_tuple("Error").field(&invalid).finish();
+        }
         f.debug_struct("Error").field("origin", &self.origin).field("errno", &self.errno).finish()
     }
 }
@@ -200,9 +238,29 @@ impl std::error::Error for Error {}
 
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        match error.origin {
-            Origin::Kernel => error.errno.into(),
-            _ => io::Error::new(error.kind(), error),
+        match error.errno() {
+            Some(errno) => errno.into(),
+            None => io::Error::new(error.kind(), error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_small_and_keeps_what_the_kernel_said() {
+        assert!(size_of::<Error>() <= 8, "{}", size_of::<Error>());
+        let error = io::Error::from(Error::os(Errno::ELOOP));
+        assert_eq!(error.raw_os_error(), Some(40));
+    }
+
+    #[test]
+    fn a_request_at_fault_is_no_error_of_the_kernel() {
+        let error = Error::invalid(Invalid::ZeroByte);
+        assert_eq!((error.errno(), error.kind()), (None, io::ErrorKind::InvalidInput));
+        let text = io::Error::from(error).to_string();
+        assert!(text.contains("zero byte"), "{text}");
     }
 }

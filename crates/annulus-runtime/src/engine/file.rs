@@ -164,6 +164,11 @@ impl OpenFile {
         entry
     }
 
+    /// Whether it is a pipe or a FIFO.
+    pub(crate) fn is_pipe(&self) -> bool {
+        self.what.is_some_and(|what| what.kind == FdKind::Pipe)
+    }
+
     fn route(&self, way: Way) -> &Route {
         match way {
             Way::Read => &self.reads,

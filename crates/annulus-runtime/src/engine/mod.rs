@@ -13,6 +13,7 @@ mod metadata;
 mod metrics;
 mod op;
 pub mod ops;
+mod path;
 mod poll;
 mod rw;
 mod rw_mem;
@@ -29,6 +30,7 @@ pub use file::File;
 pub use metadata::{DioAlignment, Metadata};
 pub use metrics::Metrics;
 pub use op::Op;
+pub use path::{Dir, OpenOptions, Opening, OpeningDir, PathError};
 pub use space::Advice;
 
 use core::fmt;
