@@ -1,7 +1,9 @@
 //! The operations' types, for who must name a future: an `Op<ops::Read<Vec<u8>>>` in a struct.
 
 pub use super::close::Close;
-pub use super::path::ops::{Change, Exists, Move, StatAt, Symlink};
+pub use super::path::ops::{
+    ByFile, ByPath, Change, Exists, GetXattr, Move, Owner, SetXattr, StatAt, Symlink,
+};
 pub use super::poll::PollOnce;
 pub use super::rw::{Read, Write};
 pub use super::rw_mem::{ReadMem, WriteMem};

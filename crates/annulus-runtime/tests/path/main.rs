@@ -7,6 +7,7 @@ mod common;
 #[path = "../common/tree.rs"]
 mod tree;
 
+mod attributes;
 mod dir;
 mod fifo;
 mod names;

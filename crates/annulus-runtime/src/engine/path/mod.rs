@@ -17,6 +17,7 @@ mod names;
 mod open;
 mod options;
 mod stat;
+mod xattr;
 
 pub use dir::{Dir, OpeningDir};
 pub use error::PathError;
@@ -27,6 +28,7 @@ pub use options::OpenOptions;
 pub(super) mod ops {
     pub use super::change::{Change, Move, Symlink};
     pub use super::stat::{Exists, StatAt};
+    pub use super::xattr::{ByFile, ByPath, GetXattr, Owner, SetXattr};
 }
 
 use core::fmt;
