@@ -62,6 +62,20 @@ impl<B> BufError<B> {
         Self { buf, cause: Cause::Ended(Error::of(completion, errno)), done: 0 }
     }
 
+    /// Of what failed before any byte was moved.
+    #[cold]
+    pub(crate) fn with(error: Error, buf: B) -> Self {
+        Self { buf, cause: Cause::Ended(error), done: 0 }
+    }
+
+    /// Why, where it was ended: what neither an end of file nor a full device can have done.
+    pub(crate) fn ended(&self) -> Error {
+        match self.cause {
+            Cause::Ended(error) => error,
+            Cause::UnexpectedEof | Cause::WriteZero => Error::os(Errno::EIO),
+        }
+    }
+
     /// The file ended after `done` bytes, and more were asked for.
     ///
     /// ```

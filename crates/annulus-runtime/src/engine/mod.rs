@@ -30,7 +30,7 @@ pub use file::File;
 pub use metadata::{DioAlignment, Metadata};
 pub use metrics::Metrics;
 pub use op::Op;
-pub use path::{Dir, OpenOptions, Opening, OpeningDir, PathError};
+pub use path::{Dir, OpenOptions, Opening, OpeningDir, PathError, Steps};
 pub use space::Advice;
 
 use core::fmt;

@@ -12,6 +12,7 @@ mod dir;
 mod fifo;
 mod names;
 mod open;
+mod whole;
 
 use annulus_ring::Errno;
 use annulus_runtime::Engine;

@@ -182,6 +182,7 @@ fn a_zero_byte_in_any_name_is_refused() {
         assert_refused(&engine, block_on(engine.remove_file("a\0")));
         assert_refused(&engine, block_on(engine.remove_dir("a\0")));
         assert_refused(&engine, block_on(engine.create_dir("a\0")));
+        assert_refused(&engine, block_on(engine.create_dir_all("a\0")));
     });
 }
 

@@ -292,6 +292,10 @@ fn futures_go_to_any_thread() {
     let opening = engine.open("Cargo.toml");
     is_send(&opening);
     is_send(&engine.open_dir("src"));
+    is_send(&engine.read_all("Cargo.toml"));
+    is_send(&engine.create_dir_all("src"));
+    let read = engine.write_all("target", vec![0]);
+    is_send(&read);
     let file = std::thread::spawn(move || block_on(opening)).join().unwrap().unwrap();
     assert!(block_on(file.read_at(vec![0; 9], 0)).unwrap().0 == 9);
 }

@@ -57,6 +57,12 @@ impl PathError {
         Self(Box::new(Failure { error, doing, path: path.into_path(), second: None }))
     }
 
+    /// `error`, met `doing` something to `path`.
+    #[cold]
+    pub(super) fn new(error: Error, doing: &'static str, path: PathBuf) -> Self {
+        Self(Box::new(Failure { error, doing, path, second: None }))
+    }
+
     /// The same, of an operation on two paths.
     pub(super) fn and(mut self, second: Name) -> Self {
         self.0.second = Some(second.into_path());

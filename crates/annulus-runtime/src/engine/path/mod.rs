@@ -17,12 +17,14 @@ mod names;
 mod open;
 mod options;
 mod stat;
+mod whole;
 mod xattr;
 
 pub use dir::{Dir, OpeningDir};
 pub use error::PathError;
 pub use open::Opening;
 pub use options::OpenOptions;
+pub use whole::Steps;
 
 /// The operations, for who must name one.
 pub(super) mod ops {

@@ -191,7 +191,7 @@ impl Engine {
     ///
     /// # Errors
     /// - `EEXIST`: the name is taken.
-    /// - `ENOENT`: a directory of the path is missing: make that first.
+    /// - `ENOENT`: a directory of the path is missing: [`create_dir_all`](Self::create_dir_all).
     ///   `ENOTDIR`: a part of the path is none.
     /// - `EACCES`, `EPERM`, `EROFS`: not allowed. `ENOSPC`, `EDQUOT` (122), `EMLINK` (31): no room.
     /// - `ELOOP`, `ENAMETOOLONG`, and a zero byte: as for [`open`](Self::open).
