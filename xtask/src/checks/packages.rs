@@ -117,7 +117,7 @@ mod tests {
         }
         // Folders that the others share.
         assert!(!all.iter().any(|n| n == "common" || n == "model"), "{all:?}");
-        assert_eq!(tests_named("annulus-ring", &["loom_"]), ["loom_queues"]);
+        assert_eq!(tests_named("annulus-ring", &["loom_"]), ["loom_queues", "loom_shared"]);
         assert_eq!(tests("annulus-none"), [] as [&str; 0]);
         assert!(begins("alloc_reads", &["x_", "alloc_"]) && !begins("shared_alloc_", &["alloc_"]));
     }
