@@ -336,7 +336,8 @@ impl Engine {
     /// - `ENOENT`: no such file, or a directory of the path is missing.
     /// - `EACCES`, `EPERM`: not allowed. `EROFS`: writing on a read-only file system.
     /// - `ENOTDIR`: a part of the path is no directory. `EISDIR`: writing to a directory.
-    /// - `EEXIST`: it is there, and [`create_new`](OpenOptions::create_new) wants a new one.
+    /// - `EEXIST`: it is there, and [`create_new`](crate::engine::OpenOptions::create_new) wants a
+    ///   new one.
     /// - `ELOOP`: too many symbolic links. `ENAMETOOLONG`: the path has more than 4095 bytes, or a
     ///   name in it more than 255.
     /// - `EMFILE`: the process has no descriptor left: close some, or raise `RLIMIT_NOFILE`.
