@@ -111,15 +111,20 @@ impl SqIndices {
         word!(self.head).load(Ordering::Acquire)
     }
 
+    /// The index behind the last entry that was published.
+    #[inline(always)]
+    pub fn tail(self) -> u32 {
+        // Acquire: pairs with the release in `Sq::show`, by whichever thread had the queue.
+        word!(self.tail).load(Ordering::Acquire)
+    }
+
     /// How many entries were published and not taken. It may count too many while the kernel takes
     /// some, never too few.
     #[inline(always)]
     pub fn queued(self) -> u32 {
         // The head first: the tail was never behind it.
         let head = self.head();
-        // Acquire: pairs with the release in `Sq::show`, by whichever thread had the queue: the
-        // entries come before it.
-        word!(self.tail).load(Ordering::Acquire).wrapping_sub(head)
+        self.tail().wrapping_sub(head)
     }
 }
 
@@ -260,6 +265,51 @@ impl<S: Copy> Sq<S> {
     pub unsafe fn write(&mut self, index: u32, entry: S) {
         // SAFETY: there is room, so the kernel has done with the slot and has not been told of it.
         unsafe { self.slot(index).write(entry) };
+    }
+
+    /// Puts `entries` into the slots from `index` on, without counting them yet.
+    ///
+    /// # Safety
+    /// - [`make_room`](Self::make_room) made room for all of them, and they were not counted since.
+    #[inline(always)]
+    pub unsafe fn write_all(&mut self, index: u32, entries: &[S]) {
+        let start = index & self.mask;
+        let first = (self.entries().wrapping_sub(start) as usize).min(entries.len());
+        let (one, two) = entries.split_at(first);
+        // SAFETY: there is room for all (the caller's promise), so for these, from the start on to
+        // the last slot at most.
+        unsafe { self.write_from(start, one) };
+        if !two.is_empty() {
+            // SAFETY: as above; what is left goes on at slot 0.
+            unsafe { self.write_from(0, two) };
+        }
+    }
+
+    /// Puts `entries` into the slots from the one numbered `start` on.
+    ///
+    /// # Safety
+    /// - There is room for them, and that many slots are there from `start` on.
+    #[inline(always)]
+    unsafe fn write_from(&mut self, start: u32, entries: &[S]) {
+        // SAFETY: the caller's promise: the start is inside the queue's slots.
+        let to = unsafe { self.slots.add(start as usize) };
+        #[cfg(not(loom))]
+        // A `Slot` is transparent over an `UnsafeCell` over the entry.
+        // SAFETY: as many slots are there, and ours (the caller's promise); the kernel's memory is
+        // nobody's slice.
+        unsafe {
+            core::ptr::copy_nonoverlapping(entries.as_ptr(), to.as_ptr().cast(), entries.len());
+        }
+        #[cfg(loom)]
+        // One by one: each slot knows whose turn it is.
+        for (n, entry) in entries.iter().enumerate() {
+            // SAFETY: as many slots are there (the caller's promise).
+            let slot = unsafe { to.add(n) };
+            // SAFETY: the slots outlive the queue (`Sq::new`).
+            let slot = unsafe { slot.as_ref() };
+            // SAFETY: there is room, so the kernel has done with the slot.
+            unsafe { slot.write(*entry) };
+        }
     }
 
     /// Writes one entry and counts it, if there is room: else says why there is not.
@@ -473,6 +523,40 @@ impl<C: CqeKind> Cq<C> {
         // SAFETY: the slots from the index up to the tail are ours; the mask keeps the index inside
         // the queue.
         unsafe { C::read(self.slots.as_ptr(), self.mask, index & self.mask, left) }
+    }
+
+    /// Copies the oldest completions into `out`, as many as it takes, and gives their slots back;
+    /// how many.
+    #[inline(always)]
+    pub fn take(&mut self, out: &mut [C::Slot]) -> usize
+    where
+        C: CqeKind<Item = <C as CqeKind>::Slot>,
+        C::Slot: Copy,
+    {
+        debug_assert_eq!(C::SLOTS_MAX, 1, "a completion of this kind is one slot");
+        let room = u32::try_from(out.len()).unwrap_or(u32::MAX);
+        let count = self.ready().min(room);
+        let end = self.head.wrapping_add(count);
+        #[cfg(not(loom))]
+        {
+            // SAFETY: `end` is not behind the tail, which was loaded a moment ago.
+            let (one, two) = unsafe { self.slices(end) };
+            let (first, rest) = out.split_at_mut(one.len());
+            first.copy_from_slice(one);
+            if !two.is_empty() {
+                rest[..two.len()].copy_from_slice(two);
+            }
+        }
+        #[cfg(loom)]
+        // One by one: each slot knows whose turn it is.
+        for (n, place) in (0..count).zip(out) {
+            // SAFETY: between the head and `end`, which is not behind the tail.
+            let (item, _) = unsafe { self.read(self.head.wrapping_add(n), end) };
+            *place = item.expect("no padding in a queue of whole slots");
+        }
+        // SAFETY: each slot is an entry, so `end` is the beginning of one, or the tail.
+        unsafe { self.advance_to(end) };
+        count as usize
     }
 
     /// What is there up to `tail`, in the two pieces that the wrap makes of it.

@@ -115,14 +115,11 @@ impl<S: SqeKind, Fixed: ?Sized> SubmissionQueue<S, Fixed> {
     #[inline]
     pub unsafe fn push_all(&mut self, entries: &[S]) -> Result<()> {
         let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        let mut tail = self.make_room(count)?;
-        for entry in entries {
-            // SAFETY: there is room for `count`; the entries are the caller's promise.
-            unsafe { self.raw.write(tail, *entry) };
-            tail = tail.wrapping_add(1);
-        }
-        // SAFETY: all before `tail` were written; the entries are the caller's promise.
-        unsafe { self.raw.commit(tail) };
+        let tail = self.make_room(count)?;
+        // SAFETY: there is room for `count`; the entries are the caller's promise.
+        unsafe { self.raw.write_all(tail, entries) };
+        // SAFETY: `count` were written from `tail` on; the entries are the caller's promise.
+        unsafe { self.raw.commit(tail.wrapping_add(count)) };
         Ok(())
     }
 
