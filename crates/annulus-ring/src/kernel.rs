@@ -20,8 +20,9 @@ pub use crate::sync::{AtomicU16, AtomicU32, Slot};
 ///
 /// # Safety
 /// Whoever implements it promises:
-/// - `enter` consumes at most `to_submit` entries, in order, beginning at the submission head; it
-///   stores the head (release) only when it has done with the slots, and returns how many it took.
+/// - `enter` consumes at most `to_submit` entries, in order, beginning at the submission head, and
+///   none that is not shown; it stores the head (release) only when it has done with the slots, and
+///   returns how many it took. Of several that enter at once one consumes after the other.
 /// - It writes completions only to slots between tail and head + entries, then stores the tail
 ///   (release); with both queues' words it treats the program's stores as acquire.
 /// - It raises `NEED_WAKEUP`, `CQ_OVERFLOW` and `TASKRUN` as Linux does, and lowers them itself.

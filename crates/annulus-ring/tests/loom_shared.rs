@@ -41,4 +41,6 @@ explored! {
     a_wake_up_beside_the_kernel
     all_are_woken
     overflow_while_waiting
+    a_submitter_that_is_let_go
+    a_wait_submits_what_was_left
 }

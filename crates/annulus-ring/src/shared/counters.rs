@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use super::inner::Inner;
 use super::take::WAKE;
 use crate::kernel::Kernel;
+use crate::sync::lock;
 
 /// What a [`SharedRing`](crate::SharedRing) has done so far.
 ///
@@ -29,7 +30,7 @@ use crate::kernel::Kernel;
 pub struct Counters {
     /// How often the kernel was entered.
     pub enters: u64,
-    /// Entries that the kernel took, by its own index.
+    /// Entries that the kernel took since the ring is shared, by its own index.
     pub submitted: u64,
     /// Completions that were taken out of the queue, not counting those of operations that go on
     /// (`MORE`). The ring's own [wake-ups](crate::SharedRing::wake) are entries, so they count.
@@ -45,14 +46,12 @@ pub struct Counters {
     pub overflows: u64,
 }
 
-/// What is counted beside the ring's own indices.
+/// What is counted beside the queues.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) enters: AtomicU64,
-    /// The kernel's submission index, widened to 64 bits: it wraps every 4 G entries.
-    pub(super) submitted: AtomicU64,
-    /// Our completion index, widened, less what was not an operation's last.
-    pub(super) completed: AtomicU64,
+    /// Completions that were not an operation's last.
+    pub(super) more: AtomicU64,
     pub(super) overflows: AtomicU64,
 }
 
@@ -64,15 +63,23 @@ impl<K: Kernel> Inner<K> {
             count.load(Ordering::Relaxed)
         };
         // In this order, a completion is never counted before its entry.
-        let completed = get(&self.counts.completed);
-        let ready = self.completions.ready();
-        let submitted = get(&self.counts.submitted);
+        let (taken, ready) = {
+            let cq = lock(&self.cq);
+            (cq.taken, cq.queue.len())
+        };
+        let completed = taken.wrapping_sub(get(&self.counts.more));
+        let (pushed, queued) = {
+            let sq = lock(&self.sq);
+            (sq.pushed, sq.queue.len())
+        };
+        let submitted = pushed.wrapping_sub(queued.into());
+        let in_flight = submitted.wrapping_sub(completed).wrapping_sub(ready.into());
         Counters {
             enters: get(&self.counts.enters),
             submitted,
             completed,
-            in_flight: submitted.wrapping_sub(completed).wrapping_sub(ready.into()).min(submitted),
-            queued: self.indices.queued().min(self.entries),
+            in_flight: in_flight.min(submitted),
+            queued,
             ready,
             overflows: get(&self.counts.overflows),
         }

@@ -18,13 +18,22 @@ use crate::kernel::Kernel;
 use crate::raw::{CqIndices, KernelFlags, SqIndices};
 use crate::sq::OwnSq;
 use crate::submitter::{PENDING, Submitter};
-use crate::sync::{AtomicBool, AtomicU32, Condvar, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, Condvar, Mutex, Ordering, lock};
 
 /// The producer's side: who holds it writes slots and shows them.
 pub(super) struct Producer {
     pub(super) queue: OwnSq<Sqe>,
     /// The iovecs of the entries that the kernel has not taken, slot by slot.
     pub(super) iovecs: Slots,
+    /// How many entries were shown since the ring is shared: the tail, widened.
+    pub(super) pushed: u64,
+}
+
+/// The consumer's side: who holds it takes completions.
+pub(super) struct Consumer {
+    pub(super) queue: OwnCq<Cqe>,
+    /// How many completions were taken since the ring is shared: the head, widened.
+    pub(super) taken: u64,
 }
 
 /// All of a shared ring.
@@ -33,13 +42,14 @@ pub(super) struct Inner<K: Kernel> {
     /// How many entries the queue holds.
     pub(super) entries: u32,
     pub(super) indices: SqIndices,
-    /// Whether a thread is in the kernel with entries: only one is, so that none is counted twice
-    /// and no group is cut.
+    /// Whether a thread submits that looks for more entries before it goes: to that one others
+    /// leave theirs.
     pub(super) submitting: AtomicBool,
-    /// Who waits for room in the submission queue sleeps here, with the lock of `sq`.
+    /// Who waits for the ring's own thread to make room in the submission queue sleeps here, with
+    /// the lock of `sq`.
     pub(super) room: Condvar,
     pub(super) waiting_for_room: AtomicU32,
-    pub(super) cq: Mutex<OwnCq<Cqe>>,
+    pub(super) cq: Mutex<Consumer>,
     pub(super) completions: CqIndices,
     pub(super) flags: KernelFlags,
     pub(super) waiters: Mutex<Waiters>,
@@ -78,8 +88,8 @@ impl<K: Kernel> Inner<K> {
             hand_over,
             untold: AtomicU32::new(0),
             counts: Counts::default(),
-            sq: Mutex::new(Producer { queue: sq, iovecs: Slots::new() }),
-            cq: Mutex::new(cq),
+            sq: Mutex::new(Producer { pushed: sq.len().into(), queue: sq, iovecs: Slots::new() }),
+            cq: Mutex::new(Consumer { queue: cq, taken: 0 }),
             submitter,
         }
     }
@@ -146,15 +156,17 @@ pub(super) fn add(count: &AtomicU64, more: u64) {
 
 impl<K: Kernel> fmt::Debug for Inner<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut queued, mut ready) = (0, 0);
+        let (mut queued, mut ready, mut parked) = (0, 0, 0);
         if self.check().is_ok() {
             (queued, ready) = (self.indices.queued(), self.completions.ready());
+            parked = lock(&self.waiters).parked();
         }
         f.debug_struct("SharedRing")
             .field("sq", &format_args!("{queued}/{}", self.entries))
             .field("ready", &ready)
             .field("flags", &self.submitter.params.flags)
             .field("submitter_thread", &self.hand_over.is_some())
+            .field("parked", &parked)
             .finish_non_exhaustive()
     }
 }

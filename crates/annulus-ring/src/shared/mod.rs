@@ -32,7 +32,6 @@ use core::fmt;
 use core::time::Duration;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use self::hand_over::HandOver;
 use self::inner::Inner;
@@ -43,6 +42,7 @@ use crate::kernel::Kernel;
 use crate::linux::Linux;
 use crate::register::Register;
 use crate::ring::Ring;
+use crate::sync::thread::JoinHandle;
 
 /// What a shared ring is not made with, and why.
 const UNFIT: [(SetupFlags, &str); 4] = [
@@ -100,10 +100,12 @@ const UNFIT: [(SetupFlags, &str); 4] = [
 /// group ([`push_all`](Self::push_all)) is contiguous, and no submit cuts it: links are only for
 /// groups. A full queue is no error: the push submits what is there, and goes on.
 ///
-/// One thread at a time is in the kernel with entries. Others that submit meanwhile leave theirs to
-/// it ([`Submitted::Left`]), and need not wait: it looks again before it goes. If its system call
-/// fails, *it* is told, with how many entries are queued, its own or not; they stay queued, and the
-/// next submit or wait of any thread sends them.
+/// A thread that submits while another does leaves its entries to that one ([`Submitted::Left`]),
+/// and need not wait: the other looks again before it goes (a few times; then it is let go, and who
+/// comes submits for itself). A thread that is about to sleep, for completions or for room, leaves
+/// nothing to others. If a system call fails, the thread that made it is told, with how many
+/// entries are queued, its own or not; they stay queued, and the next submit or wait of any thread
+/// sends them.
 ///
 /// # Waiting
 /// Many threads may wait; each completion goes to exactly one of them. One waits in the kernel, the

@@ -5,9 +5,9 @@
 
 use core::time::Duration;
 
+use super::hand_over::HandOver;
 use super::inner::{Inner, Producer};
 use super::iovecs::List;
-use super::submit::Submitted;
 use super::take::WAKE;
 use crate::abi::{Features, Iovec, Sqe, SqeFlags};
 use crate::errno::Errno;
@@ -47,7 +47,7 @@ impl<K: Kernel> Inner<K> {
             let mut sq = lock(&self.sq);
             // SAFETY: the caller's promise.
             if unsafe { sq.queue.raw.push(entry) }.is_none() {
-                sq.queue.raw.show();
+                sq.show(1);
                 return Ok(());
             }
         }
@@ -100,7 +100,7 @@ impl<K: Kernel> Inner<K> {
                 // SAFETY: the caller's promise.
                 match unsafe { sq.queue.push_all(entries) } {
                     Ok(()) => {
-                        sq.queue.raw.show();
+                        sq.show(entries.len() as u64);
                         return Ok(());
                     }
                     Err(error) if error.is_queue_full() => {}
@@ -132,14 +132,14 @@ impl<K: Kernel> Inner<K> {
         }
         let count = list.count();
         let mut sq = self.with_room()?;
-        let Producer { queue, iovecs } = &mut *sq;
+        let Producer { queue, iovecs, .. } = &mut *sq;
         iovecs.prepare(self.entries);
         let (at, old) = iovecs.put(queue.raw.tail(), list);
         // SAFETY: the caller's promise; there is room, and the iovecs stay until the kernel has
         // taken the entry.
         let no_room = unsafe { queue.raw.push(make(at, count)) };
         debug_assert!(no_room.is_none(), "there was room: {no_room:?}");
-        queue.raw.show();
+        sq.show(1);
         drop(sq);
         // Freed here, outside the lock.
         drop(old);
@@ -162,61 +162,68 @@ impl<K: Kernel> Inner<K> {
     /// room for `count` again.
     #[cold]
     fn wait_for_room(&self, count: u32) -> Result<()> {
+        if let Some(hand_over) = &self.hand_over {
+            return self.sleep_for_room(hand_over, count);
+        }
         let mut waits = BUSY_WAITS_MS.iter();
         loop {
-            match self.submit() {
-                Ok(Submitted::Taken(_)) => return Ok(()),
-                Ok(Submitted::Left) => return self.sleep_for_room(count),
-                Err(error) if error.is_busy() => {
-                    // Others may take completions meanwhile, or memory be freed.
-                    let Some(ms) = waits.next() else { return Err(error) };
-                    let sq = lock(&self.sq);
-                    drop(self.room.wait_timeout(sq, Duration::from_millis(*ms)));
-                }
-                Err(error) => return Err(error),
-            }
+            // Whether or not another submits: that one may be far from running.
+            let Err(error) = self.flush() else { return Ok(()) };
+            let Some(ms) = waits.next().filter(|_| error.is_busy()) else { return Err(error) };
+            // Others may take completions meanwhile, or memory be freed.
+            let sq = lock(&self.sq);
+            drop(self.room.wait_timeout(sq, Duration::from_millis(*ms)));
         }
     }
 
-    /// Sleeps until whoever submits has come back from the kernel, or there is room.
-    fn sleep_for_room(&self, count: u32) -> Result<()> {
+    /// Has the ring's own thread submit, and sleeps until there is room.
+    fn sleep_for_room(&self, hand_over: &HandOver, count: u32) -> Result<()> {
         let mut sq = lock(&self.sq);
-        // Relaxed: pairs with the load in `make_room_known`; the fence below orders it.
+        // Relaxed: pairs with the load in `is_room_wanted`; the fence below orders it.
         self.waiting_for_room.fetch_add(1, Ordering::Relaxed);
-        // Pairs with the fence in `submit_here`: one of the two sees the other. And the lock is not
-        // let go before this thread sleeps, so a notification finds it asleep.
+        // Pairs with the fence in `make_room_known`: one of the two sees the other. And the lock is
+        // not let go before this thread sleeps, so a notification finds it asleep.
         fence(Ordering::SeqCst);
         let end = loop {
             if sq.queue.space_left() >= count {
                 break Ok(());
             }
-            if let Some(hand_over) = &self.hand_over {
-                if let Err(error) = self.told() {
-                    break Err(error);
-                }
-                hand_over.request();
-            // Relaxed: pairs with the store in `submit_here`, by the fences.
-            } else if !self.submitting.load(Ordering::Relaxed) {
-                break Ok(());
+            if let Err(error) = self.told() {
+                break Err(error);
             }
+            hand_over.request();
             sq = self.room.wait(sq).unwrap_or_else(std::sync::PoisonError::into_inner);
         };
-        // Relaxed: pairs with the load in `make_room_known`: a notification too many does no harm.
+        // Relaxed: pairs with the load in `is_room_wanted`: a notification too many does no harm.
         self.waiting_for_room.fetch_sub(1, Ordering::Relaxed);
         end
     }
 
-    /// Wakes those that wait for room, after the kernel may have made some. A full fence stands
-    /// between the store that says that nobody submits and this.
-    #[inline]
-    pub(super) fn make_room_known(&self) {
+    /// Whether anybody sleeps until there is room.
+    pub(super) fn is_room_wanted(&self) -> bool {
         // Relaxed: pairs with the addition in `sleep_for_room`, by the fences on both sides.
-        let waiting = self.waiting_for_room.load(Ordering::Relaxed) != 0;
-        if waiting && cfg!(not(seeded_bug = "shared_room_lost")) {
+        self.waiting_for_room.load(Ordering::Relaxed) != 0
+    }
+
+    /// Wakes those that wait for room, after the kernel may have made some.
+    pub(super) fn make_room_known(&self) {
+        // Pairs with the fence in `sleep_for_room`: either that one sees the room, or this its
+        // count.
+        fence(Ordering::SeqCst);
+        if self.is_room_wanted() && cfg!(not(seeded_bug = "shared_room_lost")) {
             // Who has counted itself, and not slept yet, holds the lock.
             drop(lock(&self.sq));
             self.room.notify_all();
         }
+    }
+}
+
+impl Producer {
+    /// Shows the kernel what was queued: `count` more entries.
+    #[inline(always)]
+    fn show(&mut self, count: u64) {
+        self.queue.raw.show();
+        self.pushed = self.pushed.wrapping_add(count);
     }
 }
 

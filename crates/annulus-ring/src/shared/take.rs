@@ -24,30 +24,41 @@ pub(super) struct Taken {
 impl<K: Kernel> Inner<K> {
     /// Copies up to `out.len()` completions out, and gives them back to the kernel.
     #[inline]
-    pub(super) fn take(&self, out: &mut [Cqe]) -> Result<Taken> {
-        let mut taken = Taken::default();
+    pub(super) fn take(&self, out: &mut [Cqe]) -> Taken {
         if self.completions.is_empty() {
-            return Ok(taken);
+            return Taken::default();
         }
-        let mut last = 0;
-        {
+        let count = {
             let mut cq = lock(&self.cq);
-            let mut completions = cq.completions()?;
-            while taken.count < out.len()
-                && let Some(cqe) = completions.next()
-            {
-                last += u64::from(!cqe.has_more());
-                if cqe.user_data == WAKE {
-                    taken.kicked = true;
-                    continue;
-                }
-                out[taken.count] = cqe;
-                taken.count += 1;
-            }
+            let count = cq.queue.raw.take(out);
+            cq.taken = cq.taken.wrapping_add(count as u64);
+            count
+        };
+        // What they are is looked at outside the lock.
+        let (mut more, mut kicked) = (0, false);
+        for cqe in &out[..count] {
+            more += u64::from(cqe.has_more());
+            kicked |= cqe.user_data == WAKE;
         }
-        add(&self.counts.completed, last);
-        Ok(taken)
+        if more > 0 {
+            add(&self.counts.more, more);
+        }
+        let count = if kicked { without_kicks(&mut out[..count]) } else { count };
+        Taken { count, kicked }
     }
+}
+
+/// Moves what is not the ring's own to the front; how many those are.
+#[cold]
+fn without_kicks(cqes: &mut [Cqe]) -> usize {
+    let mut count = 0;
+    for index in 0..cqes.len() {
+        if cqes[index].user_data != WAKE {
+            cqes[count] = cqes[index];
+            count += 1;
+        }
+    }
+    count
 }
 
 /// Some completions, copied out of the ring: an iterator, oldest first. At most 32 come at once;

@@ -3,12 +3,12 @@
 
 use core::time::Duration;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 
 use super::inner::Inner;
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
+use crate::sync::thread::{self, JoinHandle};
 
 /// How long the thread waits at first, and at most, before it tries again what the kernel was too
 /// busy for.
@@ -33,18 +33,29 @@ fn serve<K: Kernel>(inner: &Inner<K>) {
     let Some(hand_over) = &inner.hand_over else { return };
     let mut retry = None;
     while hand_over.wait(retry) {
-        retry = match inner.submit_here() {
+        let before = inner.indices.head();
+        let ended = inner.submit_here();
+        // What was taken made room, even if an error came then.
+        if inner.indices.head() != before {
+            inner.make_room_known();
+        }
+        retry = match ended {
             Ok(_) => None,
             Err(error) if error.is_busy() => {
                 Some(retry.map_or(RETRY_MIN, |last: Duration| (last * 2).min(RETRY_MAX)))
             }
             Err(error) => {
-                // Told to whoever comes next; and those that sleep do come.
-                inner.keep_error(error.errno().unwrap_or(Errno::EIO));
-                inner.make_room_known();
+                tell(inner, &error);
                 let _ = inner.wake_all();
                 None
             }
         };
     }
+}
+
+/// Tells whoever comes next; and those that sleep for room do come.
+#[cold]
+fn tell<K: Kernel>(inner: &Inner<K>, error: &Error) {
+    inner.keep_error(error.errno().unwrap_or(Errno::EIO));
+    inner.make_room_known();
 }

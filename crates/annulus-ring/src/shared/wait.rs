@@ -23,6 +23,7 @@ use core::ptr;
 use core::time::Duration;
 
 use super::inner::{Inner, add};
+use super::submit::Submitted;
 use crate::abi::{Cqe, EnterFlags, GeteventsArg, Timespec};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
@@ -78,6 +79,11 @@ impl Waiters {
         }
     }
 
+    /// How many wait beside the kernel.
+    pub(super) fn parked(&self) -> u32 {
+        self.parked
+    }
+
     /// Whether the one in the kernel has to come out, and nothing else will make it.
     fn needs_kick(&self) -> bool {
         let outstanding =
@@ -101,44 +107,65 @@ impl<K: Kernel> Inner<K> {
         if out.is_empty() {
             return Err(Error::usage("a wait needs room for at least one completion"));
         }
-        let submitted = self.told().and_then(|()| {
-            // What was left to a thread whose submit failed must not be waited for in vain.
-            if self.indices.queued() == 0 { Ok(()) } else { self.submit().map(drop) }
-        });
-        let count = self.take_and_pass_on(out)?;
+        // What was left to a thread whose submit failed must not be waited for in vain.
+        self.told()?;
+        let submitted = match self.indices.queued() {
+            0 => Ok(Submitted::Taken(0)),
+            _ => self.submit_or_ask(),
+        };
+        let mut count = self.take_and_pass_on(out);
         if count > 0 {
             // The entries stay queued, so an error comes again.
             return Ok(count);
         }
-        submitted?;
+        self.told()?;
+        let submitted = match submitted {
+            // It may be long until the other runs; so this one does not sleep before they are
+            // taken.
+            Ok(Submitted::Left) if self.hand_over.is_none() => {
+                let flushed = self.flush().map(Submitted::Taken);
+                count = self.take_and_pass_on(out);
+                flushed
+            }
+            other => other,
+        };
+        if count > 0 {
+            return Ok(count);
+        }
+        let _ = submitted?;
         self.wait_slowly(out, limit)
     }
 
     /// Takes what is there, without waiting: brings what is pending in the kernel.
     pub(super) fn peek(&self, out: &mut [Cqe]) -> Result<usize> {
         self.check()?;
-        let count = self.take_and_pass_on(out)?;
-        if count > 0 || !self.pending() {
-            return Ok(count);
-        }
+        let count = self.take_and_pass_on(out);
+        if count > 0 || !self.pending() { Ok(count) } else { self.bring(out) }
+    }
+
+    /// Has the kernel bring what is pending there, and takes what is there then.
+    #[cold]
+    fn bring(&self, out: &mut [Cqe]) -> Result<usize> {
         // Not bounded: each turn of the loop is a signal that was delivered.
         while let Err(errno) = self.enter(0, 0, EnterFlags::GETEVENTS) {
             if errno != Errno::EINTR {
                 return Err(Error::enter(errno, self.indices.queued()));
             }
         }
-        self.take_and_pass_on(out)
+        Ok(self.take_and_pass_on(out))
     }
 
     /// Takes what is there; a kick that was meant for another is sent again.
-    fn take_and_pass_on(&self, out: &mut [Cqe]) -> Result<usize> {
-        let taken = self.take(out)?;
+    #[inline]
+    fn take_and_pass_on(&self, out: &mut [Cqe]) -> usize {
+        let taken = self.take(out);
         if taken.kicked {
             self.pass_kick_on();
         }
-        Ok(taken.count)
+        taken.count
     }
 
+    #[cold]
     fn wait_slowly(&self, out: &mut [Cqe], limit: Option<Duration>) -> Result<usize> {
         let deadline = limit.map(|limit| self.submitter.kernel.now().after(limit));
         let mut waiters = lock(&self.waiters);
@@ -157,7 +184,7 @@ impl<K: Kernel> Inner<K> {
             } else if waiters.left > 0 {
                 waiters.left -= 1;
                 drop(waiters);
-                let count = self.take_and_pass_on(out)?;
+                let count = self.take_and_pass_on(out);
                 (lock(&self.waiters), (count > 0).then_some(Ok(count)))
             } else {
                 self.park(waiters, &own, out)
@@ -175,13 +202,17 @@ impl<K: Kernel> Inner<K> {
         }
     }
 
+    /// Whether a wake-up is there for this wait.
+    fn is_to_end(&self, waiters: &Waiters, own: &Waiting) -> bool {
+        waiters.all_woken != own.all_woken || waiters.wakes > 0
+    }
+
     /// Whether this wait is to end without a completion: it uses the wake-up up.
     fn is_woken(&self, waiters: &mut Waiters, own: &Waiting) -> bool {
-        if waiters.all_woken != own.all_woken {
-            return true;
+        let woken = self.is_to_end(waiters, own);
+        if waiters.all_woken == own.all_woken {
+            waiters.wakes -= u64::from(woken);
         }
-        let woken = waiters.wakes > 0;
-        waiters.wakes -= u64::from(woken);
         woken
     }
 
@@ -199,22 +230,17 @@ impl<K: Kernel> Inner<K> {
         let taken = self.take(out);
         let mut waiters = lock(&self.waiters);
         waiters.in_kernel = false;
-        let end = match (taken, answer) {
-            (Err(error), _) => Some(Err(error)),
-            (Ok(taken), answer) => {
-                if taken.kicked {
-                    waiters.kicked = false;
-                }
-                match answer {
-                    Err(Errno::ETIME) | Ok(_) if taken.count > 0 => Some(Ok(taken.count)),
-                    Ok(_) => None,
-                    Err(errno) if taken.count > 0 => {
-                        self.keep_error(errno);
-                        Some(Ok(taken.count))
-                    }
-                    Err(errno) => Some(Err(Error::enter(errno, self.indices.queued()))),
-                }
+        if taken.kicked {
+            waiters.kicked = false;
+        }
+        let end = match answer {
+            Err(Errno::ETIME) | Ok(_) if taken.count > 0 => Some(Ok(taken.count)),
+            Ok(_) => None,
+            Err(errno) if taken.count > 0 => {
+                self.keep_error(errno);
+                Some(Ok(taken.count))
             }
+            Err(errno) => Some(Err(Error::enter(errno, self.indices.queued()))),
         };
         (waiters, end)
     }
@@ -243,10 +269,10 @@ impl<K: Kernel> Inner<K> {
             return (waiters, None);
         }
         drop(waiters);
-        let end = self.take_and_pass_on(out).and_then(|count| match count {
+        let end = match self.take_and_pass_on(out) {
             0 => Err(Error::enter(Errno::ETIME, self.indices.queued())),
             count => Ok(count),
-        });
+        };
         (lock(&self.waiters), Some(end))
     }
 

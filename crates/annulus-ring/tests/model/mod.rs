@@ -83,6 +83,11 @@ impl Config {
         self
     }
 
+    /// The kernel alone.
+    pub fn kernel<S: Entry, C: Posted>(self) -> Model<S, C> {
+        Model::new(self)
+    }
+
     /// A ring of this kind, and its kernel.
     pub fn ring<P: Place, S: Entry, C: Posted>(self) -> Made<P, S, C> {
         let kernel = Arc::new(Model::<S, C>::new(self));
@@ -120,6 +125,13 @@ pub struct State {
     /// What each enter took, by its `user_data`.
     pub batches: Vec<Vec<u64>>,
     woken: bool,
+}
+
+impl State {
+    /// Nothing goes wrong any more.
+    pub fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
 }
 
 /// The kernel.
@@ -168,6 +180,11 @@ impl<S: Entry, C: Posted> Model<S, C> {
     /// Lets the next enters go wrong, in this order.
     pub fn fault(&self, faults: impl IntoIterator<Item = Fault>) {
         self.state().faults.extend(faults);
+    }
+
+    /// Lets time pass.
+    pub fn pass(&self, time: Duration) {
+        self.state().now += time;
     }
 
     /// How many entries were taken and are not complete.

@@ -32,6 +32,8 @@ pub const ALL: &[(&str, fn())] = &[
     ("a_wake_up_beside_the_kernel", a_wake_up_beside_the_kernel),
     ("all_are_woken", all_are_woken),
     ("overflow_while_waiting", overflow_while_waiting),
+    ("a_submitter_that_is_let_go", a_submitter_that_is_let_go),
+    ("a_wait_submits_what_was_left", a_wait_submits_what_was_left),
 ];
 
 fn shared(sq_entries: u32, cq_entries: u32) -> (Shared, Arc<Plain>) {
@@ -268,5 +270,42 @@ fn overflow_while_waiting() {
     unsafe { ring.push_all(&[nop(0), nop(1)]) }.unwrap();
     let _ = ring.submit().unwrap();
     assert_eq!(waiter.join().unwrap(), [0, 1]);
+    left(&ring, &[]);
+}
+
+/// One leaves entry after entry to the other, which goes after some turns: whatever was left by
+/// then is taken, and what comes then is submitted by who pushes it.
+fn a_submitter_that_is_let_go() {
+    let (ring, _kernel) = shared(4, 4);
+    let other = spawn({
+        let ring = ring.clone();
+        move || {
+            for n in 1..4 {
+                ring.nop(n).unwrap();
+                let _ = ring.submit().unwrap();
+            }
+        }
+    });
+    ring.nop(0).unwrap();
+    let _ = ring.submit().unwrap();
+    other.join().unwrap();
+    left(&ring, &[0, 1, 2, 3]);
+}
+
+/// Who waits does not rely on the one that it left its entry to: both wait, and both get one.
+fn a_wait_submits_what_was_left() {
+    let (ring, _kernel) = shared(2, 2);
+    let other = spawn({
+        let ring = ring.clone();
+        move || {
+            ring.nop(1).unwrap();
+            take(&ring, 1)
+        }
+    });
+    ring.nop(0).unwrap();
+    let mut seen = take(&ring, 1);
+    seen.extend(other.join().unwrap());
+    seen.sort_unstable();
+    assert_eq!(seen, [0, 1]);
     left(&ring, &[]);
 }

@@ -1,0 +1,136 @@
+//! A shared ring on a kernel that does something awkward at a given moment.
+#![cfg(not(loom))]
+
+mod common;
+mod model;
+
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use annulus_ring::abi::{Cqe, EnterFlags, Params, RegisterOp, SetupFlags, Sqe, Timespec};
+use annulus_ring::kernel::Kernel;
+use annulus_ring::{Errno, Ring, RingOf, SharedRing, Submitted};
+
+use common::{LIMIT, limit};
+use model::memory::Shape;
+use model::{Config, Model, NoDescriptors};
+
+type Plain = Model<Sqe, Cqe>;
+/// What is done before an enter (false) and after it (true); how many entries it is for at most.
+type Hook = Box<dyn Fn(bool, u32) + Send + Sync>;
+
+/// The model, with a hook around its `enter`.
+struct Hooked {
+    model: Plain,
+    hook: OnceLock<Hook>,
+}
+
+impl Hooked {
+    fn call(&self, after: bool, to_submit: u32) {
+        if let Some(hook) = self.hook.get() {
+            hook(after, to_submit);
+        }
+    }
+
+    fn hook(&self, hook: impl Fn(bool, u32) + Send + Sync + 'static) {
+        assert!(self.hook.set(Box::new(hook)).is_ok());
+    }
+}
+
+// SAFETY: the model does it all.
+unsafe impl Kernel for Hooked {
+    type Descriptors = NoDescriptors;
+
+    unsafe fn enter(
+        &self,
+        to_submit: u32,
+        min_complete: u32,
+        flags: EnterFlags,
+        arg: *const core::ffi::c_void,
+        arg_bytes: usize,
+    ) -> Result<u32, Errno> {
+        self.call(false, to_submit);
+        // SAFETY: the caller's promise.
+        let answer = unsafe { self.model.enter(to_submit, min_complete, flags, arg, arg_bytes) };
+        self.call(true, to_submit);
+        answer
+    }
+
+    unsafe fn register(
+        &self,
+        _: RegisterOp,
+        _: *mut core::ffi::c_void,
+        _: u32,
+    ) -> Result<u32, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    fn now(&self) -> Timespec {
+        self.model.now()
+    }
+
+    fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn descriptors(&self) -> NoDescriptors {
+        NoDescriptors
+    }
+}
+
+fn hooked(entries: u32) -> (Ring<Sqe, Cqe, Arc<Hooked>>, Arc<Hooked>) {
+    let shape = Shape::new(entries, 2 * entries).near_wrap(3);
+    let model = Config::new(shape).kernel();
+    let kernel = Arc::new(Hooked { model, hook: OnceLock::new() });
+    let params = Params {
+        sq_entries: entries,
+        cq_entries: 2 * entries,
+        flags: SetupFlags::SUBMIT_ALL,
+        ..Params::default()
+    };
+    let memory = kernel.model.memory().pointers();
+    // SAFETY: the memory is this kernel's, which the ring keeps; no other ring is made of it.
+    (unsafe { RingOf::from_parts(kernel.clone(), memory, params) }, kernel)
+}
+
+fn shared(entries: u32) -> (Arc<SharedRing<Arc<Hooked>>>, Arc<Hooked>) {
+    let (ring, kernel) = hooked(entries);
+    (Arc::new(SharedRing::from_ring(ring).unwrap()), kernel)
+}
+
+/// Others leave entries to the one that submits whenever it comes out of the kernel: it goes at
+/// last, and no entry is lost.
+#[test]
+fn who_submits_for_others_is_let_go() {
+    limit(LIMIT, || {
+        let (ring, kernel) = shared(8);
+        let (enters, left) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let inside = Arc::new(AtomicBool::new(false));
+        let counts = (enters.clone(), left.clone());
+        let other: Weak<SharedRing<_>> = Arc::downgrade(&ring);
+        kernel.hook(move |after, _| {
+            // Pairs with the stores below: what this does itself in the kernel, it does unhooked.
+            if !after || inside.load(Ordering::Relaxed) {
+                return;
+            }
+            // Relaxed, all: one thread; pairs with nothing.
+            let enter = counts.0.fetch_add(1, Ordering::Relaxed);
+            let Some(ring) = other.upgrade().filter(|_| enter < 1000) else { return };
+            inside.store(true, Ordering::Relaxed);
+            ring.nop(enter.into()).unwrap();
+            if ring.submit().unwrap() == Submitted::Left {
+                counts.1.fetch_add(1, Ordering::Relaxed);
+            }
+            // It was taken, or left, or is a guest of the last enter.
+            ring.peek().unwrap().for_each(drop);
+            inside.store(false, Ordering::Relaxed);
+        });
+        ring.nop(5000).unwrap();
+        let _ = ring.submit().unwrap();
+        // Relaxed: as above.
+        let (enters, left) = (enters.load(Ordering::Relaxed), left.load(Ordering::Relaxed));
+        assert!((2..=20).contains(&enters) && left >= 1, "{enters} enters, {left} times left");
+        assert_eq!(ring.counters().unwrap().queued, 0);
+    });
+}
