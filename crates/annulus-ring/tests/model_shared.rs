@@ -7,6 +7,8 @@ mod model;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::thread::{scope, yield_now};
+use std::time::Duration;
 
 use annulus_ring::abi::{Cqe, EnterFlags, Params, RegisterOp, SetupFlags, Sqe, Timespec};
 use annulus_ring::kernel::Kernel;
@@ -132,5 +134,47 @@ fn who_submits_for_others_is_let_go() {
         let (enters, left) = (enters.load(Ordering::Relaxed), left.load(Ordering::Relaxed));
         assert!((2..=20).contains(&enters) && left >= 1, "{enters} enters, {left} times left");
         assert_eq!(ring.counters().unwrap().queued, 0);
+    });
+}
+
+/// The one beside the kernel is at its time limit when the wake-up comes that counts on it, and a
+/// completion is there as well: the wake-up is not lost with it.
+#[test]
+fn a_wake_up_at_a_time_limit_is_not_lost() {
+    limit(LIMIT, || {
+        let (ring, kernel) = shared(4);
+        let (gate, leads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (open, came) = (gate.clone(), leads.clone());
+        kernel.hook(move |after, to_submit| {
+            if !after && to_submit == 0 {
+                // Pairs with the load below.
+                came.store(true, Ordering::Release);
+                // Pairs with the store below.
+                while !open.load(Ordering::Acquire) {
+                    yield_now();
+                }
+            }
+        });
+        scope(|scope| {
+            let leader = scope.spawn(|| ring.wait_into(&mut [Cqe::default()]));
+            // Pairs with the store in the hook.
+            while !leads.load(Ordering::Acquire) {
+                yield_now();
+            }
+            let beside = scope
+                .spawn(|| ring.wait_into_timeout(&mut [Cqe::default()], Duration::from_secs(5)));
+            // It is asleep beside the kernel when the ring says that one is.
+            while !format!("{ring:?}").contains("parked: 1") {
+                yield_now();
+            }
+            ring.nop(1).unwrap();
+            let _ = ring.submit().unwrap();
+            kernel.model.pass(Duration::from_secs(6));
+            ring.wake().unwrap();
+            assert_eq!(beside.join().unwrap().unwrap(), 0, "woken");
+            // Pairs with the load in the hook.
+            gate.store(true, Ordering::Release);
+            assert_eq!(leader.join().unwrap().unwrap(), 1);
+        });
     });
 }

@@ -264,8 +264,11 @@ impl<K: Kernel> Inner<K> {
         let woken = self.parked.wait_timeout(waiters, rest);
         let (mut waiters, _) = woken.unwrap_or_else(std::sync::PoisonError::into_inner);
         waiters.parked -= 1;
-        if self.submitter.kernel.now() < deadline || waiters.lead == Lead::Handed {
-            // One that is to lead looks into the kernel once more, past its time or not.
+        let wanted = waiters.lead == Lead::Handed || self.is_to_end(&waiters, own);
+        if wanted || self.submitter.kernel.now() < deadline {
+            // Past its time or not: one that is to lead looks into the kernel once more; and a
+            // wake-up that counted on it, so that nobody in the kernel was sent one, is used up
+            // before it may go with a completion.
             return (waiters, None);
         }
         drop(waiters);
