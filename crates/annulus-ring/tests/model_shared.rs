@@ -15,8 +15,9 @@ use annulus_ring::kernel::Kernel;
 use annulus_ring::{Errno, Ring, RingOf, SharedRing, Submitted};
 
 use common::{LIMIT, limit};
+use model::entry::{Completion, nop};
 use model::memory::Shape;
-use model::{Config, Model, NoDescriptors};
+use model::{Config, Fault, Model, NoDescriptors};
 
 type Plain = Model<Sqe, Cqe>;
 /// What is done before an enter (false) and after it (true); how many entries it is for at most.
@@ -176,5 +177,28 @@ fn a_wake_up_at_a_time_limit_is_not_lost() {
             gate.store(true, Ordering::Release);
             assert_eq!(leader.join().unwrap().unwrap(), 1);
         });
+    });
+}
+
+/// An error of a wait that took something is told by the first wait that takes nothing.
+#[test]
+fn an_error_that_was_kept_is_told() {
+    limit(LIMIT, || {
+        let (ring, kernel) = shared(4);
+        let completion = |n| Completion::of(&nop(n)).unwrap();
+        let model = Arc::downgrade(&kernel);
+        let once = AtomicBool::new(false);
+        kernel.hook(move |after, _| {
+            // Relaxed: one thread; pairs with nothing.
+            if !after && !once.swap(true, Ordering::Relaxed) {
+                model.upgrade().unwrap().model.post_message(completion(1));
+            }
+        });
+        let lost = Fault::Refuse { errno: Errno::EBADR, after: Duration::ZERO };
+        kernel.model.fault([lost]);
+        assert_eq!(ring.wait().unwrap().len(), 1);
+        kernel.model.post_message(completion(2));
+        assert_eq!(ring.wait().unwrap().len(), 1);
+        assert_eq!(ring.wait().unwrap_err().errno(), Some(Errno::EBADR));
     });
 }

@@ -108,7 +108,6 @@ impl<K: Kernel> Inner<K> {
             return Err(Error::usage("a wait needs room for at least one completion"));
         }
         // What was left to a thread whose submit failed must not be waited for in vain.
-        self.told()?;
         let submitted = match self.indices.queued() {
             0 => Ok(Submitted::Taken(0)),
             _ => self.submit_or_ask(),
