@@ -102,6 +102,10 @@ fn shared(entries: u32) -> (Arc<SharedRing<Arc<Hooked>>>, Arc<Hooked>) {
     (Arc::new(SharedRing::from_ring(ring).unwrap()), kernel)
 }
 
+fn user_data(ring: &SharedRing<Arc<Hooked>>) -> Vec<u64> {
+    ring.peek().unwrap().map(|cqe| cqe.user_data).collect()
+}
+
 /// Others leave entries to the one that submits whenever it comes out of the kernel: it goes at
 /// last, and no entry is lost.
 #[test]
@@ -200,5 +204,23 @@ fn an_error_that_was_kept_is_told() {
         kernel.model.post_message(completion(2));
         assert_eq!(ring.wait().unwrap().len(), 1);
         assert_eq!(ring.wait().unwrap_err().errno(), Some(Errno::EBADR));
+    });
+}
+
+/// The kernel takes nothing while completions wait outside its full queue: a wait brings them.
+#[test]
+fn a_wait_brings_what_keeps_the_kernel_from_submitting() {
+    limit(LIMIT, || {
+        let (ring, kernel) = shared(1);
+        for n in 0..4 {
+            kernel.model.post_message(Completion::of(&nop(n)).unwrap());
+        }
+        // Another thread takes what is in the queue; the rest is outside.
+        assert_eq!(user_data(&ring), [0, 1]);
+        ring.nop(9).unwrap();
+        kernel.model.fault([Fault::Refuse { errno: Errno::EBUSY, after: Duration::ZERO }]);
+        let seen: Vec<u64> = ring.wait().unwrap().map(|cqe| cqe.user_data).collect();
+        assert_eq!(seen, [2, 3]);
+        assert_eq!(ring.wait().unwrap().next().unwrap().user_data, 9);
     });
 }

@@ -126,6 +126,11 @@ impl<K: Kernel> Inner<K> {
                 count = self.take_and_pass_on(out);
                 flushed
             }
+            // The kernel takes nothing before somebody takes what waits outside the full queue.
+            Err(error) if error.is_busy() && self.pending() => {
+                count = self.bring(out)?;
+                Err(error)
+            }
             other => other,
         };
         if count > 0 {
