@@ -224,3 +224,25 @@ fn a_wait_brings_what_keeps_the_kernel_from_submitting() {
         assert_eq!(ring.wait().unwrap().next().unwrap().user_data, 9);
     });
 }
+
+/// With a thread of the ring's own, and a kernel that is busy for long: a push to the full queue
+/// ends with an error, and does not sleep for ever.
+#[test]
+fn a_push_is_told_that_the_kernel_stays_busy() {
+    limit(LIMIT, || {
+        let (ring, kernel) = hooked(1);
+        let ring = SharedRing::with_thread(ring).unwrap();
+        let busy = Fault::Refuse { errno: Errno::EBUSY, after: Duration::ZERO };
+        kernel.model.fault([busy; 100]);
+        ring.nop(1).unwrap();
+        assert!(ring.nop(2).unwrap_err().is_busy());
+        kernel.model.state().clear_faults();
+        ring.nop(3).unwrap();
+        let _ = ring.submit().unwrap();
+        let mut seen: Vec<u64> = Vec::new();
+        while seen.len() < 2 {
+            seen.extend(ring.wait().unwrap().map(|cqe| cqe.user_data));
+        }
+        assert_eq!(seen, [1, 3]);
+    });
+}

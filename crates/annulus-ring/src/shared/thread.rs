@@ -11,9 +11,10 @@ use crate::kernel::Kernel;
 use crate::sync::thread::{self, JoinHandle};
 
 /// How long the thread waits at first, and at most, before it tries again what the kernel was too
-/// busy for.
+/// busy for: a quarter of a second until it has waited the longest, which is when pushes that find
+/// no room are told.
 const RETRY_MIN: Duration = Duration::from_millis(1);
-const RETRY_MAX: Duration = Duration::from_millis(64);
+const RETRY_MAX: Duration = Duration::from_millis(128);
 
 /// Starts it.
 pub(super) fn start<K>(inner: Arc<Inner<K>>) -> Result<JoinHandle<()>>
@@ -42,6 +43,9 @@ fn serve<K: Kernel>(inner: &Inner<K>) {
         retry = match ended {
             Ok(_) => None,
             Err(error) if error.is_busy() => {
+                if retry == Some(RETRY_MAX) && inner.is_room_wanted() {
+                    tell(inner, &error);
+                }
                 Some(retry.map_or(RETRY_MIN, |last: Duration| (last * 2).min(RETRY_MAX)))
             }
             Err(error) => {
