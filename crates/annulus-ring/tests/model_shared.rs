@@ -246,3 +246,22 @@ fn a_push_is_told_that_the_kernel_stays_busy() {
         assert_eq!(seen, [1, 3]);
     });
 }
+
+/// What the one owner pushed is the shared ring's; what that had under way is not counted twice.
+#[test]
+fn a_ring_is_shared_with_what_is_in_it() {
+    limit(LIMIT, || {
+        let (mut ring, _kernel) = hooked(4);
+        // SAFETY: a NOP points to nothing; so below.
+        unsafe { ring.push(nop(1)) }.unwrap();
+        ring.submit().unwrap();
+        // SAFETY: as above.
+        unsafe { ring.push(nop(2)) }.unwrap();
+        let ring = Arc::new(SharedRing::from_ring(ring).unwrap());
+        assert_eq!(ring.counters().unwrap().queued, 1);
+        assert_eq!(ring.submit().unwrap(), Submitted::Taken(1));
+        assert_eq!(user_data(&ring), [1, 2]);
+        let counters = ring.counters().unwrap();
+        assert_eq!((counters.submitted, counters.completed, counters.in_flight), (1, 2, 0));
+    });
+}

@@ -36,7 +36,9 @@ pub struct Counters {
     /// (`MORE`). The ring's own [wake-ups](crate::SharedRing::wake) are entries, so they count.
     pub completed: u64,
     /// Entries taken whose (last) completion is not in the queue yet. Entries that complete in
-    /// silence (`CQE_SKIP_SUCCESS`) stay in this count for ever.
+    /// silence (`CQE_SKIP_SUCCESS`) stay in this count for ever; completions that no entry asked
+    /// for since the ring is shared (of what its one owner had under way, of another ring's
+    /// `MSG_RING`) take one away each, as far as there is one.
     pub in_flight: u64,
     /// Entries that the kernel has not taken yet.
     pub queued: u32,
@@ -73,12 +75,13 @@ impl<K: Kernel> Inner<K> {
             (sq.pushed, sq.queue.len())
         };
         let submitted = pushed.wrapping_sub(queued.into());
-        let in_flight = submitted.wrapping_sub(completed).wrapping_sub(ready.into());
+        // As a signed number: completions without an entry make it negative.
+        let in_flight = submitted.wrapping_sub(completed).wrapping_sub(ready.into()) as i64;
         Counters {
             enters: get(&self.counts.enters),
             submitted,
             completed,
-            in_flight: in_flight.min(submitted),
+            in_flight: u64::try_from(in_flight).unwrap_or(0),
             queued,
             ready,
             overflows: get(&self.counts.overflows),

@@ -75,6 +75,8 @@ impl<K: Kernel> Inner<K> {
         (sq, cq, submitter): (OwnSq<Sqe>, OwnCq<Cqe>, Submitter<K>),
         hand_over: Option<HandOver>,
     ) -> Self {
+        // What its one owner pushed and did not submit: the next submit sends it.
+        sq.raw.show();
         Self {
             entries: sq.capacity(),
             indices: sq.raw.indices(),
