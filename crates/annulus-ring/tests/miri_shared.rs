@@ -62,4 +62,6 @@ bodies! {
     overflow_while_waiting
     a_submitter_that_is_let_go
     a_wait_submits_what_was_left
+    a_thread_makes_room
+    a_thread_ends
 }

@@ -265,3 +265,18 @@ fn a_ring_is_shared_with_what_is_in_it() {
         assert_eq!((counters.submitted, counters.completed, counters.in_flight), (1, 2, 0));
     });
 }
+
+/// What was left to the ring's own thread is submitted, even if the ring is dropped at once.
+#[test]
+fn what_was_left_to_the_thread_is_submitted_before_it_ends() {
+    limit(LIMIT, || {
+        for _ in 0..200 {
+            let (ring, kernel) = hooked(4);
+            let ring = SharedRing::with_thread(ring).unwrap();
+            ring.nop(7).unwrap();
+            assert_eq!(ring.submit().unwrap(), Submitted::Left);
+            drop(ring);
+            assert_eq!(kernel.model.state().batches, [[7]]);
+        }
+    });
+}

@@ -35,7 +35,8 @@ impl HandOver {
         self.bell.notify_one();
     }
 
-    /// Sleeps until it is asked, or `retry` has passed; false if it is told to end.
+    /// Sleeps until it is asked, or `retry` has passed; false if it is told to end. What it was
+    /// asked for before, it does first: who asked was told that it would.
     pub(super) fn wait(&self, retry: Option<Duration>) -> bool {
         let mut asked = lock(&self.asked);
         while !asked.submit && !asked.end {
@@ -47,7 +48,7 @@ impl HandOver {
             asked = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
             break;
         }
-        asked.submit = false;
-        !asked.end
+        let submit = core::mem::take(&mut asked.submit);
+        submit || !asked.end
     }
 }

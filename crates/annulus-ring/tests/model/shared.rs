@@ -34,12 +34,21 @@ pub const ALL: &[(&str, fn())] = &[
     ("overflow_while_waiting", overflow_while_waiting),
     ("a_submitter_that_is_let_go", a_submitter_that_is_let_go),
     ("a_wait_submits_what_was_left", a_wait_submits_what_was_left),
+    ("a_thread_makes_room", a_thread_makes_room),
+    ("a_thread_ends", a_thread_ends),
 ];
 
 fn shared(sq_entries: u32, cq_entries: u32) -> (Shared, Arc<Plain>) {
     let shape = Shape::new(sq_entries, cq_entries).near_wrap(1);
     let (ring, kernel): Made<Movable, Sqe, Cqe> = Config::new(shape).ring();
     (Arc::new(SharedRing::from_ring(ring).unwrap()), kernel)
+}
+
+/// With a thread of its own that submits.
+fn with_thread(sq_entries: u32, cq_entries: u32) -> (SharedRing<Arc<Plain>>, Arc<Plain>) {
+    let shape = Shape::new(sq_entries, cq_entries).near_wrap(1);
+    let (ring, kernel): Made<Movable, Sqe, Cqe> = Config::new(shape).ring();
+    (SharedRing::with_thread(ring).unwrap(), kernel)
 }
 
 /// Takes `count` completions, one by one.
@@ -308,4 +317,23 @@ fn a_wait_submits_what_was_left() {
     seen.sort_unstable();
     assert_eq!(seen, [0, 1]);
     left(&ring, &[]);
+}
+
+/// The one slot is taken: the push asks the thread for room, and is told when there is some.
+fn a_thread_makes_room() {
+    let (ring, kernel) = with_thread(1, 4);
+    ring.nop(0).unwrap();
+    ring.nop(1).unwrap();
+    assert_eq!(ring.submit().unwrap(), Submitted::Left);
+    drop(ring);
+    assert_eq!(kernel.state().batches, [[0], [1]]);
+}
+
+/// What the thread was asked to submit, it does before it ends.
+fn a_thread_ends() {
+    let (ring, kernel) = with_thread(2, 2);
+    ring.nop(0).unwrap();
+    assert_eq!(ring.submit().unwrap(), Submitted::Left);
+    drop(ring);
+    assert_eq!(kernel.state().batches, [[0]]);
 }
