@@ -9,7 +9,7 @@
 //! Up to [`INLINE`] iovecs lie in the place itself. A longer list is an allocation that the place
 //! keeps until its slot is used again.
 
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
 use core::ptr;
 
 use crate::abi::Iovec;
@@ -60,10 +60,13 @@ impl List {
 }
 
 /// What lies beside one slot.
+///
+/// Cells, since the kernel may be reading one place while another is written: a `&mut` to all of
+/// them would say that it does not.
 struct Place {
     short: UnsafeCell<[Iovec; INLINE]>,
     /// A `Vec`, since moving a `Box` says that nobody else has its address.
-    long: Vec<Iovec>,
+    long: Cell<Vec<Iovec>>,
 }
 
 /// The places beside a queue's slots: none until the first vectored entry.
@@ -80,7 +83,8 @@ impl Slots {
     /// Makes the places, once: what the first vectored entry of a ring costs.
     pub(super) fn prepare(&mut self, entries: u32) {
         if self.0.is_empty() {
-            let place = |_| Place { short: UnsafeCell::new([EMPTY; INLINE]), long: Vec::new() };
+            let place =
+                |_| Place { short: UnsafeCell::new([EMPTY; INLINE]), long: Cell::default() };
             self.0 = (0..entries).map(place).collect();
         }
     }
@@ -90,15 +94,18 @@ impl Slots {
     /// The caller has room for the entry, so the kernel has done with what lay there.
     pub(super) fn put(&mut self, index: u32, list: List) -> (*const Iovec, Vec<Iovec>) {
         let mask = self.0.len().wrapping_sub(1);
-        let place = &mut self.0[index as usize & mask];
+        let place = &self.0[index as usize & mask];
         match list {
             List::Short(short, _) => {
-                *place.short.get_mut() = short;
-                (place.short.get().cast_const().cast(), core::mem::take(&mut place.long))
+                let at = place.short.get();
+                // SAFETY: `self` is borrowed alone, so no other thread is here; the kernel has done
+                // with this place (the caller has room for the entry).
+                unsafe { at.write(short) };
+                (at.cast_const().cast(), place.long.take())
             }
             List::Long(long) => {
-                let old = core::mem::replace(&mut place.long, long);
-                (place.long.as_ptr(), old)
+                let at = long.as_ptr();
+                (at, place.long.replace(long))
             }
         }
     }
