@@ -1,5 +1,7 @@
 //! A storm of signals at threads that submit to a shared ring and wait: alone in its process.
 
+#[path = "shared/chaos.rs"]
+mod chaos;
 mod common;
 #[path = "shared/many.rs"]
 mod many;
@@ -59,6 +61,7 @@ fn signals_end_nothing() {
         scope(|scope| {
             scope.spawn(|| storm(&end));
             many(&SharedRing::new(16).unwrap(), 4, 3, 300);
+            chaos::chaos(&SharedRing::new(8).unwrap(), 100, chaos::any_seed());
             scope.spawn(|| {
                 let waited = quiet.wait_timeout(PATIENCE).unwrap();
                 // Pairs with the load below.

@@ -7,6 +7,7 @@ mod files;
 
 mod allow;
 mod chains;
+mod chaos;
 mod exit;
 mod full;
 mod many;

@@ -5,6 +5,7 @@ use std::thread::scope;
 
 use annulus_ring::SharedRing;
 
+use crate::chaos::{any_seed, chaos};
 use crate::common::{LIMIT, limit};
 use crate::files::TempDir;
 use crate::many::many;
@@ -99,5 +100,15 @@ fn reads_from_many_threads() {
             assert!(all.values().all(|result| *result == Ok(64)));
         });
         assert_eq!(buffers.concat(), content);
+    });
+}
+
+/// Chains of any length are whole and in order, each wait ends, nothing comes twice or never.
+#[test]
+fn chaos_of_chains_waits_and_wake_ups() {
+    repeated(|| {
+        let builder = || SharedRing::builder().entries(8).cq_entries(16);
+        chaos(&builder().build().unwrap(), 200, any_seed());
+        chaos(&builder().submitter_thread().build().unwrap(), 60, any_seed());
     });
 }
