@@ -212,11 +212,12 @@ def shared_peers(threads, batch):
         Peer("local", program("shared-push", *arguments, "way=local")),
         Peer("own", program("shared-push", *arguments, "way=own")),
         Peer("mutex", program("shared-push", *arguments, "way=mutex")),
+        Peer("shared", program("shared-push", *arguments, "way=shared")),
     ]
 
 
 def shared(arguments):
-    how, out, bases = plan(arguments), Output(arguments), ["local", "own"]
+    how, out, bases = plan(arguments), Output(arguments), ["local", "mutex"]
     build()
     for batch in arguments.batches:
         for threads in arguments.threads:

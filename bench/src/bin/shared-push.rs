@@ -1,5 +1,7 @@
 //! NOPs pushed by `threads=` threads, `batch=` at a time, submitted and taken, `way=`:
 //!
+//! - `shared`: one `SharedRing` for all; a thread may leave its entries to one that submits, and
+//!   takes whatever is there.
 //! - `mutex`: one ring for all, behind a mutex; a thread holds it while it pushes, submits and
 //!   takes.
 //! - `own`: a ring of the same kind for each thread, with no lock: what sharing is compared with.
@@ -13,7 +15,7 @@ use std::sync::{Barrier, Mutex};
 
 use annulus_bench::{Args, Limit, Meter, fail, pin};
 use annulus_ring::abi::{Cqe, Sqe};
-use annulus_ring::{Linux, LocalRing, Place, Result, Ring, RingOf, op};
+use annulus_ring::{Linux, LocalRing, Place, Result, Ring, RingOf, SharedRing, op};
 
 /// How many entries a ring has, and a batch at most.
 const ENTRIES: u32 = 256;
@@ -29,7 +31,10 @@ fn main() {
         threads: args.count("threads", 2, THREADS_MAX),
         batch: args.count("batch", 1, ENTRIES.into()),
     };
-    let done = match args.text("way", "mutex").as_str() {
+    let done = match args.text("way", "shared").as_str() {
+        "shared" => SharedRing::new(ENTRIES).map(|ring| {
+            run.through(|| Ok(Sharer::new(&ring)).map(|mut s| move |nops| s.turn(nops)));
+        }),
         "mutex" => Ring::new(ENTRIES).map(|ring| {
             let ring = Mutex::new(ring);
             run.through(|| Ok(|nops: Nops| turn(&mut ring.lock().expect("not poisoned"), nops)));
@@ -42,7 +47,7 @@ fn main() {
             run.through(|| LocalRing::new(ENTRIES).map(|mut r| move |nops| turn(&mut r, nops)));
             Ok(())
         }
-        other => fail(&format!("way={other}: mutex, own or local")),
+        other => fail(&format!("way={other}: shared, mutex, own or local")),
     };
     if let Err(error) = done {
         fail(&error.to_string());
@@ -148,4 +153,49 @@ fn turn<P: Place>(ring: &mut RingOf<P, Sqe, Cqe, Linux>, nops: Nops) -> Result<u
         ready.consume();
     }
     Ok(sum)
+}
+
+/// One thread's way to push to a ring that others use as well.
+struct Sharer<'a> {
+    ring: &'a SharedRing,
+    entries: Vec<Sqe>,
+    taken: [Cqe; ENTRIES as usize],
+    /// How many completions it has still to take, its own or as many of others.
+    owed: u64,
+}
+
+impl<'a> Sharer<'a> {
+    fn new(ring: &'a SharedRing) -> Self {
+        let entries = Vec::with_capacity(ENTRIES as usize);
+        Self { ring, entries, taken: [Cqe::default(); ENTRIES as usize], owed: 0 }
+    }
+
+    /// Pushes and submits; takes what is there, and waits only when it owes much, or at the end.
+    #[inline(always)]
+    fn turn(&mut self, nops: Nops) -> Result<u64> {
+        if nops.count > 0 {
+            self.entries.clear();
+            self.entries.extend((0..nops.count).map(|n| nops.entry(n)));
+            // SAFETY: a NOP points to nothing.
+            unsafe { self.ring.push_all(&self.entries)? };
+            let _ = self.ring.submit()?;
+            self.owed += u64::from(nops.count);
+        }
+        let mut sum = self.take(|ring, taken| ring.peek_into(taken))?;
+        let owed_max = if nops.count > 0 { u64::from(ENTRIES / 4) } else { 0 };
+        while self.owed > owed_max {
+            sum = sum.wrapping_add(self.take(|ring, taken| ring.wait_into(taken))?);
+        }
+        Ok(sum)
+    }
+
+    /// What `way` takes of what is owed.
+    #[inline(always)]
+    fn take(&mut self, way: impl Fn(&SharedRing, &mut [Cqe]) -> Result<usize>) -> Result<u64> {
+        // No more than is owed: the rest is for the others, who would wait for it for ever.
+        let room = self.owed.min(self.taken.len() as u64) as usize;
+        let count = way(self.ring, &mut self.taken[..room])?;
+        self.owed -= count as u64;
+        Ok(self.taken[..count].iter().fold(0, |sum, cqe| sum.wrapping_add(cqe.user_data)))
+    }
 }
