@@ -185,6 +185,7 @@ impl<T: Operation + Send> Op<T> {
         if let Some(before) = before {
             // SAFETY: the slot before is of the same table, and not shipped yet.
             unsafe { before.as_ref() }.group_next.set(slot.index());
+            slot.is_behind.set(true);
         }
         let slot = SlotPtr::from(slot);
         *before = Some(slot);

@@ -14,11 +14,11 @@ use super::deadlines::Deadlines;
 use super::list::List;
 use crate::operation::{Advance, Completion, Origin};
 use crate::port::{Port, Ports};
-use crate::slot::{Chain, Finished, Limit, Message, Phase, Slot, completion_of};
+use crate::slot::{Chain, Finished, Limit, Message, Phase, Slot, Slots, completion_of};
 
 /// The completion of the doorbell's poll. No slot has this number.
 pub(super) const BELL: u64 = u64::MAX - 1;
-/// The completion of an entry whose end nobody cares for: a cancel, a link timeout.
+/// The completion of an entry whose end nobody cares for: a cancel of everything, a link timeout.
 pub(super) const COMPANION: u64 = u64::MAX;
 /// The completion of the timer for the next deadline. No slot has this number.
 pub(super) const ALARM: u64 = u64::MAX - 2;
@@ -26,6 +26,12 @@ pub(super) const ALARM: u64 = u64::MAX - 2;
 /// How long what was cancelled is given to end before it is cancelled once more: what was on its
 /// way from one of the kernel's queues to another may have been missed.
 pub(super) const CANCEL_AGAIN: Duration = Duration::from_millis(100);
+/// The completion of the timer by which a reactor that does not wait cancels everything again.
+pub(super) const AGAIN: u64 = u64::MAX - 3;
+/// With a slot's name: the completion of the cancel of what is in it. No slot's number has the bit.
+pub(super) const CANCEL: u64 = 1 << 31;
+/// With a slot's name: the completion of the timer after which it is cancelled again.
+pub(super) const PAUSE: u64 = 1 << 30;
 
 /// The port of this reactor, kept alive.
 pub(super) struct OwnPort {
@@ -55,6 +61,8 @@ pub(super) struct Book {
     pub(super) alarm: Option<Timespec>,
     /// That, where the kernel reads it.
     pub(super) alarm_time: Box<Cell<Timespec>>,
+    /// Operations of groups in the kernel whose cancel it has as well: it may find nothing.
+    pub(super) asked: List,
     /// Operations in the kernel.
     pub(super) in_flight: u32,
     /// Entries in the kernel beside them.
@@ -67,6 +75,8 @@ pub(super) struct Book {
     pub(super) closing: bool,
     /// A cancel of everything waits for room in the ring.
     pub(super) cancels_all: bool,
+    /// So does the timer after which that is done again, where nobody waits with a limit.
+    pub(super) ticks: bool,
     /// Whether the threads that submit may end before what they submitted: that is cancelled then,
     /// and submitted again.
     pub(super) resubmits: bool,
@@ -85,11 +95,13 @@ impl Book {
             deadlines: Deadlines::default(),
             alarm: None,
             alarm_time: Box::default(),
+            asked: List::new(),
             in_flight: 0,
             companions: 0,
             now: Timespec::default(),
             closing: false,
             cancels_all: false,
+            ticks: false,
             resubmits: false,
             wakers: Vec::with_capacity(wakers_max),
         }
@@ -177,7 +189,7 @@ impl Book {
             }
             // Over: the slot is its future's alone by now.
             Phase::Idle => {}
-            Phase::CancelDue => {}
+            Phase::CancelDue | Phase::Asked => {}
         }
     }
 
@@ -220,7 +232,39 @@ impl Book {
             COMPANION => self.companions = self.companions.saturating_sub(1),
             ALARM => self.alarm = None,
             BELL => self.listens &= cqe.flags.contains(CqeFlags::MORE),
+            AGAIN => {
+                self.companions = self.companions.saturating_sub(1);
+                self.cancels_all = true;
+            }
+            user_data if user_data & CANCEL != 0 => {
+                self.companions = self.companions.saturating_sub(1);
+                if cqe.result() == Err(Errno::ENOENT) {
+                    self.cancel_again(user_data & !CANCEL, true);
+                }
+            }
+            user_data if user_data & PAUSE != 0 => {
+                self.companions = self.companions.saturating_sub(1);
+                self.cancel_again(user_data & !PAUSE, false);
+            }
             user_data => self.complete_slot(user_data, cqe),
+        }
+    }
+
+    /// Has one of a group cancelled again, after a pause if that is said, whose cancel found
+    /// nothing: the kernel begins the next a moment after it told the end of the one before. Any
+    /// other is being completed, or beyond cancels.
+    fn cancel_again(&mut self, user_data: u64, pauses: bool) {
+        let slots = &self.port.slots;
+        // Its slot may be somebody else's by now: only where it is in the list it is looked at.
+        let Some(slot) = self.asked.find(slots, |slot| slot.user_data() == user_data) else {
+            return;
+        };
+        if !slot.is_behind.get() {
+            self.asked.remove(slots, slot);
+            slot.tries.set(slot.tries.get().saturating_add(u8::from(pauses)));
+            slot.pauses.set(pauses);
+            slot.phase.set(Phase::CancelDue);
+            self.cancels.push(slots, slot);
         }
     }
 
@@ -237,6 +281,7 @@ impl Book {
         match slot.phase.get() {
             Phase::InFlight => {}
             Phase::CancelDue => self.cancels.remove(&self.port.slots, slot),
+            Phase::Asked => self.asked.remove(&self.port.slots, slot),
             Phase::Idle | Phase::Queued => {
                 self.port.counts.strays.add(1);
                 return;
@@ -255,6 +300,10 @@ impl Book {
             slot.phase.set(Phase::Queued);
             self.queued.push(&self.port.slots, slot);
             return;
+        }
+        if slot.grouped.get() && completion.result.is_ok() {
+            let next = self.port.slots.get(slot.group_next.get());
+            begin_next(&self.port.slots, &mut self.cancels, &mut self.asked, self.closing, next);
         }
         // SAFETY: the kernel has done with the slot, so it is the reactor's.
         let advance = self.guarded(|| unsafe { slot.advance(&mut completion) });
@@ -350,6 +399,28 @@ impl Book {
         }
         self.wakers = wakers;
     }
+}
+
+/// Takes note that `next` is begun, the one before it in its group being over, and has it cancelled
+/// if that was asked for: until now the kernel found nothing to cancel. It is in flight still: of a
+/// group the completions come in order.
+fn begin_next(
+    slots: &Slots,
+    cancels: &mut List,
+    asked: &mut List,
+    closing: bool,
+    next: Option<&Slot>,
+) {
+    let Some(next) = next else { return };
+    next.is_behind.set(false);
+    match next.phase.get() {
+        Phase::InFlight if closing || next.is_cancelled() => {}
+        Phase::Asked => asked.remove(slots, next),
+        Phase::Idle | Phase::Queued | Phase::InFlight | Phase::CancelDue => return,
+    }
+    next.pauses.set(false);
+    next.phase.set(Phase::CancelDue);
+    cancels.push(slots, next);
 }
 
 /// Whether an operation may have been ended by the end of the thread that submitted it, or by a

@@ -29,6 +29,17 @@ impl List {
         slots.get(self.first)
     }
 
+    /// The first that `is_it` says of.
+    pub(super) fn find<'a>(
+        &self,
+        slots: &'a Slots,
+        is_it: impl Fn(&Slot) -> bool,
+    ) -> Option<&'a Slot> {
+        let first = self.first(slots);
+        let next = |slot: &&'a Slot| slots.get(slot.list_next.get());
+        core::iter::successors(first, next).find(|slot| is_it(slot))
+    }
+
     /// Puts a slot at the end. It must be in no list.
     pub(super) fn push(&mut self, slots: &Slots, slot: &Slot) {
         slot.list_prev.set(self.last);

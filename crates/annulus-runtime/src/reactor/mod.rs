@@ -32,7 +32,7 @@ use annulus_ring::{Errno, Error, Local, Place, Result, RingOf, SubmissionQueue, 
 
 use crate::port::Ports;
 use crate::slot::{NONE, Phase, Slot, Slots};
-use book::{ALARM, BELL, Book, CANCEL_AGAIN, COMPANION};
+use book::{AGAIN, ALARM, BELL, Book, CANCEL, CANCEL_AGAIN, COMPANION, PAUSE};
 
 /// How long the kernel is left alone when it has no memory for a submission.
 const SHORTAGE: Duration = Duration::from_millis(1);
@@ -40,6 +40,18 @@ const SHORTAGE: Duration = Duration::from_millis(1);
 const FAILURES_MAX: u32 = 12;
 /// The longest pause between them, as a power of two of the shortest: a second.
 const PAUSE_LOG2_MAX: u32 = 10;
+/// The same for a reactor that does not wait.
+static TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// How long it takes to cancel one again, by how often that was tried.
+static PAUSES: [Timespec; 8] = {
+    let mut pauses = [Timespec { tv_sec: 0, tv_nsec: 0 }; 8];
+    let mut n = 0;
+    while n < pauses.len() {
+        pauses[n].tv_nsec = 1_000_000 << n;
+        n += 1;
+    }
+    pauses
+};
 
 /// How a reactor is to behave.
 #[derive(Clone, Copy, Debug)]
@@ -177,16 +189,19 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             }
             book.companions += 1;
             book.cancels_all = false;
+            book.ticks = book.resubmits;
         }
-        while let Some(slot) = book.cancels.first(&book.port.slots) {
-            let cancel = op::AsyncCancel::user_data(slot.user_data()).build();
-            // SAFETY: a cancel points to nothing.
-            if unsafe { sq.push(cancel.user_data(COMPANION)) }.is_err() {
+        if book.ticks {
+            let again = op::Timeout::new(&TICK).build().user_data(AGAIN);
+            // SAFETY: the span is there for good.
+            if unsafe { sq.push(again) }.is_err() {
                 return false;
             }
             book.companions += 1;
-            book.cancels.remove(&book.port.slots, slot);
-            slot.phase.set(Phase::InFlight);
+            book.ticks = false;
+        }
+        if !push_cancels(sq, book) {
+            return false;
         }
         let before = book.in_flight;
         let all_pushed = push_queued(sq, book, habits.in_flight_max);
@@ -299,6 +314,33 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     fn pause(&self) -> Duration {
         SHORTAGE.saturating_mul(1 << self.failures.min(PAUSE_LOG2_MAX))
     }
+}
+
+/// Puts into the queue the cancels that wait for it, as far as there is room. Whether all went in.
+fn push_cancels(sq: &mut SubmissionQueue, book: &mut Book) -> bool {
+    while let Some(slot) = book.cancels.first(&book.port.slots) {
+        let name = slot.user_data();
+        let entry = if slot.pauses.get() {
+            let longest = PAUSES.len() - 1;
+            op::Timeout::new(&PAUSES[longest.min(slot.tries.get().into())]).build()
+        } else {
+            op::AsyncCancel::user_data(name).build()
+        };
+        let bit = if slot.pauses.get() { PAUSE } else { CANCEL };
+        // SAFETY: a cancel points to nothing, and a timer to a span that is there for good.
+        if unsafe { sq.push(entry.user_data(name | bit)) }.is_err() {
+            return false;
+        }
+        book.companions += 1;
+        book.cancels.remove(&book.port.slots, slot);
+        if slot.grouped.get() {
+            slot.phase.set(Phase::Asked);
+            book.asked.push(&book.port.slots, slot);
+        } else {
+            slot.phase.set(Phase::InFlight);
+        }
+    }
+    true
 }
 
 /// Puts into the queue what waits for it, as far as there is room. Whether all of it went in that

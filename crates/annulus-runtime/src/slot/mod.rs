@@ -57,6 +57,8 @@ pub(crate) struct Slot {
     pub(crate) group_next: Cell<u32>,
     /// Whether it is one of such a group.
     pub(crate) grouped: Cell<bool>,
+    /// Whether one before it in that group has not succeeded yet.
+    pub(crate) is_behind: Cell<bool>,
     /// When the operation is to be ended, if it takes long.
     pub(crate) limit: Cell<Option<Limit>>,
     vtable: Cell<Option<&'static Vtable>>,
@@ -65,8 +67,10 @@ pub(crate) struct Slot {
     pub(crate) list_prev: Cell<u32>,
     pub(crate) list_next: Cell<u32>,
     pub(crate) phase: Cell<Phase>,
-    /// How often it was submitted again after the end of a thread.
+    /// How often it was submitted again after the end of a thread, or its cancel.
     pub(crate) tries: Cell<u8>,
+    /// Whether a pause comes before its cancel.
+    pub(crate) pauses: Cell<bool>,
     /// The limit, where the kernel reads it.
     pub(crate) timespec: Cell<Timespec>,
 
@@ -106,6 +110,8 @@ pub(crate) enum Phase {
     InFlight,
     /// The kernel has its entry, and a cancel waits for room in the ring.
     CancelDue,
+    /// The kernel has its entry, which is one of a group, and the cancel.
+    Asked,
 }
 
 /// What is done with an operation whose type is forgotten.
@@ -203,12 +209,14 @@ impl Slot {
             generation: Cell::new(0),
             group_next: Cell::new(NONE),
             grouped: Cell::new(false),
+            is_behind: Cell::new(false),
             limit: Cell::new(None),
             vtable: Cell::new(None),
             list_prev: Cell::new(NONE),
             list_next: Cell::new(NONE),
             phase: Cell::new(Phase::Idle),
             tries: Cell::new(0),
+            pauses: Cell::new(false),
             timespec: Cell::new(Timespec { tv_sec: 0, tv_nsec: 0 }),
             entry: Cell::new(Sqe::default()),
             payload: Turn::new(Payload([MaybeUninit::uninit(); PAYLOAD_BYTES])),
@@ -540,9 +548,11 @@ impl Slot {
         self.generation.set(self.generation.get().wrapping_add(1));
         self.group_next.set(NONE);
         self.grouped.set(false);
+        self.is_behind.set(false);
         self.limit.set(None);
         self.phase.set(Phase::Idle);
         self.tries.set(0);
+        self.pauses.set(false);
         // Relaxed: pairs with nothing; the free list hands the slot over.
         self.state.store(0, Ordering::Relaxed);
     }
