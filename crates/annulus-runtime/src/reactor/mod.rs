@@ -143,6 +143,9 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         // Who was refused, or cancelled before the kernel knew, waits for no completion.
         self.book.wake();
         let all_pushed = self.push();
+        let counts = &self.book.port.counts;
+        counts.in_flight.set(u64::from(self.book.in_flight));
+        counts.queued.set(u64::from(self.book.queued.len()));
         if self.book.closing && self.book.in_flight == 0 && self.book.queued.is_empty() {
             // A cancel or the bell's poll in the kernel points to nothing of ours.
             self.book.close_mail();
@@ -244,8 +247,6 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     /// Enters the kernel with all that was pushed.
     fn enter(&mut self, rest: Rest) -> Result<u32> {
         let counts = &self.book.port.counts;
-        counts.in_flight.set(u64::from(self.book.in_flight));
-        counts.queued.set(u64::from(self.book.queued.len()));
         let begun = self.ring.kernel().now();
         let entered = match rest {
             Rest::No => self.ring.submit(),

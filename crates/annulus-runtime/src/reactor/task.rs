@@ -60,6 +60,10 @@ impl<K: Kernel> TaskReactor<K> {
         if !sleeps || (self.book.port.is_closing() && !self.book.closing) {
             return Step::More;
         }
+        if self.ring.sq_len() > 0 {
+            // The kernel did not take all: it was short of memory for a moment.
+            return Step::More;
+        }
         // What completed before the caller began to look is not told to it.
         if self.ring.cq_len() > 0 || self.ring.has_overflow() { Step::More } else { Step::Idle }
     }
