@@ -94,7 +94,8 @@ impl Port {
     ///   again, but to take and release it if this says so.
     pub(crate) unsafe fn abandon(&self, slot: &Slot) -> bool {
         // SAFETY: the caller's promise.
-        match unsafe { slot.abandon() } {
+        let (abandoned, _waker) = unsafe { slot.abandon() };
+        match abandoned {
             Abandoned::Done => true,
             Abandoned::Reactor => false,
             Abandoned::Link => {

@@ -375,11 +375,16 @@ impl Book {
 
     /// Runs what is not ours: a panic there is counted, and everything else goes on.
     fn guarded<R>(&self, foreign: impl FnOnce() -> R) -> Option<R> {
-        let answer = catch_unwind(AssertUnwindSafe(foreign)).ok();
-        if answer.is_none() {
-            self.port.counts.panics.add(1);
+        match catch_unwind(AssertUnwindSafe(foreign)) {
+            Ok(answer) => Some(answer),
+            Err(what) => {
+                self.port.counts.panics.add(1);
+                // What it panicked with is not ours either; what that panics with is let go.
+                let dropped = catch_unwind(AssertUnwindSafe(|| drop(what)));
+                dropped.unwrap_or_else(core::mem::forget);
+                None
+            }
         }
-        answer
     }
 
     /// Whether as many wakers are due as there is room for.

@@ -375,11 +375,12 @@ impl Slot {
 
     /// Says that nobody waits any more. `true`: the result is there, and the slot is the caller's
     /// to take and release. `false`: the reactor does both; if `link` says so, the caller puts the
-    /// slot into the inbox with a request to cancel.
+    /// slot into the inbox with a request to cancel. Then it drops the waker, which is not our
+    /// code, and may panic.
     ///
     /// # Safety
     /// - As [`poll`](Self::poll); it is the last call of this future, but for those.
-    pub(crate) unsafe fn abandon(&self) -> Abandoned {
+    pub(crate) unsafe fn abandon(&self) -> (Abandoned, Option<Waker>) {
         // Relaxed: pairs with nothing: a guess for the exchange below.
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
@@ -397,16 +398,16 @@ impl Slot {
             }
         }
         if state & DONE != 0 {
-            return Abandoned::Done;
+            return (Abandoned::Done, None);
         }
         if state & RESULT != 0 {
-            return Abandoned::Reactor;
+            return (Abandoned::Reactor, None);
         }
-        if state & WAKER != 0 {
+        let waker = (state & WAKER != 0).then(|| {
             // SAFETY: `WAKER` was set and is taken back before `RESULT`: the value is ours.
-            drop(unsafe { self.take_waker() });
-        }
-        if state & LINKED == 0 { Abandoned::Link } else { Abandoned::Reactor }
+            unsafe { self.take_waker() }
+        });
+        (if state & LINKED == 0 { Abandoned::Link } else { Abandoned::Reactor }, waker)
     }
 
     /// Asks for a cancel. Whether the caller is to put the slot into the inbox for it.
