@@ -206,6 +206,20 @@ impl<T: Operation + Send> Op<T> {
         operation.complete(completion)
     }
 
+    /// Takes the copy of it that a forked child has out of the slot, where nothing will ever
+    /// arrive. The slot stays as it is: others may have been in the middle of something with it.
+    #[cold]
+    fn displace_forked(&mut self) -> T::Output {
+        let State::Shipped(shipped) = core::mem::replace(&mut self.state, State::Over) else {
+            unreachable!("it was shipped")
+        };
+        let slot = shipped.slot(self.ports.get(shipped.port));
+        // SAFETY: it was filled with a `T`, and is this thread's alone: the driver's is not in the
+        // child, and the kernel writes to the parent's memory.
+        let operation = unsafe { slot.take_copy::<T>() };
+        operation.complete(Completion::refused(Origin::Forked))
+    }
+
     /// How many entries it makes.
     pub(super) fn entries(&self) -> u32 {
         match &self.state {
@@ -334,6 +348,7 @@ impl<T: Operation + Send> Future for Op<T> {
         let port = this.ports.get(shipped.port);
         // SAFETY: this is the one future of the slot, which it has not abandoned.
         match unsafe { shipped.slot(port).poll(cx.waker()) } {
+            Polled::Pending if this.ports.is_forked() => Poll::Ready(this.displace_forked()),
             Polled::Pending => Poll::Pending,
             Polled::Done => {
                 // SAFETY: it was found done, and the state changes below.

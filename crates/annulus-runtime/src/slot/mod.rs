@@ -313,6 +313,18 @@ impl Slot {
         unsafe { take::<T>(self.payload()) }
     }
 
+    /// Takes the operation out in a forked child, whose copy of the slot nobody will finish; the
+    /// slot is not used again.
+    ///
+    /// # Safety
+    /// - The slot was filled with a `T`, and is the caller's alone: no other thread has this copy.
+    #[cold]
+    pub(crate) unsafe fn take_copy<T: Operation>(&self) -> T {
+        // SAFETY: the operation is there, and taken once. A waker that lies there is left alone:
+        // the reactor may have been about to take it.
+        unsafe { take::<T>(self.payload()) }
+    }
+
     /// Looks whether the result is there; else sees to it that `waker` is woken when it is.
     ///
     /// # Safety
