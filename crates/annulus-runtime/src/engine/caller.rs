@@ -47,6 +47,22 @@ pub(super) fn set_driver() {
     let _ = DRIVES.try_with(|drives| drives.set(true));
 }
 
+/// Notes that this thread is one until the answer is dropped.
+pub(super) fn drive() -> Driving {
+    Driving { before: DRIVES.try_with(|drives| drives.replace(true)).unwrap_or(false) }
+}
+
+/// While it lasts its thread is an engine's driver.
+pub(super) struct Driving {
+    before: bool,
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        let _ = DRIVES.try_with(|drives| drives.set(self.before));
+    }
+}
+
 /// Whether this thread is an engine's driver: it must not wait for one.
 pub(super) fn is_driver() -> bool {
     DRIVES.try_with(Cell::get).unwrap_or(false)

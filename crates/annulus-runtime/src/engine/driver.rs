@@ -76,7 +76,8 @@ fn complain(error: Option<&annulus_ring::Error>) {
 pub(super) struct Drivers {
     pub(super) ports: Arc<Ports>,
     pub(super) entries: u32,
-    close_limit: Duration,
+    /// How long the drop of the last handle waits; not at all where a future drives.
+    close_limit: Option<Duration>,
     alive: Arc<Alive>,
 }
 
@@ -113,7 +114,7 @@ impl Drivers {
         let habits = plan.habits(entries);
         let alive = Arc::new(Alive::default());
         // Dropped on an error, it closes what was started.
-        let drivers = Arc::new(Self { ports, entries, close_limit: plan.close_limit, alive });
+        let drivers = Arc::new(Self { ports, entries, close_limit: Some(plan.close_limit), alive });
         for (index, ring) in rings.into_iter().enumerate() {
             drivers.spawn(ring, index, habits, &plan)?;
         }
@@ -134,8 +135,7 @@ impl Drivers {
                 }
             };
             cap_workers(&ring.register(), workers);
-            *alive.count() += 1;
-            let _ended = Ended(alive);
+            let _ended = Ended::new(alive);
             let _ = tell.send(Ok(()));
             drop(tell);
             let guard = AbortOnPanic;
@@ -149,10 +149,11 @@ impl Drivers {
         Ok(())
     }
 
-    /// Those of an engine that a future drives: there is no thread to wait for.
-    pub(super) fn driven(ports: Arc<Ports>, entries: u32, plan: &Plan) -> Arc<Self> {
+    /// The one of an engine that a future drives, and what that drops when it is over.
+    pub(super) fn driven(ports: Arc<Ports>, entries: u32) -> (Arc<Self>, Ended) {
         let alive = Arc::new(Alive::default());
-        Arc::new(Self { ports, entries, close_limit: plan.close_limit, alive })
+        let ended = Ended::new(Arc::clone(&alive));
+        (Arc::new(Self { ports, entries, close_limit: None, alive }), ended)
     }
 
     /// Has the drivers end everything.
@@ -179,18 +180,26 @@ impl Drivers {
 impl Drop for Drivers {
     fn drop(&mut self) {
         self.close();
-        if !self.wait(self.close_limit) && !caller::is_driver() {
+        // To wait for a future on the thread that may have to poll it is to wait in vain.
+        let Some(limit) = self.close_limit else { return };
+        if !self.wait(limit) && !caller::is_driver() {
             eprintln!(
-                "annulus: an engine was dropped, and after {:?} the kernel still has operations of \
-                 it; their memory is kept until it has done with them",
-                self.close_limit
+                "annulus: an engine was dropped, and after {limit:?} the kernel still has \
+                 operations of it; their memory is kept until it has done with them"
             );
         }
     }
 }
 
 /// Says that a driver is gone, when its ring is.
-struct Ended(Arc<Alive>);
+pub(super) struct Ended(Arc<Alive>);
+
+impl Ended {
+    fn new(alive: Arc<Alive>) -> Self {
+        *alive.count() += 1;
+        Self(alive)
+    }
+}
 
 impl Drop for Ended {
     fn drop(&mut self) {

@@ -5,6 +5,7 @@ mod tokio;
 
 use core::fmt;
 use core::future::Future;
+use core::mem::ManuallyDrop;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::io;
@@ -13,8 +14,8 @@ use std::sync::Arc;
 
 use annulus_ring::{Builder, Linux};
 
-use super::driver::{self, Drivers, completions};
-use super::{Engine, EngineBuilder};
+use super::driver::{self, Drivers, Ended, completions};
+use super::{Engine, EngineBuilder, caller};
 use crate::bell::Bell;
 use crate::port::Ports;
 use crate::reactor::{Step, TaskReactor};
@@ -80,10 +81,36 @@ pub trait Readiness: Send + 'static {
 /// thread is left behind that waits for it: nothing is freed before.
 #[must_use = "a drive does nothing until it is polled: spawn it"]
 pub struct Drive<R: Readiness> {
-    reactor: Option<Box<TaskReactor<Linux>>>,
-    ready: R,
+    running: Option<Running>,
+    ready: Option<R>,
+    ports: Arc<Ports>,
     /// Whether the last poll let others go first.
     yielded: bool,
+}
+
+/// What is driven. Its reactor goes first, then it is over.
+struct Running {
+    /// Never dropped while the kernel has operations: their memory is kept by it.
+    reactor: ManuallyDrop<Box<TaskReactor<Linux>>>,
+    _ended: Ended,
+}
+
+impl Running {
+    /// Waits for the kernel, up to so many tenths of a second without progress. Without an answer
+    /// there is nothing left.
+    fn drain(mut self, tenths: u32) -> Option<Self> {
+        if !self.reactor.drain(tenths) {
+            return Some(self);
+        }
+        self.end();
+        None
+    }
+
+    /// Closes the ring, which the kernel has no operation of.
+    fn end(self) {
+        let Self { reactor, _ended } = self;
+        drop(ManuallyDrop::into_inner(reactor));
+    }
 }
 
 impl EngineBuilder {
@@ -143,8 +170,11 @@ impl EngineBuilder {
         driver::register_fixed(&ring.register(), &ports)?;
         let ports = Arc::new(ports);
         let reactor = TaskReactor::of_task(ring, Arc::clone(&ports), 0, plan.habits(entries));
-        let engine = Engine { drivers: Drivers::driven(ports, entries, &plan) };
-        Ok((engine, Drive { reactor: Some(Box::new(reactor)), ready, yielded: false }))
+        let (drivers, _ended) = Drivers::driven(Arc::clone(&ports), entries);
+        let reactor = ManuallyDrop::new(Box::new(reactor));
+        let running = Some(Running { reactor, _ended });
+        let drive = Drive { running, ready: Some(ready), ports, yielded: false };
+        Ok((Engine { drivers }, drive))
     }
 }
 
@@ -155,8 +185,12 @@ impl<R: Readiness> Future for Drive<R> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { reactor, ready, yielded } = &mut *self;
-        let Some(running) = reactor else { return Poll::Ready(()) };
+        let Self { running, ready, ports, yielded } = &mut *self;
+        if ports.is_forked() {
+            // There is nothing to drive in a child: the ring is the parent's.
+            return Poll::Ready(());
+        }
+        let (Some(now), Some(ready)) = (running.as_mut(), ready) else { return Poll::Ready(()) };
         *yielded = !*yielded;
         if *yielded {
             // What woke this may be one of several that are about to ship: they go first, and all
@@ -164,11 +198,12 @@ impl<R: Readiness> Future for Drive<R> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
+        let _driving = caller::drive();
         for _ in 0..STEPS_MAX {
-            match running.step(cx.waker()) {
+            match now.reactor.step(cx.waker()) {
                 Step::More => {}
                 Step::Over => {
-                    *reactor = None;
+                    running.take().into_iter().for_each(Running::end);
                     return Poll::Ready(());
                 }
                 Step::Idle => match ready.poll_readable(cx) {
@@ -184,15 +219,25 @@ impl<R: Readiness> Future for Drive<R> {
 
 impl<R: Readiness> Drop for Drive<R> {
     fn drop(&mut self) {
-        let Some(mut reactor) = self.reactor.take() else { return };
-        if !reactor.drain(DRAIN_TENTHS) {
-            driver::leave_behind(move || while !reactor.drain(DRAIN_TENTHS) {});
+        if self.ports.is_forked() {
+            // The parent's, of which a child leaves its hands: to end the watch on the ring would
+            // end the parent's.
+            core::mem::forget((self.running.take(), self.ready.take()));
+            return;
         }
+        let Some(running) = self.running.take() else { return };
+        let _driving = caller::drive();
+        let Some(mut rest) = running.drain(DRAIN_TENTHS) else { return };
+        driver::leave_behind(move || {
+            while let Some(more) = rest.drain(DRAIN_TENTHS) {
+                rest = more;
+            }
+        });
     }
 }
 
 impl<R: Readiness> fmt::Debug for Drive<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Drive").field("is_over", &self.reactor.is_none()).finish_non_exhaustive()
+        f.debug_struct("Drive").field("is_over", &self.running.is_none()).finish_non_exhaustive()
     }
 }
