@@ -4,6 +4,7 @@
 //! common;`) and uses what it needs of:
 //!
 //! - [`limit`] around what may hang, [`skip`] where something cannot run here;
+//! - [`engines`]: the same test for each kind of engine;
 //! - [`detector`]: an allocator that sees what the kernel writes to freed memory, and counts;
 //! - [`files`]: temporary files with known content, direct I/O, the page cache;
 //! - [`child`]: a test's body in a process of its own, with filters and limits;
@@ -12,6 +13,7 @@
 
 pub mod child;
 pub mod detector;
+pub mod engines;
 pub mod files;
 pub mod process;
 
