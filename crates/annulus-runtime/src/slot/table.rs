@@ -136,11 +136,15 @@ impl Slots {
             // Relaxed: pairs with the load in `take`, ordered by the release of `link`.
             pair[0].next.store(pair[1].index(), Ordering::Relaxed);
         }
-        let chunk = Box::leak(chunk);
+        // From here on the slots are reached by this pointer alone.
+        let slots = Box::into_raw(chunk).cast::<Slot>();
         // Release: pairs with the acquire in `get`.
-        self.chunks[*grown].store(chunk.as_mut_ptr(), Ordering::Release);
+        self.chunks[*grown].store(slots, Ordering::Release);
+        let end = begin + chunk_len(*grown) - 1;
         *grown += 1;
-        self.link(&chunk[0], &chunk[chunk.len() - 1]);
+        if let (Some(first), Some(last)) = (self.get(begin as u32), self.get(end as u32)) {
+            self.link(first, last);
+        }
     }
 }
 
