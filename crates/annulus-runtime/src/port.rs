@@ -3,6 +3,8 @@
 //! A future holds the ports alive, not the reactor: a slot is never unmapped under somebody who
 //! has not taken its result.
 
+use core::task::Waker;
+
 use annulus_ring::register::ProbedOps;
 use annulus_ring::{ForkMark, Result};
 
@@ -86,25 +88,21 @@ impl Port {
         self.closing.load(Ordering::SeqCst)
     }
 
-    /// Gives up a slot for a future that is dropped. The operation and its result come back if they
-    /// are there.
+    /// Gives up a slot for a future that is dropped. Whether the result is there; and the waker, to
+    /// be dropped at the very end.
     ///
     /// # Safety
     /// - The slot is of this port; the caller is the future that shipped it, and does not use it
     ///   again, but to take and release it if this says so.
-    pub(crate) unsafe fn abandon(&self, slot: &Slot) -> bool {
+    pub(crate) unsafe fn abandon(&self, slot: &Slot) -> (bool, Option<Waker>) {
         // SAFETY: the caller's promise.
-        let (abandoned, _waker) = unsafe { slot.abandon() };
-        match abandoned {
-            Abandoned::Done => true,
-            Abandoned::Reactor => false,
-            Abandoned::Link => {
-                // SAFETY: `abandon` has set the link's bit for this call: it hangs there once, and
-                // the reactor does not release it before it takes it out.
-                unsafe { self.request_cancel(slot) };
-                false
-            }
+        let (abandoned, waker) = unsafe { slot.abandon() };
+        if abandoned == Abandoned::Link {
+            // SAFETY: `abandon` has set the link's bit for this call: it hangs there once, and the
+            // reactor does not release it before it takes it out.
+            unsafe { self.request_cancel(slot) };
         }
+        (abandoned == Abandoned::Done, waker)
     }
 
     /// Releases a slot whose operation was taken out by its future.

@@ -371,8 +371,10 @@ impl<T: Operation + Send> Drop for Op<T> {
             return;
         }
         let port = self.ports.get(shipped.port);
+        // The waker is dropped at the end, whatever happens until then.
         // SAFETY: this is the slot's future, which ends here.
-        if unsafe { port.abandon(shipped.slot(port)) } {
+        let (is_done, _waker) = unsafe { port.abandon(shipped.slot(port)) };
+        if is_done {
             // SAFETY: it is done, and not used again.
             let (operation, completion) = unsafe { shipped.finish(port) };
             operation.reclaim(completion);

@@ -356,13 +356,10 @@ impl Slot {
     /// - As [`poll`](Self::poll).
     #[cold]
     unsafe fn replace_waker(&self, waker: &Waker) -> Polled {
-        // Acquire: pairs with `finish`'s release, as in `poll`. Release: with its acquire.
-        let state = self.state.fetch_and(!WAKER, Ordering::AcqRel);
+        // SAFETY: the caller's promise.
+        let (state, old) = unsafe { self.take_waker_back() };
         if state & RESULT == 0 {
-            if state & WAKER != 0 {
-                // SAFETY: `WAKER` was set and is taken back before `RESULT`: the value is ours.
-                drop(unsafe { self.take_waker() });
-            }
+            drop(old);
             // SAFETY: without `WAKER` the reactor does not look at the cell.
             unsafe { self.waker.write(MaybeUninit::new(waker.clone())) };
             // Release: pairs with the acquire in `finish`: the waker comes before its bit.
@@ -385,21 +382,36 @@ impl Slot {
         Polled::Pending
     }
 
-    /// Says that nobody waits any more. `true`: the result is there, and the slot is the caller's
-    /// to take and release. `false`: the reactor does both; if `link` says so, the caller puts the
-    /// slot into the inbox with a request to cancel. Then it drops the waker, which is not our
-    /// code, and may panic.
+    /// Takes the waker out, unless the reactor has it. What the state was.
     ///
     /// # Safety
-    /// - As [`poll`](Self::poll); it is the last call of this future, but for those.
+    /// - As [`poll`](Self::poll).
+    unsafe fn take_waker_back(&self) -> (u32, Option<Waker>) {
+        // Acquire: pairs with `finish`'s release, as in `poll`. Release: with its acquire.
+        let state = self.state.fetch_and(!WAKER, Ordering::AcqRel);
+        let waker = (state & (RESULT | WAKER) == WAKER).then(|| {
+            // SAFETY: `WAKER` was set and is taken back before `RESULT`: the value is ours.
+            unsafe { self.take_waker() }
+        });
+        (state, waker)
+    }
+
+    /// Says that nobody waits any more, and what is left to do. The waker, if one lay there, is to
+    /// be dropped when that is done: it is not our code that runs then.
+    ///
+    /// # Safety
+    /// - As [`poll`](Self::poll); it is the last call of this future, but for what is left to do.
     pub(crate) unsafe fn abandon(&self) -> (Abandoned, Option<Waker>) {
+        // Before the slot is given up: where a request to cancel was on its way already, nothing
+        // keeps the slot from being another's a moment later.
+        // SAFETY: the caller's promise.
+        let (_, waker) = unsafe { self.take_waker_back() };
         // Relaxed: pairs with nothing: a guess for the exchange below.
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
-            let next = if state & RESULT != 0 {
-                state | DROPPED
-            } else {
-                (state | DROPPED | LINKED | CANCEL) & !WAKER
+            let next = match state & RESULT {
+                0 => state | DROPPED | LINKED | CANCEL,
+                _ => state | DROPPED,
             };
             // Acquire: pairs with the release of `finish`: the result comes before `DONE`.
             // Release: pairs with the acquire there.
@@ -409,17 +421,14 @@ impl Slot {
                 Err(now) => state = now,
             }
         }
-        if state & DONE != 0 {
-            return (Abandoned::Done, None);
-        }
-        if state & RESULT != 0 {
-            return (Abandoned::Reactor, None);
-        }
-        let waker = (state & WAKER != 0).then(|| {
-            // SAFETY: `WAKER` was set and is taken back before `RESULT`: the value is ours.
-            unsafe { self.take_waker() }
-        });
-        (if state & LINKED == 0 { Abandoned::Link } else { Abandoned::Reactor }, waker)
+        let abandoned = if state & DONE != 0 {
+            Abandoned::Done
+        } else if state & (RESULT | LINKED) != 0 {
+            Abandoned::Reactor
+        } else {
+            Abandoned::Link
+        };
+        (abandoned, waker)
     }
 
     /// Asks for a cancel. Whether the caller is to put the slot into the inbox for it.
