@@ -437,9 +437,10 @@ impl Slot {
         let mut state = self.state.load(Ordering::Relaxed);
         while state & (RESULT | LINKED) == 0 {
             let next = state | LINKED | CANCEL;
-            // Relaxed: pairs with nothing: the inbox hands the request over.
-            let relaxed = Ordering::Relaxed;
-            match self.state.compare_exchange_weak(state, next, relaxed, relaxed) {
+            // Acquire: pairs with the release in `unlink`: the reactor has read the link of the
+            // last request before this one's is written.
+            let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
+            match self.state.compare_exchange_weak(state, next, success, failure) {
                 Ok(_) => return true,
                 Err(now) => state = now,
             }
