@@ -52,7 +52,9 @@ pub(crate) struct Slot {
     waker: Turn<MaybeUninit<Waker>>,
     result: Turn<Completion>,
 
-    generation: Cell<u32>,
+    /// How often it was used. An atomic of its own, outside of the protocol: should the kernel ever
+    /// complete what it has completed before, the reactor compares it while the slot is another's.
+    generation: core::sync::atomic::AtomicU32,
     /// The next of a group that is submitted together, or [`NONE`].
     pub(crate) group_next: Cell<u32>,
     /// Whether it is one of such a group.
@@ -66,6 +68,7 @@ pub(crate) struct Slot {
     /// Links of the reactor's lists.
     pub(crate) list_prev: Cell<u32>,
     pub(crate) list_next: Cell<u32>,
+    /// [`Phase::Idle`] again when the slot is given back: nobody else has to set it.
     pub(crate) phase: Cell<Phase>,
     /// How often it was submitted again after the end of a thread, or its cancel.
     pub(crate) tries: Cell<u8>,
@@ -206,7 +209,7 @@ impl Slot {
             cancel_next: AtomicU32::new(NONE),
             waker: Turn::new(MaybeUninit::uninit()),
             result: Turn::new(Completion::refused(Origin::Kernel)),
-            generation: Cell::new(0),
+            generation: core::sync::atomic::AtomicU32::new(0),
             group_next: Cell::new(NONE),
             grouped: Cell::new(false),
             is_behind: Cell::new(false),
@@ -238,7 +241,10 @@ impl Slot {
     /// What names it, in this use of it, to the kernel.
     #[inline(always)]
     pub(crate) fn user_data(&self) -> u64 {
-        u64::from(self.generation.get()) << 32 | u64::from(self.index)
+        // Relaxed: pairs with nothing: the slot is handed over with it, and for a stray any value
+        // will do.
+        let generation = self.generation.load(Ordering::Relaxed);
+        u64::from(generation) << 32 | u64::from(self.index)
     }
 
     fn payload(&self) -> *mut u8 {
@@ -568,12 +574,14 @@ impl Slot {
     /// # Safety
     /// - The slot is empty, and nobody else touches it.
     unsafe fn renew(&self) {
-        self.generation.set(self.generation.get().wrapping_add(1));
+        // Relaxed: pairs with nothing: see `user_data`; nobody else changes it.
+        let generation = self.generation.load(Ordering::Relaxed);
+        // Relaxed: as above; pairs with nothing.
+        self.generation.store(generation.wrapping_add(1), Ordering::Relaxed);
         self.group_next.set(NONE);
         self.grouped.set(false);
         self.is_behind.set(false);
         self.limit.set(None);
-        self.phase.set(Phase::Idle);
         self.tries.set(0);
         self.pauses.set(false);
         // Relaxed: pairs with nothing; the free list hands the slot over.
