@@ -58,8 +58,8 @@ impl EngineBuilder {
         Self { plan: Plan::default(), drivers: 1, kernel: KernelChoice::Auto }
     }
 
-    /// How many entries the ring of each driver has, rounded up to a power of two: how many
-    /// operations go to the kernel in one system call. 256 if not said. Where locked memory is
+    /// How many entries the ring of each driver has, rounded up to a power of two, 8 at least: how
+    /// many operations go to the kernel in one system call. 256 if not said. Where locked memory is
     /// short it is halved until it fits, down to 8: [`Engine::entries`] says what came of it.
     ///
     /// It also bounds a [chain](super::Then): one less than it, with a deadline counted as one.

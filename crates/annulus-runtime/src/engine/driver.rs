@@ -15,7 +15,8 @@ use crate::buffer::FixedPool;
 use crate::port::Ports;
 use crate::reactor::{Habits, LocalReactor};
 
-/// The smallest ring that is tried where locked memory is short.
+/// The smallest ring there is: what is submitted together must fit, also where locked memory is
+/// short.
 const ENTRIES_MIN: u32 = 8;
 /// The longest completion queue there is.
 const CQ_ENTRIES_MAX: u32 = 65_536;
@@ -247,9 +248,10 @@ fn ring(entries: u32) -> annulus_ring::Result<(Parked, u32)> {
 /// What `make` makes of so many entries, or of as many as locked memory allows, and how many that
 /// are.
 pub(super) fn sized<R>(
-    mut entries: u32,
+    entries: u32,
     make: impl Fn(u32) -> annulus_ring::Result<R>,
 ) -> annulus_ring::Result<(R, u32)> {
+    let mut entries = entries.max(ENTRIES_MIN);
     loop {
         match make(entries) {
             Ok(ring) => return Ok((ring, entries.next_power_of_two())),
