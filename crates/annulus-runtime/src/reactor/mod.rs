@@ -107,8 +107,9 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     fn turn(&mut self) -> bool {
         let Some(all_pushed) = self.prepare() else { return false };
         let rest = if all_pushed { self.rest() } else { Rest::No };
-        if rest == Rest::No && all_pushed {
-            // There is mail, and room for it.
+        if rest == Rest::No && all_pushed && self.book.queued.is_empty() {
+            // There is mail, and room for it. Not so where something waits already: mail that never
+            // ends would keep what was pushed from the kernel.
             return true;
         }
         let entered = self.enter(rest);
