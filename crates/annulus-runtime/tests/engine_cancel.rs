@@ -90,7 +90,10 @@ fn ten_thousand_cancels_race_with_a_writer() {
                         writer.write_all(&[sent as u8]).expect("room in the pipe");
                         sent += 1;
                     }
-                    read.cancel();
+                    // Sometimes a byte that is there is read: who wins else is the kernel's affair.
+                    if sent == got || round % 50 != 0 {
+                        read.cancel();
+                    }
                 });
                 buf = match result {
                     Ok((n, buf)) => {
@@ -108,7 +111,7 @@ fn ten_thousand_cancels_race_with_a_writer() {
             let left = u64::from(sent > got);
             eprintln!("{:?}: {cancelled} reads cancelled, {got} bytes read", rig.kind());
             assert_eq!((cancelled + got, sent), (CANCELS, got + left));
-            assert!(cancelled > 0 && got > 0);
+            assert!(cancelled > 0 && got >= 200);
         });
     });
 }
