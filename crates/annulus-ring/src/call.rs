@@ -160,14 +160,16 @@ fn poll(sqe: &Sqe) -> Result<u32, Errno> {
     }
     // SAFETY: it is borrowed for this call only; one that is not open is an error, and no harm.
     let file = unsafe { BorrowedFd::borrow_raw(valid(sqe.fd)?) };
-    let mut files = [PollFd::from_borrowed_fd(file, PollFlags::from_bits_retain(asked))];
+    // The same 16 bits, signed or not: where rustix calls libc, as under Miri, they are signed.
+    let asked = PollFlags::from_bits_retain(asked as _);
+    let mut files = [PollFd::from_borrowed_fd(file, asked)];
     let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
     rustix::event::poll(&mut files, Some(&now)).map_err(errno_of)?;
     let ready = files[0].revents();
     if ready.contains(PollFlags::NVAL) {
         return Err(Errno::EBADF);
     }
-    let ready = PollEvents(ready.bits().into());
+    let ready = PollEvents(ready.bits() as u32);
     if ready.is_empty() { Err(Errno::EAGAIN) } else { Ok(ready.bits()) }
 }
 
