@@ -14,7 +14,6 @@ mod table;
 pub(crate) use inbox::{Chain, Inbox, Message, Posted};
 pub(crate) use table::Slots;
 
-use core::cell::Cell;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use core::task::Waker;
@@ -24,7 +23,7 @@ use annulus_ring::Errno;
 use annulus_ring::abi::{CqeFlags, Sqe, Timespec};
 
 use crate::operation::{Advance, Completion, Operation, Origin};
-use crate::sync::{AtomicU32, Ordering, Turn};
+use crate::sync::{AtomicU32, Cell, Ordering, Turn};
 use state::{CANCEL, DONE, DROPPED, LINKED, RELEASED, RESULT, WAKER};
 
 /// How many bytes an operation may have to lie in its slot; a larger one is boxed. Enough for one
@@ -75,7 +74,7 @@ pub(crate) struct Slot {
     /// Whether a pause comes before its cancel.
     pub(crate) pauses: Cell<bool>,
     /// The limit, where the kernel reads it.
-    pub(crate) timespec: Cell<Timespec>,
+    pub(crate) timespec: core::cell::Cell<Timespec>,
 
     entry: Cell<Sqe>,
     payload: Turn<Payload>,
@@ -220,7 +219,7 @@ impl Slot {
             phase: Cell::new(Phase::Idle),
             tries: Cell::new(0),
             pauses: Cell::new(false),
-            timespec: Cell::new(Timespec { tv_sec: 0, tv_nsec: 0 }),
+            timespec: core::cell::Cell::new(Timespec { tv_sec: 0, tv_nsec: 0 }),
             entry: Cell::new(Sqe::default()),
             payload: Turn::new(Payload([MaybeUninit::uninit(); PAYLOAD_BYTES])),
         }
