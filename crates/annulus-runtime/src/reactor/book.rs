@@ -155,6 +155,27 @@ impl Book {
         operations
     }
 
+    /// Begins to end everything, once the port is closed.
+    pub(super) fn close_if_asked(&mut self) {
+        if self.closing || !self.port.is_closing() {
+            return;
+        }
+        self.closing = true;
+        while let Some(slot) = self.queued.first(&self.port.slots) {
+            let index = slot.index();
+            self.queued.remove(&self.port.slots, slot);
+            self.refuse_group(index);
+        }
+        self.cancels_all = true;
+    }
+
+    /// Says that the reactor sleeps from here on: whoever ships something rings the bell. Not if
+    /// there is something to do first.
+    pub(super) fn falls_asleep(&self) -> bool {
+        // Closed before it was seen to sleep: nobody rings.
+        self.port.inbox.sleep() && (self.closing || !self.port.is_closing())
+    }
+
     /// Ends an operation that the kernel never saw, and those that go with it.
     pub(super) fn refuse_group(&mut self, first: u32) {
         let mut next = first;

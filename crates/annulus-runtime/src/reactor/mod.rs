@@ -140,7 +140,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         if !self.book.deadlines.is_empty() {
             self.book.pass(self.ring.kernel().now());
         }
-        self.close_if_asked();
+        self.book.close_if_asked();
         // Who was refused, or cancelled before the kernel knew, waits for no completion.
         self.book.wake();
         let all_pushed = self.push();
@@ -154,21 +154,6 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             return None;
         }
         Some(all_pushed)
-    }
-
-    /// Begins to end everything, once the port is closed.
-    fn close_if_asked(&mut self) {
-        if self.book.closing || !self.book.port.is_closing() {
-            return;
-        }
-        self.book.closing = true;
-        while let Some(index) = self.book.queued.first(&self.book.port.slots).map(Slot::index) {
-            if let Some(slot) = self.book.port.slots.get(index) {
-                self.book.queued.remove(&self.book.port.slots, slot);
-            }
-            self.book.refuse_group(index);
-        }
-        self.book.cancels_all = true;
     }
 
     /// Puts into the ring what waits for it, as far as there is room. Whether all of it went in
@@ -235,14 +220,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         if book.closing {
             return Rest::Closing;
         }
-        if !book.port.inbox.sleep() {
-            return Rest::No;
-        }
-        if book.port.is_closing() {
-            // Closed before it was seen to sleep: nobody rings.
-            return Rest::No;
-        }
-        Rest::Sleep
+        if book.falls_asleep() { Rest::Sleep } else { Rest::No }
     }
 
     /// Enters the kernel with all that was pushed.

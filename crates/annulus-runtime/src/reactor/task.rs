@@ -56,8 +56,7 @@ impl<K: Kernel> TaskReactor<K> {
     /// Has `waker` woken when something comes, unless it is there.
     fn idle(&mut self, waker: &Waker) -> Step {
         self.book.port.bell.set_waker(waker);
-        let sleeps = self.book.port.inbox.sleep();
-        if !sleeps || (self.book.port.is_closing() && !self.book.closing) {
+        if !self.book.falls_asleep() {
             return Step::More;
         }
         if self.ring.sq_len() > 0 {
