@@ -73,9 +73,9 @@ impl Port {
 
     /// Has the reactor refuse what comes, and end what there is.
     pub(crate) fn close(&self) {
-        // SeqCst: pairs with the load in `is_closing` behind `Inbox::sleep`: the reactor sees it
-        // before it sleeps, or is found asleep.
-        self.closing.store(true, Ordering::SeqCst);
+        // Relaxed: pairs with the load in `is_closing` behind `Inbox::sleep`, ordered by the poke:
+        // the reactor sees it before it sleeps, or is found asleep.
+        self.closing.store(true, Ordering::Relaxed);
         if self.inbox.poke() {
             self.bell.ring();
         }
@@ -84,8 +84,8 @@ impl Port {
     /// Whether it was closed.
     #[inline]
     pub(crate) fn is_closing(&self) -> bool {
-        // SeqCst: pairs with the store in `close`.
-        self.closing.load(Ordering::SeqCst)
+        // Relaxed: pairs with the store in `close`; ordered by `Inbox::sleep` where that matters.
+        self.closing.load(Ordering::Relaxed)
     }
 
     /// Gives up a slot for a future that is dropped. Whether the result is there; and the waker, to

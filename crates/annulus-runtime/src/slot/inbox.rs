@@ -9,7 +9,9 @@
 //! ```
 //!
 //! One word says both what there is and whether the reactor sleeps, so a wake-up cannot be lost
-//! between the two; and whoever finds it asleep is the only one to ring.
+//! between the two; and whoever finds it asleep is the only one to ring. Whoever has something else
+//! to say than a message, in a flag of its own, changes this word as well (`poke`): of two changes
+//! of one word the later sees the earlier, so neither needs a fence.
 //!
 //! A slot may hang here twice, shipped and with a request to cancel: each kind has a link of its
 //! own.
@@ -82,9 +84,8 @@ impl Inbox {
             let next = if head >= CLOSED { END } else { head as u32 };
             // Relaxed: pairs with the load in `Chain`, ordered by the release below.
             link.store(next, Ordering::Relaxed);
-            // SeqCst: as release it pairs with the acquire in `take`: the slot's contents come
-            // before it. In one order with `sleep`, and with who sets a flag and then pokes.
-            let (success, failure) = (Ordering::SeqCst, Ordering::Relaxed);
+            // Release: pairs with the acquire in `take`: the slot's contents come before it.
+            let (success, failure) = (Ordering::Release, Ordering::Relaxed);
             match self.head.compare_exchange_weak(head, own, success, failure) {
                 Ok(_) if head == SLEEPING => return Posted::Asleep,
                 Ok(_) => return Posted::Seen,
@@ -97,10 +98,19 @@ impl Inbox {
     /// sleeps. Whether it slept: then the caller rings.
     #[must_use = "who finds the reactor asleep wakes it"]
     pub(crate) fn poke(&self) -> bool {
-        // SeqCst: pairs with `sleep`: either it sees the caller's flag, stored before, or this sees
-        // that it sleeps.
-        let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
-        self.head.compare_exchange(SLEEPING, EMPTY, success, failure).is_ok()
+        // Relaxed: pairs with nothing: a guess for the exchange.
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            // Written even where nothing changes: else a reactor that sleeps a moment later would
+            // not have to see the flag.
+            let next = if head == SLEEPING { EMPTY } else { head };
+            // Release: pairs with the acquire in `sleep`: the flag comes before it.
+            let (success, failure) = (Ordering::Release, Ordering::Relaxed);
+            match self.head.compare_exchange_weak(head, next, success, failure) {
+                Ok(_) => return head == SLEEPING,
+                Err(now) => head = now,
+            }
+        }
     }
 
     /// Takes everything, oldest first, and ends a sleep.
@@ -138,9 +148,9 @@ impl Inbox {
     /// Says that the reactor sleeps from here on, unless something is there.
     #[inline]
     pub(crate) fn sleep(&self) -> bool {
-        // SeqCst: pairs with `put` and `poke`: who comes later sees that it sleeps, who came before
-        // is seen here, or by a look at its flag after this.
-        let (success, failure) = (Ordering::SeqCst, Ordering::Relaxed);
+        // Acquire: pairs with the release in `poke`: if that came before, its flag is seen by a look
+        // after this; if it comes later, it sees that the reactor sleeps.
+        let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
         self.head.compare_exchange(EMPTY, SLEEPING, success, failure).is_ok()
     }
 }
