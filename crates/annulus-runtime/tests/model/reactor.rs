@@ -1,0 +1,148 @@
+//! The book that ships, and a driver that does with it what `Reactor` does with its ring.
+
+#[path = "../../src/reactor/book.rs"]
+mod book;
+#[path = "../../src/reactor/deadlines.rs"]
+mod deadlines;
+#[path = "../../src/reactor/list.rs"]
+mod list;
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use annulus_ring::Errno;
+use annulus_ring::abi::{Cqe, CqeFlags, Timespec};
+
+use super::port::{Port, Ports};
+use super::probe::{Log, Probe};
+use super::slot::Phase;
+use book::Book;
+
+/// When the kernel is done with an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// As soon as it has it.
+    AtOnce,
+    /// When it is cancelled.
+    Held,
+    /// At once, and it says so twice, which no kernel does.
+    Twice,
+}
+
+/// What an operation that was done returns.
+pub(crate) const RESULT: u32 = 7;
+
+/// What the kernel has of an operation.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    user_data: u64,
+    /// The name of the first of its chain, which may be itself.
+    chain: u64,
+    /// Whether somebody cancelled it, or the one before it in its chain failed.
+    is_cancelled: bool,
+}
+
+pub(crate) struct Driver {
+    book: Book,
+    work: Work,
+    kernel: Vec<Entry>,
+    /// Whether this thread uses slots itself, as a waker that polls another future here does.
+    uses_slots: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(ports: Arc<Ports>, work: Work, uses_slots: bool) -> Self {
+        Self { book: Book::new(ports, 0, 8), work, kernel: Vec::new(), uses_slots }
+    }
+
+    /// Until the port is closed and nothing is left.
+    pub(crate) fn run(mut self) {
+        while self.turn() {}
+    }
+
+    fn turn(&mut self) -> bool {
+        self.book.open_mail(Timespec::default);
+        self.book.close_if_asked();
+        self.book.wake();
+        self.push();
+        if self.book.closing && self.book.in_flight == 0 && self.book.queued.is_empty() {
+            self.book.close_mail();
+            self.book.wake();
+            return false;
+        }
+        let completed = self.complete();
+        self.book.wake();
+        if self.uses_slots {
+            use_a_slot(&self.book.port);
+        }
+        if !completed && self.book.falls_asleep() {
+            self.book.port.bell.wait();
+        }
+        true
+    }
+
+    fn push(&mut self) {
+        let Self { book, kernel, .. } = self;
+        let all = std::mem::take(&mut book.cancels_all);
+        kernel.iter_mut().for_each(|entry| entry.is_cancelled |= all);
+        while let Some(slot) = book.cancels.first(&book.port.slots) {
+            let name = slot.user_data();
+            let found = kernel.iter_mut().find(|entry| entry.user_data == name);
+            found.expect("the kernel has it").is_cancelled = true;
+            book.cancels.remove(&book.port.slots, slot);
+            if slot.grouped.get() {
+                slot.phase.set(Phase::Asked);
+                book.asked.push(&book.port.slots, slot);
+            } else {
+                slot.phase.set(Phase::InFlight);
+            }
+        }
+        while let Some(first) = book.queued.first(&book.port.slots) {
+            book.queued.remove_first(&book.port.slots, first);
+            let chain = first.user_data();
+            let mut next = Some(first);
+            while let Some(slot) = next {
+                slot.phase.set(Phase::InFlight);
+                let user_data = slot.entry().user_data;
+                kernel.push(Entry { user_data, chain, is_cancelled: false });
+                book.in_flight += 1;
+                next = book.port.slots.get(slot.group_next.get());
+            }
+        }
+    }
+
+    /// Completes what is due: the last first, but a chain in its order. Whether there was anything.
+    fn complete(&mut self) -> bool {
+        let mut any = false;
+        while let Some(at) = (0..self.kernel.len()).rev().find(|at| self.is_due(*at)) {
+            let Entry { user_data, chain, is_cancelled } = self.kernel.remove(at);
+            let behind = self.kernel.iter_mut().filter(|entry| entry.chain == chain);
+            behind.for_each(|entry| entry.is_cancelled |= is_cancelled);
+            let res = if is_cancelled { -Errno::ECANCELED.raw() } else { RESULT as i32 };
+            let cqe = Cqe { user_data, res, flags: CqeFlags::empty() };
+            self.book.complete(&cqe);
+            if self.work == Work::Twice {
+                self.book.complete(&cqe);
+            }
+            any = true;
+        }
+        any
+    }
+
+    fn is_due(&self, at: usize) -> bool {
+        let entry = self.kernel[at];
+        let is_behind = self.kernel[..at].iter().any(|other| other.chain == entry.chain);
+        !is_behind && (entry.is_cancelled || self.work != Work::Held)
+    }
+}
+
+/// Takes a slot, fills it, and gives it back.
+fn use_a_slot(port: &Port) {
+    let slot = port.slots.take();
+    // SAFETY: the slot was taken from the free list: it is empty and this call's alone.
+    unsafe { slot.fill(Probe::new(&Arc::new(Log::default())), Some(Waker::noop().clone())) };
+    // SAFETY: it was filled with a `Probe`, and is this call's alone.
+    drop(unsafe { slot.take_back::<Probe>() });
+    // SAFETY: it is empty now.
+    unsafe { port.slots.give(slot) };
+}
