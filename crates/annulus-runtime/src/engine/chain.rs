@@ -90,6 +90,9 @@ mod sealed {
         /// Hands the first to the reactor, and all with it. Whether that took them.
         fn ship(&self) -> bool;
 
+        /// Takes note that it took them.
+        fn shipped(&mut self);
+
         /// Takes them out of the slots again.
         fn displace(&mut self, completion: Completion);
 
@@ -129,6 +132,10 @@ impl<T: Operation + Send> sealed::Linked for Link<T> {
         let Some((port, slot)) = self.op.slot() else { return false };
         // SAFETY: the slot is of this port, filled, the first of its group, and not in the inbox.
         unsafe { port.ship(slot) }
+    }
+
+    fn shipped(&mut self) {
+        self.op.shipped();
     }
 
     fn displace(&mut self, completion: Completion) {
@@ -173,6 +180,11 @@ impl<L: Linked, T: Operation + Send> sealed::Linked for Then<L, T> {
 
     fn ship(&self) -> bool {
         self.before.ship()
+    }
+
+    fn shipped(&mut self) {
+        self.before.shipped();
+        self.last.shipped();
     }
 
     fn displace(&mut self, completion: Completion) {
@@ -229,7 +241,9 @@ impl<L: Linked, T: Operation + Send> Then<L, T> {
             return;
         }
         self.place(index, &mut Behind(None));
-        if !self.ship() {
+        if self.ship() {
+            self.shipped();
+        } else {
             self.displace(Completion::refused(Origin::Closed));
         }
     }

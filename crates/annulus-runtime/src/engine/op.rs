@@ -4,7 +4,7 @@ use core::fmt;
 use core::future::Future;
 use core::marker::PhantomData;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -48,6 +48,9 @@ enum Delay {
 enum State<T> {
     /// Not begun.
     Ready { operation: T, limit: Option<Duration> },
+    /// In a slot of a port, which the reactor has not yet: a chain is shipped when all of it is
+    /// there.
+    Placed(Shipped<T>),
     /// In a slot of a port.
     Shipped(Shipped<T>),
     /// Its result was given.
@@ -177,9 +180,11 @@ impl<T: Operation + Send> Op<T> {
         else {
             unreachable!("placed twice")
         };
-        let slot = self.ports.get(index).slots.take();
+        let taken = Taken::of(self.ports.get(index));
+        let slot = taken.slot;
         // SAFETY: the slot was taken from the free list: it is empty and this call's alone.
         unsafe { slot.fill(operation, None) };
+        core::mem::forget(taken);
         slot.limit.set(limit.map(Limit::After));
         slot.grouped.set(true);
         if let Some(before) = before {
@@ -189,20 +194,24 @@ impl<T: Operation + Send> Op<T> {
         }
         let slot = SlotPtr::from(slot);
         *before = Some(slot);
-        self.state = State::Shipped(Shipped { port: index, slot, operation: PhantomData });
+        self.state = State::Placed(Shipped { port: index, slot, operation: PhantomData });
+    }
+
+    /// Takes note that what was placed is the reactor's now.
+    pub(super) fn shipped(&mut self) {
+        let State::Placed(placed) = core::mem::replace(&mut self.state, State::Over) else {
+            unreachable!("it was placed")
+        };
+        self.state = State::Shipped(placed);
     }
 
     /// Takes it out of the slot that was not shipped, and gives the result of what did not happen.
     pub(super) fn displace(&mut self, completion: Completion) -> T::Output {
-        let State::Shipped(shipped) = core::mem::replace(&mut self.state, State::Over) else {
+        let State::Placed(placed) = core::mem::replace(&mut self.state, State::Over) else {
             unreachable!("it was placed")
         };
-        let port = self.ports.get(shipped.port);
-        let slot = shipped.slot(port);
         // SAFETY: it was filled with a `T` and not shipped: it is this future's alone.
-        let operation = unsafe { slot.take_back::<T>() };
-        // SAFETY: it is empty now.
-        unsafe { port.slots.give(slot) };
+        let (operation, _waker) = unsafe { placed.take_back(self.ports.get(placed.port)) };
         operation.complete(completion)
     }
 
@@ -224,15 +233,15 @@ impl<T: Operation + Send> Op<T> {
     pub(super) fn entries(&self) -> u32 {
         match &self.state {
             State::Ready { limit, .. } => 1 + u32::from(limit.is_some()),
-            State::Shipped(_) | State::Over => 0,
+            State::Placed(_) | State::Shipped(_) | State::Over => 0,
         }
     }
 
     /// The first slot, after [`place`](Self::place).
     pub(super) fn slot(&self) -> Option<(&Port, &Slot)> {
-        let State::Shipped(shipped) = &self.state else { return None };
-        let port = self.ports.get(shipped.port);
-        Some((port, shipped.slot(port)))
+        let State::Placed(placed) = &self.state else { return None };
+        let port = self.ports.get(placed.port);
+        Some((port, placed.slot(port)))
     }
 
     /// Gives the result of what is refused before anything was done.
@@ -282,33 +291,56 @@ impl<T: Operation + Send> Op<T> {
     fn take(&mut self) -> T {
         match core::mem::replace(&mut self.state, State::Over) {
             State::Ready { operation, .. } => operation,
-            State::Shipped(_) | State::Over => unreachable!("an operation is taken once"),
+            State::Placed(_) | State::Shipped(_) | State::Over => {
+                unreachable!("an operation is taken once")
+            }
         }
     }
 
     fn ship(&mut self, index: usize, cx: &mut Context<'_>) -> Poll<T::Output> {
+        // Not our code: whatever it does, nothing was begun.
+        let waker = cx.waker().clone();
         let State::Ready { operation, limit } = core::mem::replace(&mut self.state, State::Over)
         else {
             unreachable!("shipped twice")
         };
         let port = self.ports.get(index);
-        // Before the slot: cloning a waker is not our code, and may panic.
-        let waker = cx.waker().clone();
-        let slot = port.slots.take();
+        let taken = Taken::of(port);
+        let slot = taken.slot;
         // SAFETY: the slot was taken from the free list: it is empty and this call's alone.
         unsafe { slot.fill(operation, Some(waker)) };
+        core::mem::forget(taken);
         slot.limit.set(limit.map(Limit::After));
+        let shipped = Shipped { port: index, slot: SlotPtr::from(slot), operation: PhantomData };
         // SAFETY: the slot is of this port, filled, and not in the inbox.
         if unsafe { port.ship(slot) } {
-            let slot = SlotPtr::from(slot);
-            self.state = State::Shipped(Shipped { port: index, slot, operation: PhantomData });
+            self.state = State::Shipped(shipped);
             return Poll::Pending;
         }
+        // The waker is dropped at the end, whatever happens until then.
         // SAFETY: the inbox did not take it: it is filled with a `T`, and this call's alone.
-        let operation = unsafe { slot.take_back::<T>() };
-        // SAFETY: it is empty now.
-        unsafe { port.slots.give(slot) };
+        let (operation, _waker) = unsafe { shipped.take_back(port) };
         Poll::Ready(operation.complete(Completion::refused(Origin::Closed)))
+    }
+}
+
+/// A slot that was taken from the free list and is empty; given back when this is dropped, as where
+/// an operation panics that was to be put there.
+struct Taken<'a> {
+    port: &'a Port,
+    slot: &'a Slot,
+}
+
+impl<'a> Taken<'a> {
+    fn of(port: &'a Port) -> Self {
+        Self { port, slot: port.slots.take() }
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the slot was taken from this table, and is empty (see above).
+        unsafe { self.port.slots.give(self.slot) };
     }
 }
 
@@ -318,6 +350,20 @@ impl<T: Operation> Shipped<T> {
     fn slot<'a>(&self, _port: &'a Port) -> &'a Slot {
         // SAFETY: the slot is of the port's table, which lives as long as the port.
         unsafe { self.slot.as_ref() }
+    }
+
+    /// Takes the operation out, and its waker, and gives the slot back.
+    ///
+    /// # Safety
+    /// - The slot was filled with a `T` and not shipped; it is not used again.
+    #[cold]
+    unsafe fn take_back(&self, port: &Port) -> (T, Option<Waker>) {
+        let slot = self.slot(port);
+        // SAFETY: it is filled with a `T`, and the caller's alone (its promise).
+        let taken = unsafe { slot.take_back::<T>() };
+        // SAFETY: it is empty now.
+        unsafe { port.slots.give(slot) };
+        taken
     }
 
     /// Takes operation and result out, and releases the slot.
@@ -343,6 +389,7 @@ impl<T: Operation + Send> Future for Op<T> {
         let shipped = match &this.state {
             State::Ready { .. } => return this.begin(cx),
             State::Shipped(shipped) => shipped,
+            State::Placed(_) => unreachable!("a chain ships what it places"),
             State::Over => panic!("an operation was polled after its result was given"),
         };
         let port = this.ports.get(shipped.port);
@@ -362,8 +409,10 @@ impl<T: Operation + Send> Future for Op<T> {
 
 impl<T: Operation + Send> Drop for Op<T> {
     fn drop(&mut self) {
-        let State::Shipped(shipped) = core::mem::replace(&mut self.state, State::Over) else {
-            return;
+        let (shipped, is_placed) = match core::mem::replace(&mut self.state, State::Over) {
+            State::Shipped(shipped) => (shipped, false),
+            State::Placed(placed) => (placed, true),
+            State::Ready { .. } | State::Over => return,
         };
         if self.ports.is_forked() {
             // What lies in the slot is a copy of the parent's: its descriptor and its buffer are
@@ -371,6 +420,12 @@ impl<T: Operation + Send> Drop for Op<T> {
             return;
         }
         let port = self.ports.get(shipped.port);
+        if is_placed {
+            // Another of its chain could not be placed: it panicked.
+            // SAFETY: it was filled with a `T` and not shipped, and the state was changed above.
+            drop(unsafe { shipped.take_back(port) });
+            return;
+        }
         // The waker is dropped at the end, whatever happens until then.
         // SAFETY: this is the slot's future, which ends here.
         let (is_done, _waker) = unsafe { port.abandon(shipped.slot(port)) };
@@ -386,7 +441,7 @@ impl<T: Operation + Send> fmt::Debug for Op<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::Ready { .. } => "not begun",
-            State::Shipped(_) => "under way",
+            State::Placed(_) | State::Shipped(_) => "under way",
             State::Over => "over",
         };
         f.debug_tuple("Op").field(&format_args!("{state}")).finish()

@@ -14,6 +14,7 @@ mod table;
 pub(crate) use inbox::{Chain, Inbox, Message, Posted};
 pub(crate) use table::Slots;
 
+use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use core::task::Waker;
@@ -179,8 +180,18 @@ unsafe fn reclaim_of<T: Operation>(payload: *mut u8, completion: Completion) {
     operation.reclaim(completion);
 }
 
+/// Drops the operation that a payload holds, where the filling of its slot comes to no end.
+struct Filled<T>(*mut u8, PhantomData<T>);
+
+impl<T> Drop for Filled<T> {
+    fn drop(&mut self) {
+        // SAFETY: `fill` has put a `T` there, and goes no further: nobody uses it again.
+        drop(unsafe { take::<T>(self.0) });
+    }
+}
+
 /// The table of an operation's functions.
-struct TableOf<T>(core::marker::PhantomData<T>);
+struct TableOf<T>(PhantomData<T>);
 
 impl<T: Operation> TableOf<T> {
     const TABLE: &'static Vtable = &Vtable {
@@ -252,7 +263,7 @@ impl Slot {
 
     /// Puts an operation and its waker into a slot that was taken from the free list, and asks the
     /// operation for its entry. Without a waker nobody is woken before [`poll`](Self::poll) gave
-    /// one.
+    /// one. Should the operation panic, the slot is empty again.
     ///
     /// # Safety
     /// - The slot is the caller's alone, and empty.
@@ -268,8 +279,10 @@ impl Slot {
             unsafe { payload.cast::<*mut T>().write(boxed) };
         }
         self.vtable.set(Some(TableOf::<T>::TABLE));
+        let filled = Filled::<T>(payload, PhantomData);
         // SAFETY: a `T` was put there a moment ago, and it stays in place from here on.
         self.entry.set(unsafe { entry_of::<T>(payload) });
+        core::mem::forget(filled);
         let Some(waker) = waker else { return };
         // SAFETY: the slot is the caller's alone.
         unsafe { self.waker.write(MaybeUninit::new(waker)) };
@@ -304,18 +317,21 @@ impl Slot {
     }
 
     /// Takes the operation out of a slot that was filled and not shipped; the slot is empty then.
+    /// The waker, if it has one, is to be dropped when that is done: it is not our code that runs
+    /// then.
     ///
     /// # Safety
     /// - The slot was filled with a `T`, and is the caller's alone.
     #[cold]
-    pub(crate) unsafe fn take_back<T: Operation>(&self) -> T {
+    pub(crate) unsafe fn take_back<T: Operation>(&self) -> (T, Option<Waker>) {
         // Relaxed: pairs with `fill`'s store, made by this thread.
-        if self.state.load(Ordering::Relaxed) & WAKER != 0 {
+        let has_waker = self.state.load(Ordering::Relaxed) & WAKER != 0;
+        let waker = has_waker.then(|| {
             // SAFETY: `fill` put a waker there, which nobody has taken.
-            drop(unsafe { self.take_waker() });
-        }
+            unsafe { self.take_waker() }
+        });
         // SAFETY: the operation is there, and taken once.
-        unsafe { take::<T>(self.payload()) }
+        (unsafe { take::<T>(self.payload()) }, waker)
     }
 
     /// Takes the operation out in a forked child, whose copy of the slot nobody will finish; the
