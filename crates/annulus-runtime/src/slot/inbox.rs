@@ -84,8 +84,12 @@ impl Inbox {
             let next = if head >= CLOSED { END } else { head as u32 };
             // Relaxed: pairs with the load in `Chain`, ordered by the release below.
             link.store(next, Ordering::Relaxed);
+            #[cfg(not(seeded_bug = "ship_relaxed"))]
             // Release: pairs with the acquire in `take`: the slot's contents come before it.
             let (success, failure) = (Ordering::Release, Ordering::Relaxed);
+            #[cfg(seeded_bug = "ship_relaxed")]
+            // The models must find this one: it pairs with nothing.
+            let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
             match self.head.compare_exchange_weak(head, own, success, failure) {
                 Ok(_) if head == SLEEPING => return Posted::Asleep,
                 Ok(_) => return Posted::Seen,
@@ -104,6 +108,11 @@ impl Inbox {
             // Written even where nothing changes: else a reactor that sleeps a moment later would
             // not have to see the flag.
             let next = if head == SLEEPING { EMPTY } else { head };
+            #[cfg(seeded_bug = "poke_that_looks")]
+            // The models must find this one.
+            if head != SLEEPING {
+                return false;
+            }
             // Release: pairs with the acquire in `sleep`: the flag comes before it.
             let (success, failure) = (Ordering::Release, Ordering::Relaxed);
             match self.head.compare_exchange_weak(head, next, success, failure) {
@@ -148,10 +157,16 @@ impl Inbox {
     /// Says that the reactor sleeps from here on, unless something is there.
     #[inline]
     pub(crate) fn sleep(&self) -> bool {
-        // Acquire: pairs with the release in `poke`: if that came before, its flag is seen by a look
-        // after this; if it comes later, it sees that the reactor sleeps.
+        // Acquire: pairs with the release in `poke`: if that came before, its flag is seen by a
+        // look after this; if it comes later, it sees that the reactor sleeps.
         let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
-        self.head.compare_exchange(EMPTY, SLEEPING, success, failure).is_ok()
+        #[cfg(not(seeded_bug = "sleep_over_mail"))]
+        let sleeps = self.head.compare_exchange(EMPTY, SLEEPING, success, failure).is_ok();
+        #[cfg(seeded_bug = "sleep_over_mail")]
+        // The models must find this one: what came since the last look is lost.
+        let sleeps =
+            self.head.load(failure) == EMPTY && self.head.swap(SLEEPING, success) != CLOSED;
+        sleeps
     }
 }
 

@@ -385,7 +385,8 @@ impl Slot {
             unsafe { self.waker.write(MaybeUninit::new(waker.clone())) };
             // Release: pairs with the acquire in `finish`: the waker comes before its bit.
             let state = self.state.fetch_or(WAKER, Ordering::AcqRel);
-            if state & RESULT == 0 {
+            // The models must find the seeded one: nobody wakes this waker.
+            if cfg!(seeded_bug = "waker_after_result") || state & RESULT == 0 {
                 return Polled::Pending;
             }
             // The result came without a waker to be taken: the one put there is ours still.
@@ -425,6 +426,7 @@ impl Slot {
     pub(crate) unsafe fn abandon(&self) -> (Abandoned, Option<Waker>) {
         // Before the slot is given up: where a request to cancel was on its way already, nothing
         // keeps the slot from being another's a moment later.
+        #[cfg(not(seeded_bug = "waker_taken_late"))]
         // SAFETY: the caller's promise.
         let (_, waker) = unsafe { self.take_waker_back() };
         // Relaxed: pairs with nothing: a guess for the exchange below.
@@ -442,6 +444,9 @@ impl Slot {
                 Err(now) => state = now,
             }
         }
+        #[cfg(seeded_bug = "waker_taken_late")]
+        // SAFETY: none: the models must find this one.
+        let (_, waker) = unsafe { self.take_waker_back() };
         let abandoned = if state & DONE != 0 {
             Abandoned::Done
         } else if state & (RESULT | LINKED) != 0 {
@@ -479,7 +484,9 @@ impl Slot {
     /// who takes it out releases it.
     pub(crate) fn release_unless_linked(&self) -> bool {
         // Acquire and release: pair with `unlink`: one of the two sees the other's bit.
-        self.state.fetch_or(RELEASED, Ordering::AcqRel) & LINKED != 0
+        let state = self.state.fetch_or(RELEASED, Ordering::AcqRel);
+        // The models must find the seeded one: the slot is another's while it hangs in the inbox.
+        cfg!(not(seeded_bug = "released_though_linked")) && state & LINKED != 0
     }
 
     // The reactor's side.
@@ -495,8 +502,13 @@ impl Slot {
     /// Takes the slot out of the inbox, where it was with a request to cancel. Whether it is the
     /// caller's to release.
     pub(crate) fn unlink(&self) -> bool {
+        #[cfg(not(seeded_bug = "unlink_relaxed"))]
         // Acquire and release: pair with `release_unless_linked`.
-        self.state.fetch_and(!LINKED, Ordering::AcqRel) & RELEASED != 0
+        let state = self.state.fetch_and(!LINKED, Ordering::AcqRel);
+        #[cfg(seeded_bug = "unlink_relaxed")]
+        // The models must find this one: it pairs with nothing.
+        let state = self.state.fetch_and(!LINKED, Ordering::Relaxed);
+        state & RELEASED != 0
     }
 
     /// Whether somebody asked for a cancel.
@@ -560,14 +572,22 @@ impl Slot {
         unsafe { self.result.write(completion) };
         // Acquire: pairs with the release of `WAKER`: the waker comes before its bit. Release:
         // pairs with the acquire in `abandon`.
+        #[cfg(not(seeded_bug = "done_in_one_step"))]
         let state = self.state.fetch_or(RESULT, Ordering::AcqRel);
+        #[cfg(seeded_bug = "done_in_one_step")]
+        // The models must find this one: it pairs as above, and the slot goes with the waker.
+        let state = self.state.fetch_or(RESULT | DONE, Ordering::AcqRel);
         let waker = (state & WAKER != 0).then(|| {
             // SAFETY: the waker lay there when `RESULT` came: it is the reactor's now.
             unsafe { self.take_waker() }
         });
+        #[cfg(not(seeded_bug = "done_relaxed"))]
         // Release: pairs with the acquire in `poll` and `abandon`: result and waker are done with.
         // Acquire: pairs with the release of `DROPPED`.
         let state = self.state.fetch_or(DONE, Ordering::AcqRel);
+        #[cfg(seeded_bug = "done_relaxed")]
+        // The models must find this one: it pairs with nothing.
+        let state = self.state.fetch_or(DONE, Ordering::Relaxed);
         let finished = if state & DROPPED == 0 { Finished::Waited } else { Finished::Nobody };
         (finished, waker)
     }

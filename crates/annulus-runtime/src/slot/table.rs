@@ -149,7 +149,12 @@ impl Slots {
 /// The free list's word after a change: `first` is its first slot.
 #[inline(always)]
 fn after(free: u64, first: u32) -> u64 {
-    (free >> 32).wrapping_add(1) << 32 | u64::from(first)
+    #[cfg(not(seeded_bug = "free_list_untagged"))]
+    let tag = (free >> 32).wrapping_add(1);
+    #[cfg(seeded_bug = "free_list_untagged")]
+    // The models must find this one: a stale `next` passes for the list's.
+    let tag = free & 0;
+    tag << 32 | u64::from(first)
 }
 
 impl Drop for Slots {
