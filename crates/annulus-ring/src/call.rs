@@ -180,6 +180,10 @@ pub(crate) fn perform(sqe: &Sqe) -> Result<u32, Errno> {
         Op::FTRUNCATE if !sqe.flags.intersects(RING_ONLY) => {
             // SAFETY: as in `advise`.
             let file = unsafe { BorrowedFd::borrow_raw(valid(sqe.fd)?) };
+            if i64::try_from(sqe.off).is_err() {
+                // As the ring says it; a C library has another word for it.
+                return Err(Errno::EINVAL);
+            }
             loop {
                 match rustix::fs::ftruncate(file, sqe.off).map_err(errno_of) {
                     Ok(()) => return Ok(0),

@@ -15,6 +15,9 @@ use crate::tree::root;
 /// Where rustc ships the sanitizer's runtime.
 const TARGETS: &[&str] = &["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
 
+/// The tests that leak on purpose.
+const LEAKS: &str = "xtask/lsan-suppressions.txt";
+
 /// Runs all tests but the doctests.
 pub fn run() -> ExitCode {
     let host = host();
@@ -37,6 +40,7 @@ fn command(package: &str, host: &str) -> Command {
     tests
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", "-Zsanitizer=address")
+        .env("LSAN_OPTIONS", format!("suppressions={}", root().join(LEAKS).display()))
         .args(["test", "--quiet", "--no-fail-fast", "-p", package, "--all-features", "--lib"])
         .args(packages::options(&run))
         .args(["--target-dir=target/asan", "--target", host]);

@@ -279,7 +279,7 @@ impl fmt::Debug for File {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, miri))))]
 mod tests {
     use super::*;
     use annulus_ring::op;
