@@ -201,7 +201,10 @@ fn a_waker_that_cannot_be_replaced_is_not_needed_by_the_next_poll() {
     op.cancel();
     assert!(task.finish(&mut op).0.is_err());
     drop(op);
-    assert_eq!((Arc::strong_count(&moods), Arc::strong_count(&task)), (1, 1), "a waker is left");
+    // The driver may be about to let go of the one that it woke.
+    wait_until("no waker is left", || {
+        (Arc::strong_count(&moods), Arc::strong_count(&task)) == (1, 1)
+    });
     world.settle(1);
 }
 
