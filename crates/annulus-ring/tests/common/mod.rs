@@ -1,33 +1,19 @@
 //! What the tests share: the third outcome, and an end for those that hang.
 #![allow(dead_code, reason = "each file of tests uses what it needs")]
 
-use std::io::Write;
-use std::panic::Location;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+mod harness;
+
 use std::time::Duration;
 
 use annulus_ring::abi::{Op, RegisterOp};
 use annulus_ring::register::Restrictions;
 use annulus_ring::{Builder, Errno, LocalRing};
 
+#[allow(unused_imports, reason = "each file of tests uses what it needs")]
+pub use harness::{limit, skip};
+
 /// How long a test may take that has no reason to take longer.
 pub const LIMIT: Duration = Duration::from_secs(30);
-
-/// Counts a test, or a named part of one, as skipped: it cannot run here, for this `reason`.
-///
-/// The caller returns after it. `name` is the test's function name where the whole test is skipped,
-/// or `test: part`. `cargo xtask test` lists and counts what is written here, and fails above an
-/// agreed number.
-pub fn skip(name: &str, reason: &str) {
-    // In the line a colon ends the name.
-    let line = format!("skipped: {}: {}\n", name.replace(": ", ", "), reason.replace('\n', " "));
-    eprint!("{line}");
-    if let Some(path) = std::env::var_os("ANNULUS_SKIPPED") {
-        // One write in append mode: tests in other threads and processes do the same.
-        let file = std::fs::File::options().create(true).append(true).open(&path);
-        file.and_then(|mut f| f.write_all(line.as_bytes())).expect("the file of skips is writable");
-    }
-}
 
 /// Whether this kernel says that it has not the operation `op`: then the test `name`, which is
 /// skipped, has nothing to do.
@@ -53,26 +39,4 @@ pub fn lacks_registration(name: &str, op: RegisterOp) -> bool {
         skip(name, &format!("no {op} before Linux {since}"));
     }
     lacks
-}
-
-/// Runs `body` on this thread, and aborts the process, naming the test, if it takes longer than
-/// `limit`: a hang fails in seconds and says who it was.
-#[track_caller]
-pub fn limit<T>(limit: Duration, body: impl FnOnce() -> T) -> T {
-    let name = std::thread::current().name().unwrap_or("without a name").to_owned();
-    let place = Location::caller();
-    let (done, ended) = channel::<()>();
-    let watch = std::thread::spawn(move || {
-        if ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-            // Past the print macros: the harness keeps what they write, and an abort loses it.
-            let text = format!("test {name} hung: over {limit:?}, limited at {place}\n");
-            let _ = std::io::stderr().write_all(text.as_bytes());
-            std::process::abort();
-        }
-    });
-    let result = body();
-    // A panic drops it as well, and ends the watch.
-    drop(done);
-    watch.join().expect("the watch does not panic");
-    result
 }
