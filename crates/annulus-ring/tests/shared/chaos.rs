@@ -46,7 +46,8 @@ fn at_some_priority(random: &mut Random) {
     // SAFETY: three numbers; 0 is this thread.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
     let policy = if random.below(6) == 0 { libc::SCHED_IDLE } else { libc::SCHED_BATCH };
-    let parameter = libc::sched_param { sched_priority: 0 };
+    // SAFETY: plain integers (musl has more of them than glibc), each of which may be 0.
+    let parameter: libc::sched_param = unsafe { std::mem::zeroed() };
     // SAFETY: two numbers and a structure that lives during the call; refused, it changes nothing.
     unsafe { libc::sched_setscheduler(0, policy, &raw const parameter) };
 }
