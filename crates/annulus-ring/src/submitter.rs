@@ -105,6 +105,19 @@ impl<K: Kernel> Submitter<K> {
         }
     }
 
+    /// The kernel that answers.
+    ///
+    /// ```
+    /// use annulus_ring::kernel::Kernel;
+    /// let mut ring = annulus_ring::LocalRing::new(8)?;
+    /// let (_, _, submitter) = ring.parts();
+    /// assert!(submitter.kernel().now().tv_sec >= 0);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn kernel(&self) -> &K {
+        &self.kernel
+    }
+
     #[inline(always)]
     pub(crate) fn check(&self) -> Result<()> {
         if self.own.is_current() { Ok(()) } else { Err(Error::dead(self.own.is_lost())) }

@@ -3,7 +3,9 @@
 //! A future holds the ports alive, not the reactor: a slot is never unmapped under somebody who
 //! has not taken its result.
 
+use core::ptr::NonNull;
 use core::task::Waker;
+use std::sync::Arc;
 
 use annulus_ring::register::ProbedOps;
 use annulus_ring::{ForkMark, Result};
@@ -154,11 +156,43 @@ impl Ports {
         &self.ports[index]
     }
 
+    /// The port of a thread, by its number.
+    #[inline]
+    pub(crate) fn of_thread(&self, thread: usize) -> usize {
+        // Mostly there is one, and a division takes some tens of cycles.
+        if self.ports.len() == 1 { 0 } else { thread % self.ports.len() }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.ports.len()
     }
 
+    /// The port `index`, and all of them with it.
+    pub(crate) fn own(self: Arc<Self>, index: usize) -> OwnPort {
+        OwnPort { port: NonNull::from(self.get(index)), ports: self }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Port> {
         self.ports.iter()
+    }
+}
+
+/// One of the ports, which it keeps alive.
+pub(crate) struct OwnPort {
+    port: NonNull<Port>,
+    ports: Arc<Ports>,
+}
+
+// SAFETY: it is an `Arc` of what all threads share, and a reference to a part of that.
+unsafe impl Send for OwnPort {}
+
+impl core::ops::Deref for OwnPort {
+    type Target = Port;
+
+    #[inline(always)]
+    fn deref(&self) -> &Port {
+        debug_assert!(self.ports.iter().any(|port| NonNull::from(port) == self.port));
+        // SAFETY: the ports never move, and are kept by this, which is borrowed.
+        unsafe { self.port.as_ref() }
     }
 }

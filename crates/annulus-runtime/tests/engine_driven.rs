@@ -1,7 +1,7 @@
 //! An engine that a future on tokio drives: the same operations, and what ends with its threads.
 #![cfg(feature = "tokio")]
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use annulus_runtime::Engine;
@@ -65,6 +65,29 @@ fn what_a_thread_submitted_that_is_gone_completes_all_the_same() {
     assert_eq!(&buf[..n], b"late");
     drop(engine);
     runtime.block_on(drive).expect("the drive ends");
+}
+
+#[test]
+fn what_is_given_up_before_the_drive_runs_never_begins() {
+    multi_thread().block_on(async {
+        let (engine, drive) = Engine::builder().entries(8).build_driven().expect("an engine");
+        let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
+        let pipe = engine.file(reader.try_clone().expect("a descriptor"));
+        let [mut cancelled, mut dropped] = [0, 1].map(|_| pipe.read(vec![0; 8]));
+        assert!(futures::future::poll_immediate(&mut cancelled).await.is_none());
+        assert!(futures::future::poll_immediate(&mut dropped).await.is_none());
+        cancelled.cancel();
+        drop(dropped);
+        writer.write_all(b"of nobody").expect("room in the pipe");
+        let drive = tokio::spawn(drive);
+        let error = cancelled.await.expect_err("it was cancelled");
+        assert_eq!(error.kind(), std::io::ErrorKind::Interrupted);
+        drop((pipe, engine));
+        drive.await.expect("the drive ends");
+        let mut left = [0; 9];
+        reader.read_exact(&mut left).expect("nobody has read");
+        assert_eq!(&left, b"of nobody");
+    });
 }
 
 #[test]

@@ -4,6 +4,7 @@ use core::fmt;
 use core::future::Future;
 use core::marker::PhantomData;
 use core::pin::Pin;
+use core::ptr::NonNull;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use super::caller;
 use super::chain::{Link, Then};
 use crate::operation::{Completion, Operation, Origin};
 use crate::port::{Port, Ports};
-use crate::slot::{Limit, Polled, Slot, SlotPtr};
+use crate::slot::{Polled, Slot, SlotPtr};
 
 /// The future of one operation: `Send`, `'static`, for any runtime and any thread.
 ///
@@ -45,6 +46,8 @@ enum Delay {
     Cancelled,
 }
 
+// With a byte that tells which: a niche in the operation would take a puzzle to read.
+#[repr(u8)]
 enum State<T> {
     /// Not begun.
     Ready { operation: T, limit: Option<Duration> },
@@ -59,7 +62,7 @@ enum State<T> {
 
 /// A slot of a port, and what lies in it.
 struct Shipped<T> {
-    port: usize,
+    port: NonNull<Port>,
     slot: SlotPtr,
     operation: PhantomData<T>,
 }
@@ -140,7 +143,7 @@ impl<T: Operation + Send> Op<T> {
         if self.ports.is_forked() {
             return;
         }
-        let port = self.ports.get(shipped.port);
+        let port = shipped.port(&self.ports);
         let slot = shipped.slot(port);
         if slot.ask_to_cancel() {
             // SAFETY: the slot is of this port, and its link was set for this call.
@@ -180,21 +183,25 @@ impl<T: Operation + Send> Op<T> {
         else {
             unreachable!("placed twice")
         };
-        let taken = Taken::of(self.ports.get(index));
+        let port = self.ports.get(index);
+        let taken = Taken::of(port);
         let slot = taken.slot;
         // SAFETY: the slot was taken from the free list: it is empty and this call's alone.
         unsafe { slot.fill(operation, None) };
         core::mem::forget(taken);
-        slot.limit.set(limit.map(Limit::After));
+        slot.set_limit(limit);
         slot.grouped.set(true);
         if let Some(before) = before {
-            // SAFETY: the slot before is of the same table, and not shipped yet.
-            unsafe { before.as_ref() }.group_next.set(slot.index());
+            // SAFETY: the slot before is of the same table, which is borrowed.
+            let before = unsafe { before.as_ref() };
+            // SAFETY: both are of that table, and neither is shipped yet.
+            unsafe { before.set_group_next(slot) };
             slot.is_behind.set(true);
         }
         let slot = SlotPtr::from(slot);
         *before = Some(slot);
-        self.state = State::Placed(Shipped { port: index, slot, operation: PhantomData });
+        let port = NonNull::from(port);
+        self.state = State::Placed(Shipped { port, slot, operation: PhantomData });
     }
 
     /// Takes note that what was placed is the reactor's now.
@@ -211,7 +218,7 @@ impl<T: Operation + Send> Op<T> {
             unreachable!("it was placed")
         };
         // SAFETY: it was filled with a `T` and not shipped: it is this future's alone.
-        let (operation, _waker) = unsafe { placed.take_back(self.ports.get(placed.port)) };
+        let (operation, _waker) = unsafe { placed.take_back(placed.port(&self.ports)) };
         operation.complete(completion)
     }
 
@@ -222,7 +229,7 @@ impl<T: Operation + Send> Op<T> {
         let State::Shipped(shipped) = core::mem::replace(&mut self.state, State::Over) else {
             unreachable!("it was shipped")
         };
-        let slot = shipped.slot(self.ports.get(shipped.port));
+        let slot = shipped.slot(shipped.port(&self.ports));
         // SAFETY: it was filled with a `T`, and is this thread's alone: the driver's is not in the
         // child, and the kernel writes to the parent's memory.
         let operation = unsafe { slot.take_copy::<T>() };
@@ -240,7 +247,7 @@ impl<T: Operation + Send> Op<T> {
     /// The first slot, after [`place`](Self::place).
     pub(super) fn slot(&self) -> Option<(&Port, &Slot)> {
         let State::Placed(placed) = &self.state else { return None };
-        let port = self.ports.get(placed.port);
+        let port = placed.port(&self.ports);
         Some((port, placed.slot(port)))
     }
 
@@ -264,7 +271,7 @@ impl<T: Operation + Send> Op<T> {
     /// The first poll: refused, done at once, or shipped.
     fn begin(&mut self, cx: &mut Context<'_>) -> Poll<T::Output> {
         let thread = caller::number();
-        let index = thread % self.ports.len();
+        let index = self.ports.of_thread(thread);
         if let Some(origin) = self.refusal(index) {
             return Poll::Ready(self.refused(Completion::refused(origin)));
         }
@@ -310,8 +317,12 @@ impl<T: Operation + Send> Op<T> {
         // SAFETY: the slot was taken from the free list: it is empty and this call's alone.
         unsafe { slot.fill(operation, Some(waker)) };
         core::mem::forget(taken);
-        slot.limit.set(limit.map(Limit::After));
-        let shipped = Shipped { port: index, slot: SlotPtr::from(slot), operation: PhantomData };
+        slot.set_limit(limit);
+        let shipped = Shipped {
+            port: NonNull::from(port),
+            slot: SlotPtr::from(slot),
+            operation: PhantomData,
+        };
         // SAFETY: the slot is of this port, filled, and not in the inbox.
         if unsafe { port.ship(slot) } {
             self.state = State::Shipped(shipped);
@@ -332,6 +343,7 @@ struct Taken<'a> {
 }
 
 impl<'a> Taken<'a> {
+    #[inline(always)]
     fn of(port: &'a Port) -> Self {
         Self { port, slot: port.slots.take() }
     }
@@ -344,14 +356,28 @@ impl Drop for Taken<'_> {
     }
 }
 
-impl<T: Operation> Shipped<T> {
+impl<T> Shipped<T> {
+    /// The same again: whoever uses it must know which of the two has the slot.
+    fn again(&self) -> Self {
+        Self { port: self.port, slot: self.slot, operation: PhantomData }
+    }
+
+    /// The port, for as long as all of them are borrowed.
+    #[inline(always)]
+    fn port<'a>(&self, _ports: &'a Ports) -> &'a Port {
+        // SAFETY: it is one of the future's ports, which never move.
+        unsafe { self.port.as_ref() }
+    }
+
     /// The slot, for as long as its port is borrowed.
     #[inline(always)]
     fn slot<'a>(&self, _port: &'a Port) -> &'a Slot {
         // SAFETY: the slot is of the port's table, which lives as long as the port.
         unsafe { self.slot.as_ref() }
     }
+}
 
+impl<T: Operation> Shipped<T> {
     /// Takes the operation out, and its waker, and gives the slot back.
     ///
     /// # Safety
@@ -392,7 +418,7 @@ impl<T: Operation + Send> Future for Op<T> {
             State::Placed(_) => unreachable!("a chain ships what it places"),
             State::Over => panic!("an operation was polled after its result was given"),
         };
-        let port = this.ports.get(shipped.port);
+        let port = shipped.port(&this.ports);
         // SAFETY: this is the one future of the slot, which it has not abandoned.
         match unsafe { shipped.slot(port).poll(cx.waker()) } {
             Polled::Pending if this.ports.is_forked() => Poll::Ready(this.displace_forked()),
@@ -409,20 +435,20 @@ impl<T: Operation + Send> Future for Op<T> {
 
 impl<T: Operation + Send> Drop for Op<T> {
     fn drop(&mut self) {
-        let (shipped, is_placed) = match core::mem::replace(&mut self.state, State::Over) {
-            State::Shipped(shipped) => (shipped, false),
-            State::Placed(placed) => (placed, true),
+        let (shipped, is_placed) = match &self.state {
             State::Ready { .. } | State::Over => return,
+            State::Shipped(shipped) => (shipped.again(), false),
+            State::Placed(placed) => (placed.again(), true),
         };
         if self.ports.is_forked() {
             // What lies in the slot is a copy of the parent's: its descriptor and its buffer are
             // left alone.
             return;
         }
-        let port = self.ports.get(shipped.port);
+        let port = shipped.port(&self.ports);
         if is_placed {
             // Another of its chain could not be placed: it panicked.
-            // SAFETY: it was filled with a `T` and not shipped, and the state was changed above.
+            // SAFETY: it was filled with a `T` and not shipped, and this future ends here.
             drop(unsafe { shipped.take_back(port) });
             return;
         }

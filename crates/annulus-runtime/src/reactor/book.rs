@@ -1,20 +1,21 @@
 //! [`Book`]: what a reactor knows of its operations: which wait, which the kernel has, which are to
 //! be cancelled, whose waker is due. It never touches the ring.
+//!
+//! Its methods ask for the port: the reactor's, always the same one.
 
 use core::cell::Cell;
 use core::task::Waker;
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{Cqe, CqeFlags, Timespec};
+use annulus_ring::abi::{Cqe, CqeFlags, Sqe, Timespec};
 
 use super::deadlines::Deadlines;
 use super::list::List;
 use crate::operation::{Advance, Completion, Origin};
-use crate::port::{Port, Ports};
-use crate::slot::{Chain, Finished, Limit, Message, Phase, Slot, Slots, completion_of};
+use crate::port::Port;
+use crate::slot::{Finished, Message, Phase, Slot, Slots, completion_of};
 
 /// The completion of the doorbell's poll. No slot has this number.
 pub(super) const BELL: u64 = u64::MAX - 1;
@@ -33,24 +34,8 @@ pub(super) const CANCEL: u64 = 1 << 31;
 /// With a slot's name: the completion of the timer after which it is cancelled again.
 pub(super) const PAUSE: u64 = 1 << 30;
 
-/// The port of this reactor, kept alive.
-pub(super) struct OwnPort {
-    ports: Arc<Ports>,
-    index: usize,
-}
-
-impl core::ops::Deref for OwnPort {
-    type Target = Port;
-
-    #[inline(always)]
-    fn deref(&self) -> &Port {
-        self.ports.get(self.index)
-    }
-}
-
 /// See above.
 pub(super) struct Book {
-    pub(super) port: OwnPort,
     /// Operations that wait for room.
     pub(super) queued: List,
     /// Operations in the kernel whose cancel waits for room.
@@ -65,6 +50,10 @@ pub(super) struct Book {
     pub(super) asked: List,
     /// Operations in the kernel.
     pub(super) in_flight: u32,
+    /// How many it is given at a time.
+    pub(super) in_flight_max: u32,
+    /// How many it was given in all.
+    pub(super) submitted: u64,
     /// Entries in the kernel beside them.
     pub(super) companions: u32,
     /// Whether the bell's poll is armed, or there is none.
@@ -85,18 +74,24 @@ pub(super) struct Book {
 }
 
 impl Book {
-    pub(super) fn new(ports: Arc<Ports>, index: usize, wakers_max: usize) -> Self {
-        let port = OwnPort { ports, index };
+    /// The book of one reactor.
+    ///
+    /// # Safety
+    /// - Its methods, and those of its lists, are given `port` and no other.
+    pub(super) unsafe fn new(port: &Port, in_flight_max: u32, wakers_max: usize) -> Self {
+        // SAFETY: the caller's promise: all are used with that port's table.
+        let [queued, cancels, asked] = [(); 3].map(|()| unsafe { List::new() });
         Self {
             listens: port.bell.entry().is_none(),
-            port,
-            queued: List::new(),
-            cancels: List::new(),
+            queued,
+            cancels,
             deadlines: Deadlines::default(),
             alarm: None,
             alarm_time: Box::default(),
-            asked: List::new(),
+            asked,
             in_flight: 0,
+            in_flight_max,
+            submitted: 0,
             companions: 0,
             now: Timespec::default(),
             closing: false,
@@ -107,106 +102,120 @@ impl Book {
         }
     }
 
-    /// Takes what came by the inbox; `now` tells the time, should somebody want to know. How many
-    /// operations that were.
-    pub(super) fn open_mail(&mut self, now: impl Fn() -> Timespec) -> u32 {
-        let chain = self.port.inbox.take(&self.port.slots);
-        self.read(chain, now)
+    /// Takes what came by the inbox. What is plain goes to the ring at once by `push`, as long as
+    /// that says so and nobody waits who came before; `now` tells the time, should somebody want to
+    /// know.
+    pub(super) fn open_mail(
+        &mut self,
+        port: &Port,
+        now: impl Fn() -> Timespec,
+        mut push: impl FnMut(Sqe) -> bool,
+    ) {
+        // SAFETY: futures ship slots of the port whose inbox it is (`Port::ship`).
+        let mail = unsafe { port.inbox.take(&port.slots) };
+        let mut shipped = 0;
+        for (slot, message) in mail {
+            match message {
+                Message::Ship if self.may_push(slot) && push(slot.entry()) => {
+                    slot.phase.set(Phase::InFlight);
+                    self.in_flight += 1;
+                    self.submitted += 1;
+                    shipped += 1;
+                }
+                Message::Ship => shipped += self.accept(port, slot, &now),
+                Message::Cancel => self.cancel(port, slot),
+            }
+        }
+        port.counts.shipped.add(shipped);
+    }
+
+    /// Whether an operation that comes may go to the ring before those that come with it are looked
+    /// at. One that is cancelled waits for the message that says so: it shall not begin.
+    #[inline(always)]
+    fn may_push(&self, slot: &Slot) -> bool {
+        slot.is_plain()
+            && !slot.is_cancelled()
+            && self.queued.is_empty()
+            && self.in_flight < self.in_flight_max
+            && !self.closing
     }
 
     /// Closes the inbox: what is in it is refused, and nothing comes any more.
-    pub(super) fn close_mail(&mut self) {
-        let chain = self.port.inbox.close(&self.port.slots);
-        self.read(chain, Timespec::default);
-    }
-
-    fn read(&mut self, mut chain: Chain, now: impl Fn() -> Timespec) -> u32 {
-        let mut shipped = 0;
-        while let Some((index, message)) =
-            chain.next(&self.port.slots).map(|(slot, message)| (slot.index(), message))
-        {
+    pub(super) fn close_mail(&mut self, port: &Port) {
+        // SAFETY: as in `open_mail`.
+        for (slot, message) in unsafe { port.inbox.close(&port.slots) } {
             match message {
-                Message::Ship => shipped += self.accept(index, &now),
-                Message::Cancel => self.cancel(index),
+                Message::Ship => {
+                    port.counts.shipped.add(self.accept(port, slot, Timespec::default));
+                }
+                Message::Cancel => self.cancel(port, slot),
             }
         }
-        self.port.counts.shipped.add(u64::from(shipped));
-        shipped
     }
 
     /// Queues an operation, or a group by its first. How many operations that are.
-    fn accept(&mut self, index: u32, now: impl Fn() -> Timespec) -> u32 {
-        let Some(slot) = self.port.slots.get(index) else { return 0 };
-        let mut operations = u32::from(slot.is_plain());
-        let mut next = Some(slot).filter(|slot| !slot.is_plain());
-        while let Some(slot) = next {
-            operations += 1;
-            if let Some(Limit::After(limit)) = slot.limit.get() {
-                slot.limit.set(Some(Limit::At(now().after(limit))));
-            }
-            next = self.port.slots.get(slot.group_next.get());
-        }
+    fn accept(&mut self, port: &Port, slot: &Slot, now: impl Fn() -> Timespec) -> u64 {
+        let group = core::iter::successors(Some(slot), |slot| slot.group_next(&port.slots));
+        let operations = group.inspect(|slot| slot.begin_limit(&now)).count() as u64;
         if self.closing {
-            self.refuse_group(index);
+            self.refuse_group(port, slot);
         } else {
             slot.phase.set(Phase::Queued);
-            self.queued.push(&self.port.slots, slot);
+            self.queued.push(&port.slots, slot);
         }
         operations
     }
 
     /// Begins to end everything, once the port is closed.
-    pub(super) fn close_if_asked(&mut self) {
-        if self.closing || !self.port.is_closing() {
+    pub(super) fn close_if_asked(&mut self, port: &Port) {
+        if self.closing || !port.is_closing() {
             return;
         }
         self.closing = true;
-        while let Some(slot) = self.queued.first(&self.port.slots) {
-            let index = slot.index();
-            self.queued.remove(&self.port.slots, slot);
-            self.refuse_group(index);
+        while let Some(slot) = self.queued.first(&port.slots) {
+            self.queued.remove_first(&port.slots, slot);
+            self.refuse_group(port, slot);
         }
         self.cancels_all = true;
     }
 
     /// Says that the reactor sleeps from here on: whoever ships something rings the bell. Not if
     /// there is something to do first.
-    pub(super) fn falls_asleep(&self) -> bool {
+    pub(super) fn falls_asleep(&self, port: &Port) -> bool {
         // Closed before it was seen to sleep: nobody rings.
-        self.port.inbox.sleep() && (self.closing || !self.port.is_closing())
+        port.inbox.sleep() && (self.closing || !port.is_closing())
     }
 
     /// Ends an operation that the kernel never saw, and those that go with it.
-    pub(super) fn refuse_group(&mut self, first: u32) {
-        let mut next = first;
-        while let Some(slot) = self.port.slots.get(next) {
+    pub(super) fn refuse_group(&mut self, port: &Port, first: &Slot) {
+        let mut next = Some(first);
+        while let Some(slot) = next {
             // Read before the slot is somebody else's.
-            next = slot.group_next.get();
+            next = slot.group_next(&port.slots);
             let origin = if self.closing { Origin::Closed } else { Origin::Cancelled };
             slot.phase.set(Phase::Idle);
-            self.finish(slot.index(), Completion::refused(origin));
+            self.finish(port, slot, Completion::refused(origin));
         }
     }
 
     /// Takes a request to cancel.
-    fn cancel(&mut self, index: u32) {
-        let Some(slot) = self.port.slots.get(index) else { return };
+    fn cancel(&mut self, port: &Port, slot: &Slot) {
         // Read while the link still keeps the slot from being used again.
         let phase = slot.phase.get();
         if slot.unlink() {
             // SAFETY: its future has taken the operation out and left the slot to this.
-            unsafe { self.port.slots.give(slot) };
+            unsafe { port.slots.give(slot) };
             return;
         }
         match phase {
             Phase::Queued => {
                 // Of a group the first alone is in the list: a later one goes when that goes.
-                self.queued.remove(&self.port.slots, slot);
-                self.refuse_group(index);
+                self.queued.remove(&port.slots, slot);
+                self.refuse_group(port, slot);
             }
             Phase::InFlight => {
                 slot.phase.set(Phase::CancelDue);
-                self.cancels.push(&self.port.slots, slot);
+                self.cancels.push(&port.slots, slot);
             }
             // Over: the slot is its future's alone by now.
             Phase::Idle => {}
@@ -215,13 +224,12 @@ impl Book {
     }
 
     /// Takes note of the deadlines of a group that the kernel has now, given by its first.
-    pub(super) fn watch(&mut self, first: u32) {
-        let mut next = self.port.slots.get(first);
-        while let Some(slot) = next {
+    pub(super) fn watch(&mut self, port: &Port, first: &Slot) {
+        let group = core::iter::successors(Some(first), |slot| slot.group_next(&port.slots));
+        for slot in group {
             if let Some(time) = slot.own_limit() {
                 self.deadlines.insert(time, slot.user_data());
             }
-            next = self.port.slots.get(slot.group_next.get());
         }
     }
 
@@ -233,22 +241,31 @@ impl Book {
 
     /// Has those cancelled whose time has come: more than once, for a cancel does not find what is
     /// on its way from one of the kernel's queues to another, or behind another in a group.
-    pub(super) fn pass(&mut self, now: Timespec) {
+    pub(super) fn pass(&mut self, port: &Port, now: Timespec) {
         while let Some(user_data) = self.deadlines.pop(now) {
-            let Some(slot) = self.port.slots.get(user_data as u32) else { continue };
+            let Some(slot) = port.slots.get(user_data as u32) else { continue };
             let again = now.after(CANCEL_AGAIN);
-            slot.limit.set(Some(Limit::Passed(again)));
+            slot.pass_limit(again);
             self.deadlines.insert(again, user_data);
             if slot.phase.get() == Phase::InFlight {
                 slot.phase.set(Phase::CancelDue);
-                self.cancels.push(&self.port.slots, slot);
+                self.cancels.push(&port.slots, slot);
             }
         }
     }
 
     /// Takes a completion.
     #[inline]
-    pub(super) fn complete(&mut self, cqe: &Cqe) {
+    pub(super) fn complete(&mut self, port: &Port, cqe: &Cqe) {
+        if cqe.user_data & (CANCEL | PAUSE) == 0 {
+            return self.complete_slot(port, cqe.user_data, cqe);
+        }
+        self.complete_own(port, cqe);
+    }
+
+    /// Takes the completion of an entry of the reactor's own.
+    #[inline(never)]
+    fn complete_own(&mut self, port: &Port, cqe: &Cqe) {
         match cqe.user_data {
             COMPANION => self.companions = self.companions.saturating_sub(1),
             ALARM => self.alarm = None,
@@ -260,22 +277,21 @@ impl Book {
             user_data if user_data & CANCEL != 0 => {
                 self.companions = self.companions.saturating_sub(1);
                 if cqe.result() == Err(Errno::ENOENT) {
-                    self.cancel_again(user_data & !CANCEL, true);
+                    self.cancel_again(port, user_data & !CANCEL, true);
                 }
             }
-            user_data if user_data & PAUSE != 0 => {
+            user_data => {
                 self.companions = self.companions.saturating_sub(1);
-                self.cancel_again(user_data & !PAUSE, false);
+                self.cancel_again(port, user_data & !PAUSE, false);
             }
-            user_data => self.complete_slot(user_data, cqe),
         }
     }
 
     /// Has one of a group cancelled again, after a pause if that is said, whose cancel found
     /// nothing: the kernel begins the next a moment after it told the end of the one before. Any
     /// other is being completed, or beyond cancels.
-    fn cancel_again(&mut self, user_data: u64, pauses: bool) {
-        let slots = &self.port.slots;
+    fn cancel_again(&mut self, port: &Port, user_data: u64, pauses: bool) {
+        let slots = &port.slots;
         // Its slot may be somebody else's by now: only where it is in the list it is looked at.
         let Some(slot) = self.asked.find(slots, |slot| slot.user_data() == user_data) else {
             return;
@@ -289,59 +305,83 @@ impl Book {
         }
     }
 
-    fn complete_slot(&mut self, user_data: u64, cqe: &Cqe) {
-        let slot = self.port.slots.get(user_data as u32);
+    #[inline(always)]
+    fn complete_slot(&mut self, port: &Port, user_data: u64, cqe: &Cqe) {
+        let slot = port.slots.get(user_data as u32);
         let Some(slot) = slot.filter(|slot| slot.user_data() == user_data) else {
-            self.port.counts.strays.add(1);
+            port.counts.strays.add(1);
             return;
         };
-        if cqe.flags.contains(CqeFlags::MORE) {
+        let completion = completion_of(cqe.result(), cqe.flags);
+        let is_common = slot.phase.get() == Phase::InFlight
+            && slot.is_plain()
+            && cqe.flags.is_empty()
+            && completion.result.is_ok();
+        if !is_common {
+            return self.complete_other(port, slot, completion);
+        }
+        self.in_flight -= 1;
+        if slot.advances() {
+            return self.advance(port, slot, completion);
+        }
+        slot.phase.set(Phase::Idle);
+        self.finish(port, slot, completion);
+    }
+
+    /// Takes a completion that is an error, one of a group or with a limit, or none of ours.
+    #[inline(never)]
+    fn complete_other(&mut self, port: &Port, slot: &Slot, mut completion: Completion) {
+        if completion.flags.contains(CqeFlags::MORE) {
             // Not its last: no operation here has several results.
             return;
         }
         match slot.phase.get() {
             Phase::InFlight => {}
-            Phase::CancelDue => self.cancels.remove(&self.port.slots, slot),
-            Phase::Asked => self.asked.remove(&self.port.slots, slot),
+            Phase::CancelDue => self.cancels.remove(&port.slots, slot),
+            Phase::Asked => self.asked.remove(&port.slots, slot),
             Phase::Idle | Phase::Queued => {
-                self.port.counts.strays.add(1);
+                port.counts.strays.add(1);
                 return;
             }
         }
         self.in_flight -= 1;
         if let Some(time) = slot.own_limit() {
-            self.deadlines.remove(time, user_data);
+            self.deadlines.remove(time, slot.user_data());
         }
-        let mut completion = completion_of(cqe.result(), cqe.flags);
         completion.origin = self.origin(slot, &completion);
         if self.resubmits
             && completion.origin == Origin::Kernel
             && may_be_by_exit(slot, &completion)
         {
             slot.phase.set(Phase::Queued);
-            self.queued.push(&self.port.slots, slot);
+            self.queued.push(&port.slots, slot);
             return;
         }
         if slot.grouped.get() && completion.result.is_ok() {
-            let next = self.port.slots.get(slot.group_next.get());
-            begin_next(&self.port.slots, &mut self.cancels, &mut self.asked, self.closing, next);
+            let next = slot.group_next(&port.slots);
+            begin_next(&port.slots, &mut self.cancels, &mut self.asked, self.closing, next);
         }
+        self.advance(port, slot, completion);
+    }
+
+    /// Shows an operation its completion: it goes on, or has its result.
+    fn advance(&mut self, port: &Port, slot: &Slot, mut completion: Completion) {
         // SAFETY: the kernel has done with the slot, so it is the reactor's.
-        let advance = self.guarded(|| unsafe { slot.advance(&mut completion) });
+        let advance = guarded(port, || unsafe { slot.advance(&mut completion) });
         // One of a group is not submitted again alone: what comes behind it has gone before then.
         let goes_on = advance == Some(Advance::Again) && !slot.grouped.get();
         if goes_on && completion.origin == Origin::Kernel {
             let Some(origin) = self.ended_by(slot) else {
-                self.port.counts.short.add(1);
+                port.counts.short.add(1);
                 slot.phase.set(Phase::Queued);
-                self.queued.push(&self.port.slots, slot);
+                self.queued.push(&port.slots, slot);
                 return;
             };
             // It came short of its end because somebody ended it.
             completion = Completion::refused(origin);
         }
         slot.phase.set(Phase::Idle);
-        self.finish(slot.index(), completion);
+        self.finish(port, slot, completion);
     }
 
     /// Who has an operation end that would go on, if anybody.
@@ -372,11 +412,11 @@ impl Book {
     }
 
     /// Gives an operation its result. The slot is its future's afterwards, or free.
-    fn finish(&mut self, index: u32, completion: Completion) {
-        let Some(slot) = self.port.slots.get(index) else { return };
-        self.port.counts.completed.add(1);
+    #[inline]
+    fn finish(&mut self, port: &Port, slot: &Slot, completion: Completion) {
+        port.counts.completed.add(1);
         if matches!(completion.origin, Origin::Cancelled | Origin::Closed) {
-            self.port.counts.cancelled.add(1);
+            port.counts.cancelled.add(1);
         }
         // SAFETY: the slot is filled, and the reactor's: neither the kernel nor a list has it.
         let (finished, waker) = unsafe { slot.finish(completion) };
@@ -384,27 +424,7 @@ impl Book {
             self.wakers.push(waker);
         }
         if finished == Finished::Nobody {
-            // SAFETY: nobody waits, and the slot's operation is not used again.
-            let reclaimed = self.guarded(|| unsafe { slot.reclaim() });
-            let _ = reclaimed;
-            if !slot.release_unless_linked() {
-                // SAFETY: the operation is gone, the future too, and the inbox has no link.
-                unsafe { self.port.slots.give(slot) };
-            }
-        }
-    }
-
-    /// Runs what is not ours: a panic there is counted, and everything else goes on.
-    fn guarded<R>(&self, foreign: impl FnOnce() -> R) -> Option<R> {
-        match catch_unwind(AssertUnwindSafe(foreign)) {
-            Ok(answer) => Some(answer),
-            Err(what) => {
-                self.port.counts.panics.add(1);
-                // What it panicked with is not ours either; what that panics with is let go.
-                let dropped = catch_unwind(AssertUnwindSafe(|| drop(what)));
-                dropped.unwrap_or_else(core::mem::forget);
-                None
-            }
+            reclaim(port, slot);
         }
     }
 
@@ -414,16 +434,43 @@ impl Book {
     }
 
     /// Wakes who is due. Nothing of the reactor is borrowed by what runs here.
-    pub(super) fn wake(&mut self) {
+    pub(super) fn wake(&mut self, port: &Port) {
         if self.wakers.is_empty() {
             return;
         }
         let mut wakers = core::mem::take(&mut self.wakers);
         for waker in wakers.drain(..) {
             // One that panics, by our caller's fault, does not keep the others asleep.
-            self.guarded(|| waker.wake());
+            guarded(port, || waker.wake());
         }
         self.wakers = wakers;
+    }
+}
+
+/// Has an operation that nobody waits for take care of its result, and releases its slot.
+#[cold]
+fn reclaim(port: &Port, slot: &Slot) {
+    // SAFETY: nobody waits, and the slot's operation is not used again.
+    let reclaimed = guarded(port, || unsafe { slot.reclaim() });
+    // A panic was counted.
+    let _ = reclaimed;
+    if !slot.release_unless_linked() {
+        // SAFETY: the operation is gone, the future too, and the inbox has no link.
+        unsafe { port.slots.give(slot) };
+    }
+}
+
+/// Runs what is not ours: a panic there is counted, and everything else goes on.
+fn guarded<R>(port: &Port, foreign: impl FnOnce() -> R) -> Option<R> {
+    match catch_unwind(AssertUnwindSafe(foreign)) {
+        Ok(answer) => Some(answer),
+        Err(what) => {
+            port.counts.panics.add(1);
+            // What it panicked with is not ours either; what that panics with is let go.
+            let dropped = catch_unwind(AssertUnwindSafe(|| drop(what)));
+            dropped.unwrap_or_else(core::mem::forget);
+            None
+        }
     }
 }
 

@@ -30,8 +30,8 @@ use annulus_ring::abi::{Cqe, Sqe, Timespec};
 use annulus_ring::kernel::Kernel;
 use annulus_ring::{Errno, Error, Local, Place, Result, RingOf, SubmissionQueue, Wait, op};
 
-use crate::port::Ports;
-use crate::slot::{NONE, Phase, Slot, Slots};
+use crate::port::{OwnPort, Port, Ports};
+use crate::slot::{Phase, Slot, Slots};
 use book::{AGAIN, ALARM, BELL, Book, CANCEL, CANCEL_AGAIN, COMPANION, PAUSE};
 
 /// How long the kernel is left alone when it has no memory for a submission.
@@ -74,9 +74,18 @@ enum Rest {
     Closing,
 }
 
+/// What a round brought.
+struct Round {
+    /// How many completions.
+    completed: u32,
+    /// Whether another is worth it at once.
+    goes_on: bool,
+}
+
 /// See above.
 pub(crate) struct Reactor<P: Place, K: Kernel> {
     ring: RingOf<P, Sqe, Cqe, K>,
+    port: OwnPort,
     book: Book,
     habits: Habits,
     /// How many enters in a row failed.
@@ -95,7 +104,10 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         habits: Habits,
     ) -> Self {
         let wakers_max = ring.cq_entries() as usize;
-        Self { ring, book: Book::new(ports, index, wakers_max), habits, failures: 0 }
+        let port = ports.own(index);
+        // SAFETY: the book is given this port only, from here on.
+        let book = unsafe { Book::new(&port, habits.in_flight_max, wakers_max) };
+        Self { ring, port, book, habits, failures: 0 }
     }
 
     /// Runs until the port is closed and nothing is left.
@@ -112,45 +124,52 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             // ends would keep what was pushed from the kernel.
             return true;
         }
-        let entered = self.enter(rest);
-        let completed = self.take_completions();
-        self.book.wake();
-        if !self.judge(entered, rest, completed) {
+        if !self.round(Some(rest)).goes_on {
             (self.habits.pause)(self.pause());
         }
         true
     }
 
-    /// Looks at what an enter brought. Whether it is worth another at once.
-    fn judge(&mut self, entered: Result<u32>, rest: Rest, completed: u32) -> bool {
-        match entered {
+    /// Enters the kernel, if it is said how to wait there, takes what completed, and wakes.
+    fn round(&mut self, rest: Option<Rest>) -> Round {
+        let entered = rest.map_or(Ok(0), |rest| self.enter(rest));
+        let completed = self.take_completions();
+        self.book.wake(&self.port);
+        let goes_on = match entered {
             // It waits for a completion, and returned without one, having taken nothing.
-            Ok(0) if completed == 0 && rest == Rest::Sleep => self.bear(None, completed),
+            Ok(0) if completed == 0 && rest == Some(Rest::Sleep) => self.bear(None, completed),
             Ok(_) => {
                 self.failures = 0;
                 true
             }
             Err(error) => self.bear(Some(&error), completed),
-        }
+        };
+        Round { completed, goes_on }
     }
 
     /// Takes what came, and pushes it: whether there was room for all. Nothing, if it is all over.
     fn prepare(&mut self) -> Option<bool> {
-        self.book.open_mail(|| self.ring.kernel().now());
-        if !self.book.deadlines.is_empty() {
-            self.book.pass(self.ring.kernel().now());
+        let Self { ring, port, book, .. } = self;
+        let (sq, _, submitter) = ring.parts();
+        let now = || submitter.kernel().now();
+        // SAFETY: an operation owns what its entry points to, and its slot keeps it until the
+        // completion (`Operation`).
+        book.open_mail(port, now, |entry| unsafe { sq.push(entry) }.is_ok());
+        if !book.deadlines.is_empty() {
+            book.pass(port, now());
         }
-        self.book.close_if_asked();
+        book.close_if_asked(port);
         // Who was refused, or cancelled before the kernel knew, waits for no completion.
-        self.book.wake();
+        book.wake(port);
         let all_pushed = self.push();
-        let counts = &self.book.port.counts;
-        counts.in_flight.set(u64::from(self.book.in_flight));
-        counts.queued.set(u64::from(self.book.queued.len()));
+        let (book, counts) = (&self.book, &self.port.counts);
+        counts.submitted.set(book.submitted);
+        counts.in_flight.set(u64::from(book.in_flight));
+        counts.queued.set(u64::from(book.queued.len()));
         if self.book.closing && self.book.in_flight == 0 && self.book.queued.is_empty() {
             // A cancel or the bell's poll in the kernel points to nothing of ours.
-            self.book.close_mail();
-            self.book.wake();
+            self.book.close_mail(&self.port);
+            self.book.wake(&self.port);
             return None;
         }
         Some(all_pushed)
@@ -159,12 +178,12 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     /// Puts into the ring what waits for it, as far as there is room. Whether all of it went in
     /// that may be in the kernel at a time.
     fn push(&mut self) -> bool {
-        let Self { ring, book, habits, .. } = self;
+        let Self { ring, port, book, .. } = self;
         let (sq, _, _) = ring.parts();
         if !book.listens
-            && let Some(entry) = book.port.bell.entry()
+            && let Some(entry) = port.bell.entry()
         {
-            // SAFETY: the port's bell is kept as long as the book, which the ring does not outlive.
+            // SAFETY: the port's bell is kept as long as the ring.
             if unsafe { sq.push(entry.user_data(BELL)) }.is_err() {
                 return false;
             }
@@ -189,12 +208,10 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             book.companions += 1;
             book.ticks = false;
         }
-        if !push_cancels(sq, book) {
+        if !push_cancels(sq, port, book) {
             return false;
         }
-        let before = book.in_flight;
-        let all_pushed = push_queued(sq, book, habits.in_flight_max);
-        book.port.counts.submitted.add(u64::from(book.in_flight - before));
+        let all_pushed = push_queued(sq, port, book);
         // Also where there was no room for all: what went in may have a deadline.
         self.set_alarm() && all_pushed
     }
@@ -220,12 +237,12 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         if book.closing {
             return Rest::Closing;
         }
-        if book.falls_asleep() { Rest::Sleep } else { Rest::No }
+        if book.falls_asleep(&self.port) { Rest::Sleep } else { Rest::No }
     }
 
     /// Enters the kernel with all that was pushed.
     fn enter(&mut self, rest: Rest) -> Result<u32> {
-        let counts = &self.book.port.counts;
+        let counts = &self.port.counts;
         let begun = self.ring.kernel().now();
         let entered = match rest {
             Rest::No => self.ring.submit(),
@@ -249,14 +266,14 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         let mut count = 0;
         loop {
             if self.ring.has_overflow() {
-                self.book.port.counts.overflows.add(1);
+                self.port.counts.overflows.add(1);
             }
             // It brings what overflowed, and what waits for this thread.
             let Ok(completions) = self.ring.completions() else { return count };
             let mut more = false;
             for cqe in completions {
                 count += 1;
-                self.book.complete(&cqe);
+                self.book.complete(&self.port, &cqe);
                 if self.book.must_wake() {
                     more = true;
                     break;
@@ -265,7 +282,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             if !more && !self.ring.has_overflow() {
                 return count;
             }
-            self.book.wake();
+            self.book.wake(&self.port);
         }
     }
 
@@ -283,9 +300,9 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             return true;
         }
         self.failures = self.failures.saturating_add(1);
-        if self.failures == FAILURES_MAX && !self.book.port.is_closing() {
+        if self.failures == FAILURES_MAX && !self.port.is_closing() {
             (self.habits.complain)(error);
-            self.book.port.close();
+            self.port.close();
         }
         false
     }
@@ -297,8 +314,8 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
 }
 
 /// Puts into the queue the cancels that wait for it, as far as there is room. Whether all went in.
-fn push_cancels(sq: &mut SubmissionQueue, book: &mut Book) -> bool {
-    while let Some(slot) = book.cancels.first(&book.port.slots) {
+fn push_cancels(sq: &mut SubmissionQueue, port: &Port, book: &mut Book) -> bool {
+    while let Some(slot) = book.cancels.first(&port.slots) {
         let name = slot.user_data();
         let entry = if slot.pauses.get() {
             let longest = PAUSES.len() - 1;
@@ -312,10 +329,10 @@ fn push_cancels(sq: &mut SubmissionQueue, book: &mut Book) -> bool {
             return false;
         }
         book.companions += 1;
-        book.cancels.remove(&book.port.slots, slot);
+        book.cancels.remove(&port.slots, slot);
         if slot.grouped.get() {
             slot.phase.set(Phase::Asked);
-            book.asked.push(&book.port.slots, slot);
+            book.asked.push(&port.slots, slot);
         } else {
             slot.phase.set(Phase::InFlight);
         }
@@ -325,9 +342,9 @@ fn push_cancels(sq: &mut SubmissionQueue, book: &mut Book) -> bool {
 
 /// Puts into the queue what waits for it, as far as there is room. Whether all of it went in that
 /// may be in the kernel at a time.
-fn push_queued(sq: &mut SubmissionQueue, book: &mut Book, in_flight_max: u32) -> bool {
-    while let Some(slot) = book.queued.first(&book.port.slots) {
-        if book.in_flight >= in_flight_max {
+fn push_queued(sq: &mut SubmissionQueue, port: &Port, book: &mut Book) -> bool {
+    while let Some(slot) = book.queued.first(&port.slots) {
+        if book.in_flight >= book.in_flight_max {
             break;
         }
         if slot.is_plain() {
@@ -336,24 +353,25 @@ fn push_queued(sq: &mut SubmissionQueue, book: &mut Book, in_flight_max: u32) ->
             if unsafe { sq.push(slot.entry()) }.is_err() {
                 return false;
             }
-            book.queued.remove_first(&book.port.slots, slot);
+            book.queued.remove_first(&port.slots, slot);
             slot.phase.set(Phase::InFlight);
             book.in_flight += 1;
+            book.submitted += 1;
             continue;
         }
-        let group = Group::of(&book.port.slots, slot);
-        if book.in_flight > 0 && book.in_flight + group.operations > in_flight_max {
+        let group = Group::of(&port.slots, slot);
+        if book.in_flight > 0 && book.in_flight + group.operations > book.in_flight_max {
             break;
         }
         let Ok(room) = sq.reserve(group.entries) else { return false };
-        book.queued.remove_first(&book.port.slots, slot);
-        let first = slot.index();
-        let mut entries = Entries::new(&book.port.slots, slot);
+        book.queued.remove_first(&port.slots, slot);
+        let mut entries = Entries::new(&port.slots, slot);
         // SAFETY: as above; a slot's time limit is read when the entry is submitted.
         unsafe { room.fill(|_| entries.next()) };
         book.in_flight += group.operations;
+        book.submitted += u64::from(group.operations);
         book.companions += group.entries - group.operations;
-        book.watch(first);
+        book.watch(port, slot);
     }
     true
 }
@@ -379,7 +397,7 @@ impl Group {
         while let Some(slot) = next {
             group.operations += 1;
             group.entries += 1 + u32::from(slot.link_limit().is_some());
-            next = slots.get(slot.group_next.get());
+            next = slot.group_next(slots);
         }
         group
     }
@@ -402,17 +420,16 @@ impl<'a> Entries<'a> {
     #[inline(always)]
     fn next(&mut self) -> Sqe {
         if let Some(slot) = self.limited.take() {
-            let limit = op::LinkTimeout::new(slot.timespec.as_ptr()).absolute().build();
+            let limit = op::LinkTimeout::new(slot.time_ptr()).absolute().build();
             let limit = limit.user_data(COMPANION);
-            return if slot.group_next.get() == NONE { limit } else { limit.link() };
+            return if slot.group_next(self.slots).is_none() { limit } else { limit.link() };
         }
         // As many are asked for as `Group` counted: a NOP would answer to nobody.
         let Some(slot) = self.next else { return op::Nop::new().build().user_data(COMPANION) };
         slot.phase.set(Phase::InFlight);
-        self.next = self.slots.get(slot.group_next.get());
+        self.next = slot.group_next(self.slots);
         let mut entry = slot.entry();
-        if let Some(time) = slot.link_limit() {
-            slot.timespec.set(time);
+        if slot.link_limit().is_some() {
             self.limited = Some(slot);
             entry = entry.link();
         } else if self.next.is_some() {

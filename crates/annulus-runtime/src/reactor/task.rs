@@ -43,20 +43,19 @@ impl<K: Kernel> TaskReactor<K> {
     /// shipped; completions the caller must look for.
     pub(crate) fn step(&mut self, waker: &Waker) -> Step {
         let Some(all_pushed) = self.prepare() else { return Step::Over };
-        let entered = if self.ring.sq_len() > 0 { self.enter(Rest::No) } else { Ok(0) };
-        let completed = self.take_completions();
-        self.book.wake();
-        if !self.judge(entered, Rest::No, completed) {
+        let rest = (self.ring.sq_len() > 0).then_some(Rest::No);
+        let round = self.round(rest);
+        if !round.goes_on {
             // Refused again and again: the next one to ship something, or to close, has it tried.
             return if self.book.closing { self.idle(waker) } else { Step::More };
         }
-        if !all_pushed || completed > 0 { Step::More } else { self.idle(waker) }
+        if !all_pushed || round.completed > 0 { Step::More } else { self.idle(waker) }
     }
 
     /// Has `waker` woken when something comes, unless it is there.
     fn idle(&mut self, waker: &Waker) -> Step {
-        self.book.port.bell.set_waker(waker);
-        if !self.book.falls_asleep() {
+        self.port.bell.set_waker(waker);
+        if !self.book.falls_asleep(&self.port) {
             return Step::More;
         }
         if self.ring.sq_len() > 0 {
@@ -70,17 +69,14 @@ impl<K: Kernel> TaskReactor<K> {
     /// Ends everything on this thread, waiting up to `tries` tenths of a second. Whether that was
     /// enough.
     pub(crate) fn drain(&mut self, tries: u32) -> bool {
-        self.book.port.close();
+        self.port.close();
         let mut left = tries;
         loop {
             if self.prepare().is_none() {
                 return true;
             }
             let before = self.book.in_flight;
-            let entered = self.enter(Rest::Closing);
-            self.take_completions();
-            self.book.wake();
-            if !self.judge(entered, Rest::Closing, 0) {
+            if !self.round(Some(Rest::Closing)).goes_on {
                 (self.habits.pause)(self.pause());
             }
             if self.book.in_flight == before {

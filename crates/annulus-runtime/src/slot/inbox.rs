@@ -16,8 +16,11 @@
 //! A slot may hang here twice, shipped and with a request to cancel: each kind has a link of its
 //! own.
 
-use super::{NONE, Slot, Slots};
-use crate::sync::{AtomicU64, Ordering};
+use core::marker::PhantomData;
+use core::ptr::{null_mut, without_provenance_mut};
+
+use super::{Slot, SlotPtr, Slots};
+use crate::sync::{AtomicPtr, Ordering};
 
 /// Why a slot is in the inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +31,26 @@ pub(crate) enum Message {
     Cancel,
 }
 
-const EMPTY: u64 = u64::MAX;
-const SLEEPING: u64 = u64::MAX - 1;
-const CLOSED: u64 = u64::MAX - 2;
+/// A message: the address of its slot, and the kind in the lowest bit, which is free there.
+type Link = *mut Slot;
+
+/// The bit of a cancel.
+const CANCEL: usize = 1;
+/// The end of a chain, and an inbox that is empty.
+const END: Link = null_mut();
+const EMPTY: Link = END;
+/// Two more addresses that no slot has.
+const SLEEPING: Link = without_provenance_mut(2);
+const CLOSED: Link = without_provenance_mut(4);
+
+// The bits that tell a kind, and a message from the rest, are free.
+const _: () = assert!(align_of::<Slot>() > 4);
+
+/// Whether it is a message.
+#[inline(always)]
+fn is_message(link: Link) -> bool {
+    link.addr() > CLOSED.addr()
+}
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,22 +64,20 @@ pub(crate) enum Posted {
     Closed,
 }
 
-/// A link: the slot's number, and the kind in the lowest bit; `NONE` in both ends a chain.
-const END: u32 = NONE;
-
-fn link_of(slot: &Slot, message: Message) -> u32 {
-    slot.index() << 1 | u32::from(message == Message::Cancel)
+fn link_of(slot: &Slot, message: Message) -> Link {
+    let bit = if message == Message::Cancel { CANCEL } else { 0 };
+    SlotPtr::from(slot).as_ptr().map_addr(|addr| addr | bit)
 }
 
 /// See above.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    head: AtomicU64,
+    head: AtomicPtr<Slot>,
 }
 
 impl Inbox {
     pub(crate) fn new() -> Self {
-        Self { head: AtomicU64::new(EMPTY) }
+        Self { head: AtomicPtr::new(EMPTY) }
     }
 
     /// Puts a slot in, unless the inbox is closed.
@@ -70,18 +88,15 @@ impl Inbox {
     /// - The slot is of the reactor's table, filled, and not in the inbox for the same reason.
     #[inline]
     pub(crate) unsafe fn put(&self, slot: &Slot, message: Message) -> Posted {
-        let link = match message {
-            Message::Ship => &slot.next,
-            Message::Cancel => &slot.cancel_next,
-        };
-        let own = u64::from(link_of(slot, message));
+        let link = message.link(slot);
+        let own = link_of(slot, message);
         // Relaxed: pairs with nothing: a guess for the exchange.
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             if head == CLOSED {
                 return Posted::Closed;
             }
-            let next = if head >= CLOSED { END } else { head as u32 };
+            let next = if is_message(head) { head } else { END };
             // Relaxed: pairs with the load in `Chain`, ordered by the release below.
             link.store(next, Ordering::Relaxed);
             #[cfg(not(seeded_bug = "ship_relaxed"))]
@@ -123,27 +138,35 @@ impl Inbox {
     }
 
     /// Takes everything, oldest first, and ends a sleep.
+    ///
+    /// # Safety
+    /// - What was put in is of `slots`.
     #[inline]
-    pub(crate) fn take(&self, slots: &Slots) -> Chain {
-        self.exchange(EMPTY, slots)
+    pub(crate) unsafe fn take<'a>(&self, slots: &'a Slots) -> Chain<'a> {
+        // SAFETY: the caller's promise.
+        unsafe { self.exchange(EMPTY, slots) }
     }
 
     /// Takes everything for the last time: nothing can be put in any more.
-    pub(crate) fn close(&self, slots: &Slots) -> Chain {
-        self.exchange(CLOSED, slots)
+    ///
+    /// # Safety
+    /// - As [`take`](Self::take).
+    pub(crate) unsafe fn close<'a>(&self, slots: &'a Slots) -> Chain<'a> {
+        // SAFETY: the caller's promise.
+        unsafe { self.exchange(CLOSED, slots) }
     }
 
+    /// # Safety
+    /// - As [`take`](Self::take).
     #[inline]
-    fn exchange(&self, then: u64, slots: &Slots) -> Chain {
+    unsafe fn exchange<'a>(&self, then: Link, _slots: &'a Slots) -> Chain<'a> {
         // Acquire: pairs with the release in `put`.
         let head = self.head.swap(then, Ordering::Acquire);
-        let mut chain = Chain { first: END };
-        let mut link = if head >= CLOSED { END } else { head as u32 };
-        while let Some((slot, message)) = resolve(slots, link) {
-            let at = match message {
-                Message::Ship => &slot.next,
-                Message::Cancel => &slot.cancel_next,
-            };
+        let mut chain = Chain { first: END, slots: PhantomData };
+        let mut link = if is_message(head) { head } else { END };
+        // SAFETY: `put` was called with slots of this table (the caller's promise), which lives.
+        while let Some((slot, message)) = unsafe { resolve(link) } {
+            let at = message.link(slot);
             // Relaxed: pairs with the store in `put`, ordered by the acquire above.
             let older = at.load(Ordering::Relaxed);
             // Relaxed: pairs with nothing: the chain is the reactor's alone.
@@ -170,32 +193,46 @@ impl Inbox {
     }
 }
 
-/// What a link names.
-#[inline]
-fn resolve(slots: &Slots, link: u32) -> Option<(&Slot, Message)> {
-    if link == END {
-        return None;
+impl Message {
+    /// The link of a slot that hangs in the inbox with this message.
+    #[inline(always)]
+    fn link(self, slot: &Slot) -> &AtomicPtr<Slot> {
+        match self {
+            Self::Ship => &slot.next,
+            Self::Cancel => &slot.cancel_next,
+        }
     }
-    let message = if link & 1 == 0 { Message::Ship } else { Message::Cancel };
-    slots.get(link >> 1).map(|slot| (slot, message))
+}
+
+/// What a link names.
+///
+/// # Safety
+/// - It is the end, or one of [`link_of`]'s, whose slot is there as long as the answer is used.
+#[inline(always)]
+unsafe fn resolve<'a>(link: Link) -> Option<(&'a Slot, Message)> {
+    let message = if link.addr() & CANCEL == 0 { Message::Ship } else { Message::Cancel };
+    let slot = SlotPtr::new(link.map_addr(|addr| addr & !CANCEL))?;
+    // SAFETY: it is the address that a slot had, and the slot is there (the caller's promise).
+    Some((unsafe { slot.as_ref() }, message))
 }
 
 /// What was taken from an inbox.
-pub(crate) struct Chain {
-    first: u32,
+pub(crate) struct Chain<'a> {
+    /// The end, or a message whose slot is of the table.
+    first: Link,
+    slots: PhantomData<&'a Slots>,
 }
 
-impl Chain {
+impl<'a> Iterator for Chain<'a> {
+    type Item = (&'a Slot, Message);
+
     /// The next message. Whatever is done with its slot afterwards does not touch the chain.
     #[inline]
-    pub(crate) fn next<'a>(&mut self, slots: &'a Slots) -> Option<(&'a Slot, Message)> {
-        let (slot, message) = resolve(slots, self.first)?;
-        let at = match message {
-            Message::Ship => &slot.next,
-            Message::Cancel => &slot.cancel_next,
-        };
-        // Relaxed: pairs with the store in `take`, made by this thread.
-        self.first = at.load(Ordering::Relaxed);
+    fn next(&mut self) -> Option<(&'a Slot, Message)> {
+        // SAFETY: the links of a chain are of the table, which is borrowed for `'a`.
+        let (slot, message) = unsafe { resolve(self.first) }?;
+        // Relaxed: pairs with the store in `exchange`, made by this thread.
+        self.first = message.link(slot).load(Ordering::Relaxed);
         Some((slot, message))
     }
 }

@@ -11,7 +11,7 @@ mod inbox;
 mod state;
 mod table;
 
-pub(crate) use inbox::{Chain, Inbox, Message, Posted};
+pub(crate) use inbox::{Inbox, Message, Posted};
 pub(crate) use table::Slots;
 
 use core::marker::PhantomData;
@@ -24,7 +24,7 @@ use annulus_ring::Errno;
 use annulus_ring::abi::{CqeFlags, Sqe, Timespec};
 
 use crate::operation::{Advance, Completion, Operation, Origin};
-use crate::sync::{AtomicU32, Cell, Ordering, Turn};
+use crate::sync::{AtomicPtr, AtomicU32, Cell, Ordering, Turn};
 use state::{CANCEL, DONE, DROPPED, LINKED, RELEASED, RESULT, WAKER};
 
 /// How many bytes an operation may have to lie in its slot; a larger one is boxed. Enough for one
@@ -35,7 +35,7 @@ const PAYLOAD_BYTES: usize = 320;
 struct Payload([MaybeUninit<u8>; PAYLOAD_BYTES]);
 
 /// No slot: where a slot's number is expected.
-pub(crate) const NONE: u32 = u32::MAX;
+const NONE: u32 = u32::MAX;
 
 /// A slot.
 ///
@@ -45,37 +45,38 @@ pub(crate) const NONE: u32 = u32::MAX;
 pub(crate) struct Slot {
     state: AtomicU32,
     index: u32,
-    /// The link of the inbox while it is shipped, of the free list while it is free.
-    next: AtomicU32,
-    /// The link of the inbox while a cancel is asked for.
-    cancel_next: AtomicU32,
-    waker: Turn<MaybeUninit<Waker>>,
-    result: Turn<Completion>,
-
     /// How often it was used. An atomic of its own, outside of the protocol: should the kernel ever
     /// complete what it has completed before, the reactor compares it while the slot is another's.
     generation: core::sync::atomic::AtomicU32,
-    /// The next of a group that is submitted together, or [`NONE`].
-    pub(crate) group_next: Cell<u32>,
-    /// Whether it is one of such a group.
+    /// The number of the next free slot, while it is free.
+    free_next: AtomicU32,
+    /// The link of the inbox while it is shipped.
+    next: AtomicPtr<Slot>,
+    /// The link of the inbox while a cancel is asked for.
+    cancel_next: AtomicPtr<Slot>,
+    waker: Turn<MaybeUninit<Waker>>,
+    result: Turn<Completion>,
+
+    /// The next of a group that is submitted together.
+    group_next: Cell<Option<SlotPtr>>,
+    vtable: Cell<Option<&'static Vtable>>,
+    /// When the operation is to be ended, if it takes long: see `limit`. The kernel reads it here.
+    time: core::cell::Cell<Timespec>,
+    limit: Cell<Limit>,
+    /// Whether it is one of a group.
     pub(crate) grouped: Cell<bool>,
     /// Whether one before it in that group has not succeeded yet.
     pub(crate) is_behind: Cell<bool>,
-    /// When the operation is to be ended, if it takes long.
-    pub(crate) limit: Cell<Option<Limit>>,
-    vtable: Cell<Option<&'static Vtable>>,
 
-    /// Links of the reactor's lists.
-    pub(crate) list_prev: Cell<u32>,
-    pub(crate) list_next: Cell<u32>,
     /// [`Phase::Idle`] again when the slot is given back: nobody else has to set it.
     pub(crate) phase: Cell<Phase>,
     /// How often it was submitted again after the end of a thread, or its cancel.
     pub(crate) tries: Cell<u8>,
     /// Whether a pause comes before its cancel.
     pub(crate) pauses: Cell<bool>,
-    /// The limit, where the kernel reads it.
-    pub(crate) timespec: core::cell::Cell<Timespec>,
+    /// Links of the reactor's lists.
+    pub(crate) list_prev: Cell<Option<SlotPtr>>,
+    pub(crate) list_next: Cell<Option<SlotPtr>>,
 
     entry: Cell<Sqe>,
     payload: Turn<Payload>,
@@ -91,15 +92,17 @@ unsafe impl Sync for Slot {}
 // SAFETY: as above.
 unsafe impl Send for Slot {}
 
-/// When an operation is to be ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Limit {
-    /// So long after it was shipped.
-    After(Duration),
+/// Whether an operation is to be ended when it takes long, and what the slot's time says of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    /// It takes as long as it takes.
+    None,
+    /// So long after the reactor has it.
+    After,
     /// At this time of the kernel's monotonic clock.
-    At(Timespec),
+    At,
     /// The time is over, and the operation was cancelled: once more at this time.
-    Passed(Timespec),
+    Passed,
 }
 
 /// Where the reactor has a slot.
@@ -215,22 +218,23 @@ impl Slot {
         Self {
             state: AtomicU32::new(0),
             index,
-            next: AtomicU32::new(NONE),
-            cancel_next: AtomicU32::new(NONE),
+            generation: core::sync::atomic::AtomicU32::new(0),
+            free_next: AtomicU32::new(NONE),
+            next: AtomicPtr::new(core::ptr::null_mut()),
+            cancel_next: AtomicPtr::new(core::ptr::null_mut()),
             waker: Turn::new(MaybeUninit::uninit()),
             result: Turn::new(Completion::refused(Origin::Kernel)),
-            generation: core::sync::atomic::AtomicU32::new(0),
-            group_next: Cell::new(NONE),
+            group_next: Cell::new(None),
+            vtable: Cell::new(None),
+            time: core::cell::Cell::new(Timespec { tv_sec: 0, tv_nsec: 0 }),
+            limit: Cell::new(Limit::None),
             grouped: Cell::new(false),
             is_behind: Cell::new(false),
-            limit: Cell::new(None),
-            vtable: Cell::new(None),
-            list_prev: Cell::new(NONE),
-            list_next: Cell::new(NONE),
             phase: Cell::new(Phase::Idle),
             tries: Cell::new(0),
             pauses: Cell::new(false),
-            timespec: core::cell::Cell::new(Timespec { tv_sec: 0, tv_nsec: 0 }),
+            list_prev: Cell::new(None),
+            list_next: Cell::new(None),
             entry: Cell::new(Sqe::default()),
             payload: Turn::new(Payload([MaybeUninit::uninit(); PAYLOAD_BYTES])),
         }
@@ -242,10 +246,32 @@ impl Slot {
         self.index
     }
 
+    /// The next of its group.
+    #[inline(always)]
+    pub(crate) fn group_next<'a>(&self, _table: &'a Slots) -> Option<&'a Slot> {
+        // SAFETY: `set_group_next`'s promise: it is of this slot's table, which is borrowed.
+        self.group_next.get().map(|next| unsafe { next.as_ref() })
+    }
+
+    /// Has `next` submitted behind it, in one group.
+    ///
+    /// # Safety
+    /// - Both are of one table, and the caller's.
+    pub(crate) unsafe fn set_group_next(&self, next: &Slot) {
+        self.group_next.set(Some(SlotPtr::from(next)));
+    }
+
+    /// Has the reactor end the operation if it takes longer than `limit` from when it has it.
+    pub(crate) fn set_limit(&self, limit: Option<Duration>) {
+        let Some(limit) = limit else { return };
+        self.time.set(Timespec::default().after(limit));
+        self.limit.set(Limit::After);
+    }
+
     /// Whether it is submitted alone, and without a time limit.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
-        !self.grouped.get() && self.limit.get().is_none()
+        !self.grouped.get() && self.limit.get() == Limit::None
     }
 
     /// What names it, in this use of it, to the kernel.
@@ -517,31 +543,56 @@ impl Slot {
         self.state.load(Ordering::Relaxed) & CANCEL != 0
     }
 
+    /// Begins its time limit, if it has one: the reactor has it at `now`.
+    pub(crate) fn begin_limit(&self, now: impl FnOnce() -> Timespec) {
+        if self.limit.get() == Limit::After {
+            let span = self.time.get();
+            let span = Duration::new(span.tv_sec.unsigned_abs(), span.tv_nsec as u32);
+            self.time.set(now().after(span));
+            self.limit.set(Limit::At);
+        }
+    }
+
     /// When its operation is to be ended by a link timeout, if it is.
     #[inline(always)]
     pub(crate) fn link_limit(&self) -> Option<Timespec> {
-        match self.limit.get() {
-            Some(Limit::At(time)) if !self.waits_in_worker() => Some(time),
-            _ => None,
-        }
+        let is_linked = self.limit.get() == Limit::At && !self.waits_in_worker();
+        is_linked.then(|| self.time.get())
+    }
+
+    /// Where the kernel reads when that is.
+    #[inline(always)]
+    pub(crate) fn time_ptr(&self) -> *const Timespec {
+        self.time.as_ptr()
     }
 
     /// When its operation is to be cancelled by the reactor, if it is.
     #[inline(always)]
     pub(crate) fn own_limit(&self) -> Option<Timespec> {
-        match self.limit.get() {
-            Some(Limit::At(time) | Limit::Passed(time)) if self.waits_in_worker() => Some(time),
-            _ => None,
-        }
+        let is_own =
+            matches!(self.limit.get(), Limit::At | Limit::Passed) && self.waits_in_worker();
+        is_own.then(|| self.time.get())
+    }
+
+    /// Takes note that the reactor has found its time over, and when it looks again.
+    pub(crate) fn pass_limit(&self, again: Timespec) {
+        self.time.set(again);
+        self.limit.set(Limit::Passed);
     }
 
     /// Whether the reactor has found its time over.
     pub(crate) fn has_passed(&self) -> bool {
-        matches!(self.limit.get(), Some(Limit::Passed(_)))
+        self.limit.get() == Limit::Passed
     }
 
     fn waits_in_worker(&self) -> bool {
         self.vtable.get().is_some_and(|vtable| vtable.waits_in_worker)
+    }
+
+    /// Whether its operation is to be shown its completions.
+    #[inline(always)]
+    pub(crate) fn advances(&self) -> bool {
+        self.vtable.get().is_some_and(|vtable| vtable.advance.is_some())
     }
 
     /// Shows the operation a completion. Whether there is more to do: the next entry is in place.
@@ -568,15 +619,16 @@ impl Slot {
     ///   afterwards, unless the answer says that it is the reactor's still.
     #[inline]
     pub(crate) unsafe fn finish(&self, completion: Completion) -> (Finished, Option<Waker>) {
+        // Each bit is set once, so it is added: an `or` whose old value is asked for is a loop.
         // SAFETY: until `DONE` the result is the reactor's.
         unsafe { self.result.write(completion) };
         // Acquire: pairs with the release of `WAKER`: the waker comes before its bit. Release:
         // pairs with the acquire in `abandon`.
         #[cfg(not(seeded_bug = "done_in_one_step"))]
-        let state = self.state.fetch_or(RESULT, Ordering::AcqRel);
+        let state = self.state.fetch_add(RESULT, Ordering::AcqRel);
         #[cfg(seeded_bug = "done_in_one_step")]
         // The models must find this one: it pairs as above, and the slot goes with the waker.
-        let state = self.state.fetch_or(RESULT | DONE, Ordering::AcqRel);
+        let state = self.state.fetch_add(RESULT | DONE, Ordering::AcqRel);
         let waker = (state & WAKER != 0).then(|| {
             // SAFETY: the waker lay there when `RESULT` came: it is the reactor's now.
             unsafe { self.take_waker() }
@@ -584,10 +636,10 @@ impl Slot {
         #[cfg(not(seeded_bug = "done_relaxed"))]
         // Release: pairs with the acquire in `poll` and `abandon`: result and waker are done with.
         // Acquire: pairs with the release of `DROPPED`.
-        let state = self.state.fetch_or(DONE, Ordering::AcqRel);
+        let state = self.state.fetch_add(DONE, Ordering::AcqRel);
         #[cfg(seeded_bug = "done_relaxed")]
         // The models must find this one: it pairs with nothing.
-        let state = self.state.fetch_or(DONE, Ordering::Relaxed);
+        let state = self.state.fetch_add(DONE, Ordering::Relaxed);
         let finished = if state & DROPPED == 0 { Finished::Waited } else { Finished::Nobody };
         (finished, waker)
     }
@@ -613,10 +665,10 @@ impl Slot {
         let generation = self.generation.load(Ordering::Relaxed);
         // Relaxed: as above; pairs with nothing.
         self.generation.store(generation.wrapping_add(1), Ordering::Relaxed);
-        self.group_next.set(NONE);
+        self.group_next.set(None);
         self.grouped.set(false);
         self.is_behind.set(false);
-        self.limit.set(None);
+        self.limit.set(Limit::None);
         self.tries.set(0);
         self.pauses.set(false);
         // Relaxed: pairs with nothing; the free list hands the slot over.

@@ -73,12 +73,12 @@ impl Slots {
     #[inline]
     pub(crate) fn take(&self) -> &Slot {
         loop {
-            // Acquire: pairs with the release of the exchange in `give`: the slot is renewed.
+            // Acquire: pairs with the release of the exchange in `link`: the slot is renewed.
             let mut free = self.free.load(Ordering::Acquire);
             while let Some(slot) = self.get(free as u32) {
                 // Relaxed: pairs with the store in `give`, ordered by the acquire above; a stale
                 // value fails the exchange by its tag.
-                let next = slot.next.load(Ordering::Relaxed);
+                let next = slot.free_next.load(Ordering::Relaxed);
                 // Acquire: as above, for the next turn and for who got the slot.
                 let (success, failure) = (Ordering::Acquire, Ordering::Acquire);
                 match self.free.compare_exchange_weak(free, after(free, next), success, failure) {
@@ -107,7 +107,7 @@ impl Slots {
         let mut free = self.free.load(Ordering::Relaxed);
         loop {
             // Relaxed: pairs with the load in `take`, ordered by the release below.
-            last.next.store(free as u32, Ordering::Relaxed);
+            last.free_next.store(free as u32, Ordering::Relaxed);
             // Release: pairs with the acquire in `take`.
             let (success, failure) = (Ordering::Release, Ordering::Relaxed);
             let next = after(free, first.index());
@@ -132,7 +132,7 @@ impl Slots {
             (begin..begin + chunk_len(*grown)).map(|index| Slot::new(index as u32)).collect();
         for pair in chunk.windows(2) {
             // Relaxed: pairs with the load in `take`, ordered by the release of `link`.
-            pair[0].next.store(pair[1].index(), Ordering::Relaxed);
+            pair[0].free_next.store(pair[1].index(), Ordering::Relaxed);
         }
         // From here on the slots are reached by this pointer alone.
         let slots = Box::into_raw(chunk).cast::<Slot>();
@@ -220,9 +220,9 @@ mod tests {
                 scope.spawn(|| {
                     for n in 0..ROUNDS {
                         let slot = slots.take();
-                        slot.group_next.set(n);
+                        slot.tries.set(n as u8);
                         std::hint::black_box(slot);
-                        assert_eq!(slot.group_next.get(), n, "two threads have one slot");
+                        assert_eq!(slot.tries.get(), n as u8, "two threads have one slot");
                         // SAFETY: the slot is empty, and this thread's alone.
                         unsafe { slots.give(slot) };
                     }

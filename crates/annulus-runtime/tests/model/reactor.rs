@@ -13,7 +13,7 @@ use std::task::Waker;
 use annulus_ring::Errno;
 use annulus_ring::abi::{Cqe, CqeFlags, Timespec};
 
-use super::port::{Port, Ports};
+use super::port::{OwnPort, Port, Ports};
 use super::probe::{Log, Probe};
 use super::slot::Phase;
 use book::Book;
@@ -43,6 +43,7 @@ struct Entry {
 }
 
 pub(crate) struct Driver {
+    port: OwnPort,
     book: Book,
     work: Work,
     kernel: Vec<Entry>,
@@ -52,7 +53,10 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(ports: Arc<Ports>, work: Work, uses_slots: bool) -> Self {
-        Self { book: Book::new(ports, 0, 8), work, kernel: Vec::new(), uses_slots }
+        let port = ports.own(0);
+        // SAFETY: the book is given this port only.
+        let book = unsafe { Book::new(&port, 64, 8) };
+        Self { port, book, work, kernel: Vec::new(), uses_slots }
     }
 
     /// Until the port is closed and nothing is left.
@@ -61,44 +65,49 @@ impl Driver {
     }
 
     fn turn(&mut self) -> bool {
-        self.book.open_mail(Timespec::default);
-        self.book.close_if_asked();
-        self.book.wake();
+        let Self { port, book, kernel, .. } = self;
+        book.open_mail(port, Timespec::default, |entry| {
+            let user_data = entry.user_data;
+            kernel.push(Entry { user_data, chain: user_data, is_cancelled: false });
+            true
+        });
+        book.close_if_asked(port);
+        book.wake(port);
         self.push();
         if self.book.closing && self.book.in_flight == 0 && self.book.queued.is_empty() {
-            self.book.close_mail();
-            self.book.wake();
+            self.book.close_mail(&self.port);
+            self.book.wake(&self.port);
             return false;
         }
         let completed = self.complete();
-        self.book.wake();
+        self.book.wake(&self.port);
         if self.uses_slots {
-            use_a_slot(&self.book.port);
+            use_a_slot(&self.port);
         }
-        if !completed && self.book.falls_asleep() {
-            self.book.port.bell.wait();
+        if !completed && self.book.falls_asleep(&self.port) {
+            self.port.bell.wait();
         }
         true
     }
 
     fn push(&mut self) {
-        let Self { book, kernel, .. } = self;
+        let Self { port, book, kernel, .. } = self;
         let all = std::mem::take(&mut book.cancels_all);
         kernel.iter_mut().for_each(|entry| entry.is_cancelled |= all);
-        while let Some(slot) = book.cancels.first(&book.port.slots) {
+        while let Some(slot) = book.cancels.first(&port.slots) {
             let name = slot.user_data();
             let found = kernel.iter_mut().find(|entry| entry.user_data == name);
             found.expect("the kernel has it").is_cancelled = true;
-            book.cancels.remove(&book.port.slots, slot);
+            book.cancels.remove(&port.slots, slot);
             if slot.grouped.get() {
                 slot.phase.set(Phase::Asked);
-                book.asked.push(&book.port.slots, slot);
+                book.asked.push(&port.slots, slot);
             } else {
                 slot.phase.set(Phase::InFlight);
             }
         }
-        while let Some(first) = book.queued.first(&book.port.slots) {
-            book.queued.remove_first(&book.port.slots, first);
+        while let Some(first) = book.queued.first(&port.slots) {
+            book.queued.remove_first(&port.slots, first);
             let chain = first.user_data();
             let mut next = Some(first);
             while let Some(slot) = next {
@@ -106,7 +115,7 @@ impl Driver {
                 let user_data = slot.entry().user_data;
                 kernel.push(Entry { user_data, chain, is_cancelled: false });
                 book.in_flight += 1;
-                next = book.port.slots.get(slot.group_next.get());
+                next = slot.group_next(&port.slots);
             }
         }
     }
@@ -120,9 +129,9 @@ impl Driver {
             behind.for_each(|entry| entry.is_cancelled |= is_cancelled);
             let res = if is_cancelled { -Errno::ECANCELED.raw() } else { RESULT as i32 };
             let cqe = Cqe { user_data, res, flags: CqeFlags::empty() };
-            self.book.complete(&cqe);
+            self.book.complete(&self.port, &cqe);
             if self.work == Work::Twice {
-                self.book.complete(&cqe);
+                self.book.complete(&self.port, &cqe);
             }
             any = true;
         }

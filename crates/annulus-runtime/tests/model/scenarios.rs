@@ -17,7 +17,7 @@ use super::operation::Origin;
 use super::port::{Port, Ports};
 use super::probe::{End, Log, Probe, Task};
 use super::reactor::{Driver, RESULT, Work};
-use super::slot::{Inbox, Message, NONE, Posted, Slots};
+use super::slot::{Inbox, Message, Posted, Slots};
 use super::threads::{Gauge, JoinHandle, spawn, yield_now};
 
 /// Every body, by name.
@@ -337,7 +337,7 @@ fn inbox_of_two_threads() {
             spawn(move || {
                 let (slots, inbox, bell) = &*shared;
                 let slot = slots.take();
-                slot.group_next.set(value);
+                slot.tries.set(value);
                 // SAFETY: the slot is of the table and this thread's, and in no inbox.
                 if unsafe { inbox.put(slot, Message::Ship) } == Posted::Asleep {
                     bell.raise();
@@ -348,10 +348,10 @@ fn inbox_of_two_threads() {
     let (slots, inbox, bell) = &*shared;
     let mut sum = 0;
     while sum != 1 + 2 {
-        let mut chain = inbox.take(slots);
-        while let Some((slot, message)) = chain.next(slots) {
+        // SAFETY: what was put in is of this table.
+        for (slot, message) in unsafe { inbox.take(slots) } {
             assert_eq!(message, Message::Ship);
-            sum += slot.group_next.get();
+            sum += slot.tries.get();
             // SAFETY: the slot is empty, and came to this thread by the inbox.
             unsafe { slots.give(slot) };
         }
@@ -360,7 +360,8 @@ fn inbox_of_two_threads() {
         }
     }
     threads.into_iter().for_each(|thread| thread.join().unwrap());
-    assert!(inbox.take(slots).next(slots).is_none());
+    // SAFETY: as above.
+    assert!(unsafe { inbox.take(slots) }.next().is_none());
     all_are_free(slots);
 }
 
@@ -389,9 +390,9 @@ fn inbox_closed_meanwhile() {
         }
     });
     let (slots, inbox) = &*shared;
-    let mut chain = inbox.close(slots);
     let mut found = 0;
-    while let Some((slot, _)) = chain.next(slots) {
+    // SAFETY: what was put in is of this table.
+    for (slot, _) in unsafe { inbox.close(slots) } {
         found += 1;
         // SAFETY: the slot is empty, and came to this thread by the inbox.
         unsafe { slots.give(slot) };
@@ -409,7 +410,7 @@ impl Owners {
         let slot = self.0.take();
         // Relaxed: pairs with nothing: the table must order who has a slot.
         assert!(!self.1[slot.index() as usize].swap(true, Ordering::Relaxed), "two have one slot");
-        assert_eq!(slot.group_next.replace(0), NONE, "it is not as it was given");
+        assert_eq!(slot.tries.replace(1), 0, "it is not as it was given");
         slot.index()
     }
 
