@@ -131,8 +131,23 @@ pub unsafe trait Operation: 'static {
     /// Whether [`attempt`](Self::attempt) does anything.
     const MAY_ATTEMPT: bool = false;
 
-    /// Whether the kernel gives it to a thread of its own (io-wq), where it waits: a link timeout
-    /// does not reach it there, so the reactor cancels it at its deadline.
+    /// Whether the kernel gives it to one of its threads (io-wq) without trying it first: while it
+    /// waits for such a thread, and in it, a link timeout does not reach it, so the reactor cancels
+    /// it at its deadline.
+    ///
+    /// | given to a thread at once | Linux says so |
+    /// | --- | --- |
+    /// | FSYNC, SYNC_FILE_RANGE, FALLOCATE, FTRUNCATE | always |
+    /// | STATX, RENAMEAT, LINKAT, SYMLINKAT, UNLINKAT, MKDIRAT, all of xattr, SPLICE | always |
+    /// | FADVISE | all but `NORMAL`, `RANDOM` and `SEQUENTIAL`, which never wait |
+    /// | OPENAT, OPENAT2 | with `O_CREAT`, `O_TRUNC` or `O_TMPFILE` |
+    /// | whatever has `IOSQE_ASYNC`, as an open that waits for a FIFO | always |
+    ///
+    /// All others are tried first: the link timeout runs from then on, and finds them wherever they
+    /// wait. That is so since Linux 6.15 (6.12.29, 6.6.91); before, it ran from the moment when the
+    /// operation was queued for a thread, and a cancel by the reactor does as well.
+    ///
+    /// The kernel is asked by `what_waits_for_a_worker_is_known`, in `tests/worker_routes.rs`.
     const WAITS_IN_WORKER: bool = false;
 
     /// Does it at once on this thread if that cannot block: what is in the page cache is copied for

@@ -24,6 +24,7 @@ pub struct Allocate {
 // SAFETY: the entry points to nothing, and names a descriptor that is kept open here.
 unsafe impl Operation for Allocate {
     type Output = Result<(), Error>;
+    const WAITS_IN_WORKER: bool = true;
 
     fn entry(&mut self) -> Sqe {
         let allocate = op::Fallocate::new(self.file.raw(), self.bytes);
@@ -58,6 +59,7 @@ impl Truncate {
 unsafe impl Operation for Truncate {
     type Output = Result<(), Error>;
     const MAY_ATTEMPT: bool = true;
+    const WAITS_IN_WORKER: bool = true;
 
     fn attempt(&mut self) -> Option<Completion> {
         if self.by_ring {
@@ -143,6 +145,7 @@ pub struct Advise {
 unsafe impl Operation for Advise {
     type Output = Result<(), Error>;
     const MAY_ATTEMPT: bool = true;
+    const WAITS_IN_WORKER: bool = true;
 
     fn attempt(&mut self) -> Option<Completion> {
         let entry = self.entry();

@@ -31,6 +31,7 @@ impl Stat {
 unsafe impl Operation for Stat {
     type Output = Result<Metadata, Error>;
     const MAY_ATTEMPT: bool = true;
+    const WAITS_IN_WORKER: bool = true;
 
     fn attempt(&mut self) -> Option<Completion> {
         if !self.file.is_local() {

@@ -22,6 +22,7 @@ pub struct Sync {
 // SAFETY: the entry points to nothing, and names a descriptor that is kept open here.
 unsafe impl Operation for Sync {
     type Output = Result<(), Error>;
+    const WAITS_IN_WORKER: bool = true;
 
     fn entry(&mut self) -> Sqe {
         let (offset, bytes) = self.range;
@@ -66,6 +67,7 @@ pub struct WriteBack {
 // SAFETY: the entry points to nothing, and names a descriptor that is kept open here.
 unsafe impl Operation for WriteBack {
     type Output = Result<(), Error>;
+    const WAITS_IN_WORKER: bool = true;
 
     fn entry(&mut self) -> Sqe {
         let range = op::SyncFileRange::new(self.file.raw()).range(self.offset, self.bytes);
