@@ -34,7 +34,7 @@ pub struct Rig {
 pub enum Kind {
     /// A thread of its own.
     Thread,
-    /// A future on a runtime with two threads.
+    /// A future on a runtime with two threads, if no other number is said.
     #[cfg(feature = "tokio")]
     Tokio,
 }
@@ -48,6 +48,13 @@ impl Kind {
 
     /// An engine of this kind, as `how` builds it.
     pub fn rig(self, how: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Rig {
+        self.rig_on(2, how)
+    }
+
+    /// The same whose future, if that drives it, has so many threads: each has workers of the
+    /// kernel of its own.
+    #[cfg_attr(not(feature = "tokio"), allow(unused_variables, reason = "no future drives"))]
+    pub fn rig_on(self, threads: usize, how: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Rig {
         let builder = how(Engine::builder());
         match self {
             Self::Thread => Rig {
@@ -59,7 +66,7 @@ impl Kind {
             #[cfg(feature = "tokio")]
             Self::Tokio => {
                 let mut runtime = tokio::runtime::Builder::new_multi_thread();
-                runtime.worker_threads(2).thread_name("annulus-tokio").enable_all();
+                runtime.worker_threads(threads).thread_name("annulus-tokio").enable_all();
                 let runtime = runtime.build().expect("a runtime");
                 let (engine, drive) = {
                     let _inside = runtime.enter();
@@ -75,8 +82,18 @@ impl Kind {
 /// Runs `body` with each kind of engine, as `how` builds it, and checks that it ends.
 #[track_caller]
 pub fn each(how: impl Fn(EngineBuilder) -> EngineBuilder, body: impl Fn(&mut Rig)) {
+    each_on(2, how, body);
+}
+
+/// The same on so many threads, where a future drives.
+#[track_caller]
+pub fn each_on(
+    threads: usize,
+    how: impl Fn(EngineBuilder) -> EngineBuilder,
+    body: impl Fn(&mut Rig),
+) {
     for kind in Kind::ALL {
-        let mut rig = kind.rig(&how);
+        let mut rig = kind.rig_on(threads, &how);
         body(&mut rig);
         rig.close();
     }
