@@ -151,6 +151,10 @@ impl EngineBuilder {
     /// They are threads of this process (`iou-wrk-…`), made when there is such work. Without a
     /// bound the kernel makes as many of the second kind as `RLIMIT_NPROC` allows.
     ///
+    /// The open of a FIFO counts as the first kind, however long it waits for the other end. So
+    /// many of them, and syncs, paths and the like wait behind: give such opens a
+    /// [deadline](super::Opening::deadline).
+    ///
     /// ```
     /// assert!(annulus_runtime::Engine::builder().io_workers(4, 4).build().is_ok());
     /// ```

@@ -75,6 +75,13 @@ pub trait Readiness: Send + 'static {
 /// It ends when the engine is closed ([`Engine::shutdown`], or the drop of the last handle) and the
 /// kernel has done with everything.
 ///
+/// # When a thread ends that polled it
+/// What that thread submitted is begun again by the next to poll this. Only what still waited there
+/// for a thread of the kernel is done before it ends, and no cancel finds it any more: to open a
+/// FIFO may take for ever, and so may the end of that thread. A runtime of several threads that is
+/// dropped ends some of them before it drops this: where FIFOs are opened, close the engine first
+/// ([`Engine::shutdown`]) and await this.
+///
 /// # When it is dropped
 /// As when a runtime is shut down: the engine is closed, what is under way is cancelled and waited
 /// for, on the dropping thread. If the kernel does not let go of a buffer within some seconds, a
