@@ -19,7 +19,7 @@ use annulus_ring::abi::{FallocateMode, PollEvents, XattrFlags};
 use annulus_runtime::engine::{Advice, Opening};
 use annulus_runtime::{Engine, File};
 use futures::executor::block_on;
-use futures::future::join_all;
+use futures::future::{join, join_all, poll_immediate};
 
 use common::engines::{self, CLOSE, Kind, begin, until_in_kernel};
 use common::files::TempFile;
@@ -410,4 +410,37 @@ fn a_deadline_outlives_the_thread_that_submitted() {
         drop(engine);
         drive.join().expect("the drive ends");
     });
+}
+
+#[test]
+fn what_waits_for_its_turn_ends_at_its_deadline() {
+    engines::each(
+        |builder| builder.in_flight_max(1),
+        |rig| {
+            limit(LIMIT, || {
+                let (reader, mut writer) = io::pipe().expect("a pipe");
+                let pipe = rig.engine().file(reader);
+                let mut first = pipe.read(vec![0; 8]);
+                assert!(block_on(poll_immediate(&mut first)).is_none());
+                let tenth = Duration::from_millis(100);
+                let behind = pipe.read(vec![0; 8]).deadline(tenth);
+                let chain = pipe.read(vec![0; 8]).deadline(tenth).then(pipe.read(vec![0; 8]));
+                let begun = Instant::now();
+                let (behind, (head, tail)) = block_on(join(behind, chain));
+                assert!((tenth..LATE).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+                assert_eq!(behind.expect_err("nothing to read").kind(), ErrorKind::TimedOut);
+                assert_eq!(head.expect_err("nothing to read").kind(), ErrorKind::TimedOut);
+                assert!(tail.is_err(), "what it follows has failed");
+                // What waits without a limit, or long enough, has its turn.
+                let long = pipe.read(vec![0; 8]).deadline(Duration::from_secs(3600));
+                let (mut short, mut long) = (pipe.read(vec![0; 8]).deadline(tenth), long);
+                assert!(block_on(poll_immediate(&mut long)).is_none());
+                assert!(block_on(poll_immediate(&mut short)).is_none());
+                assert!(block_on(short).is_err(), "nothing to read");
+                writer.write_all(&[1; 16]).expect("room in the pipe");
+                assert_eq!(block_on(first).expect("bytes").0, 8);
+                assert_eq!(block_on(long).expect("bytes").0, 8);
+            });
+        },
+    );
 }

@@ -110,9 +110,6 @@ impl Engine {
     /// call it where that may be (`spawn_blocking`). Called by a waker, on the driver's own thread,
     /// it does not wait.
     ///
-    /// An engine that a future drives has no thread to wait for: it is closed, this returns `true`
-    /// at once, and the end of its [`Drive`] says that everything is over.
-    ///
     /// Where a future drives the engine ([`Drive`]), who waits here must not be who polls it: in
     /// async code shut down with a limit of zero, and await the drive. The drop of the last handle
     /// does not wait there. Nor does a waker, or a buffer's destructor, that calls this on the

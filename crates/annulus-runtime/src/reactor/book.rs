@@ -156,14 +156,19 @@ impl Book {
     /// Queues an operation, or a group by its first. How many operations that are.
     fn accept(&mut self, port: &Port, slot: &Slot, now: impl Fn() -> Timespec) -> u64 {
         let group = core::iter::successors(Some(slot), |slot| slot.group_next(&port.slots));
-        let operations = group.inspect(|slot| slot.begin_limit(&now)).count() as u64;
+        let operations = group.inspect(|slot| slot.begin_limit(&now)).count() as u32;
         if self.closing {
-            self.refuse_group(port, slot);
-        } else {
-            slot.phase.set(Phase::Queued);
-            self.queued.push(&port.slots, slot);
+            self.refuse_group(port, slot, Origin::Closed);
+            return operations.into();
         }
-        operations
+        if !self.queued.is_empty() || self.in_flight + operations > self.in_flight_max {
+            // It waits for its turn, and not longer than it is given.
+            let limit = slot.limit();
+            limit.inspect(|time| self.deadlines.insert(*time, slot.user_data()));
+        }
+        slot.phase.set(Phase::Queued);
+        self.queued.push(&port.slots, slot);
+        operations.into()
     }
 
     /// Begins to end everything, once the port is closed.
@@ -174,7 +179,7 @@ impl Book {
         self.closing = true;
         while let Some(slot) = self.queued.first(&port.slots) {
             self.queued.remove_first(&port.slots, slot);
-            self.refuse_group(port, slot);
+            self.refuse_group(port, slot, Origin::Closed);
         }
         self.cancels_all = true;
     }
@@ -187,12 +192,14 @@ impl Book {
     }
 
     /// Ends an operation that the kernel never saw, and those that go with it.
-    pub(super) fn refuse_group(&mut self, port: &Port, first: &Slot) {
+    pub(super) fn refuse_group(&mut self, port: &Port, first: &Slot, origin: Origin) {
+        if let Some(time) = first.limit() {
+            self.deadlines.remove(time, first.user_data());
+        }
         let mut next = Some(first);
         while let Some(slot) = next {
             // Read before the slot is somebody else's.
             next = slot.group_next(&port.slots);
-            let origin = if self.closing { Origin::Closed } else { Origin::Cancelled };
             slot.phase.set(Phase::Idle);
             self.finish(port, slot, Completion::refused(origin));
         }
@@ -211,7 +218,7 @@ impl Book {
             Phase::Queued => {
                 // Of a group the first alone is in the list: a later one goes when that goes.
                 self.queued.remove(&port.slots, slot);
-                self.refuse_group(port, slot);
+                self.refuse_group(port, slot, Origin::Cancelled);
             }
             Phase::InFlight => {
                 slot.phase.set(Phase::CancelDue);
@@ -223,12 +230,15 @@ impl Book {
         }
     }
 
-    /// Takes note of the deadlines of a group that the kernel has now, given by its first.
+    /// Takes note of the deadlines of a group that the kernel has now, given by its first: the
+    /// kernel keeps those that it can.
     pub(super) fn watch(&mut self, port: &Port, first: &Slot) {
         let group = core::iter::successors(Some(first), |slot| slot.group_next(&port.slots));
         for slot in group {
             if let Some(time) = slot.own_limit() {
                 self.deadlines.insert(time, slot.user_data());
+            } else if let Some(time) = slot.link_limit() {
+                self.deadlines.remove(time, slot.user_data());
             }
         }
     }
@@ -244,6 +254,11 @@ impl Book {
     pub(super) fn pass(&mut self, port: &Port, now: Timespec) {
         while let Some(user_data) = self.deadlines.pop(now) {
             let Some(slot) = port.slots.get(user_data as u32) else { continue };
+            if slot.phase.get() == Phase::Queued {
+                self.queued.remove(&port.slots, slot);
+                self.refuse_group(port, slot, Origin::Deadline);
+                continue;
+            }
             let again = now.after(CANCEL_AGAIN);
             slot.pass_limit(again);
             self.deadlines.insert(again, user_data);

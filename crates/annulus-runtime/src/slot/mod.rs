@@ -553,6 +553,11 @@ impl Slot {
         }
     }
 
+    /// When its operation is to be ended, if that was said.
+    pub(crate) fn limit(&self) -> Option<Timespec> {
+        matches!(self.limit.get(), Limit::At | Limit::Passed).then(|| self.time.get())
+    }
+
     /// When its operation is to be ended by a link timeout, if it is.
     #[inline(always)]
     pub(crate) fn link_limit(&self) -> Option<Timespec> {
@@ -569,9 +574,7 @@ impl Slot {
     /// When its operation is to be cancelled by the reactor, if it is.
     #[inline(always)]
     pub(crate) fn own_limit(&self) -> Option<Timespec> {
-        let is_own =
-            matches!(self.limit.get(), Limit::At | Limit::Passed) && self.waits_in_worker();
-        is_own.then(|| self.time.get())
+        self.limit().filter(|_| self.waits_in_worker())
     }
 
     /// Takes note that the reactor has found its time over, and when it looks again.
