@@ -18,7 +18,7 @@ use futures::executor::block_on;
 fn refused<T: std::fmt::Debug, B: std::fmt::Debug + PartialEq>(result: BufResult<T, B>, buf: B) {
     let error: BufError<B> = result.expect_err("the engine is closed");
     assert_eq!((error.kind(), error.errno(), error.done()), (ErrorKind::BrokenPipe, None, 0));
-    assert!(error.to_string().contains("closed"), "{error}");
+    assert!(error.is_closed() && error.to_string().contains("closed"), "{error}");
     assert_eq!(error.into_buf(), buf);
 }
 

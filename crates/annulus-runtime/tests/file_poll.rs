@@ -96,10 +96,13 @@ fn a_read_of_a_pipe_is_cancelled_and_loses_nothing() {
         begin(&mut read);
         read.cancel();
         let error = block_on(read).unwrap_err();
+        assert!(error.is_cancelled() && !error.is_timeout());
         assert_eq!(error.kind(), std::io::ErrorKind::Interrupted);
         let mut read = reader.read_vectored([vec![0; 4]]).deadline(Duration::from_millis(5));
         begin(&mut read);
-        assert_eq!(block_on(read).unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+        let error = block_on(read).unwrap_err();
+        assert!(error.is_timeout() && !error.is_cancelled());
+        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
         block_on(writer.write("abcd")).unwrap();
         assert_eq!(block_on(reader.read(vec![0; 8])).unwrap().0, 4);
     });

@@ -15,6 +15,20 @@ pub type BufResult<T, B> = Result<(T, B), BufError<B>>;
 /// In a function that returns `io::Result`, `?` turns it into the `io::Error` (and drops the
 /// buffer). Who wants the buffer matches, and takes both by [`into_inner`](Self::into_inner).
 ///
+/// What to do about it is asked as with every error of this crate, also of the `io::Error`, which
+/// [`io::Error::downcast`] turns into an [`Error`] where it was not the kernel that refused:
+///
+/// | what ended it | asked by | what to do |
+/// | --- | --- | --- |
+/// | the kernel | [`errno`](Self::errno) | see the operation's page |
+/// | a file that came short | [`kind`](Self::kind) | [so many](Self::done) bytes were moved |
+/// | its user, by [`Op::cancel`] | [`is_cancelled`](Self::is_cancelled) | nothing |
+/// | its deadline | [`is_timeout`](Self::is_timeout) | try again, or give up |
+/// | the engine's end | [`is_closed`](Self::is_closed) | make another engine |
+/// | a fork | [`is_forked`](Self::is_forked) | make an engine in the child |
+///
+/// [`Op::cancel`]: crate::engine::Op::cancel
+///
 /// ```
 /// use annulus_ring::Errno;
 /// use annulus_runtime::buffer::{BufError, BufResult};
@@ -137,6 +151,89 @@ impl<B> BufError<B> {
         }
     }
 
+    /// Whether it was cancelled by its user. What it had [done](Self::done) until then is done.
+    ///
+    /// ```
+    /// # use annulus_runtime::Engine;
+    /// use futures::{executor::block_on, future::poll_immediate};
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let pipe = Engine::new()?.file(reader);
+    /// let mut read = pipe.read(vec![0; 9]);
+    /// assert!(block_on(poll_immediate(&mut read)).is_none()); // it is begun
+    /// read.cancel();
+    /// let error = block_on(read).unwrap_err();
+    /// assert!(error.is_cancelled() && error.into_buf().len() == 9);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn is_cancelled(&self) -> bool {
+        self.is_ended(Error::is_cancelled)
+    }
+
+    /// Whether its [deadline](crate::engine::Op::deadline) came first.
+    ///
+    /// ```
+    /// # use annulus_runtime::Engine;
+    /// # use std::time::Duration;
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let pipe = Engine::new()?.file(reader);
+    /// let read = pipe.read(vec![0; 9]).deadline(Duration::from_millis(1));
+    /// let error = futures::executor::block_on(read).unwrap_err();
+    /// assert!(error.is_timeout() && error.into_buf().len() == 9);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn is_timeout(&self) -> bool {
+        self.is_ended(Error::is_timeout)
+    }
+
+    /// Whether the engine is closed: make another.
+    ///
+    /// ```
+    /// # use annulus_runtime::Engine;
+    /// # use std::time::Duration;
+    /// let engine = Engine::new()?;
+    /// let file = engine.file(std::fs::File::open("Cargo.toml")?);
+    /// engine.shutdown(Duration::from_secs(5));
+    /// let error = futures::executor::block_on(file.read_at(vec![0; 9], 0)).unwrap_err();
+    /// assert!(error.is_closed() && error.into_buf().len() == 9);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        self.is_ended(Error::is_closed)
+    }
+
+    /// Whether the engine is that of the parent of this process: make one here, after the fork.
+    ///
+    /// ```
+    /// # use annulus_runtime::Engine;
+    /// let engine = Engine::new()?;
+    /// let file = engine.file(std::fs::File::open("Cargo.toml")?);
+    /// // SAFETY: the child does what is below, takes no lock that another thread may hold, and
+    /// // ends without going back.
+    /// match unsafe { libc::fork() } {
+    ///     0 => {
+    ///         let error = futures::executor::block_on(file.read_at(vec![0; 9], 0)).err();
+    ///         let is_forked = error.is_some_and(|error| error.is_forked());
+    ///         // SAFETY: it ends this process.
+    ///         unsafe { libc::_exit(i32::from(!is_forked)) }
+    ///     }
+    ///     child => {
+    ///         let mut status = 0;
+    ///         // SAFETY: the status is written while this waits.
+    ///         assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    ///         assert_eq!(status, 0);
+    ///     }
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn is_forked(&self) -> bool {
+        self.is_ended(Error::is_forked)
+    }
+
+    /// Whether it was ended in the way that `asked` asks for.
+    fn is_ended(&self, asked: impl FnOnce(&Error) -> bool) -> bool {
+        matches!(&self.cause, Cause::Ended(error) if asked(error))
+    }
+
     /// How many bytes an exact or repeated operation had moved before it failed: they are in the
     /// buffer, or in the file.
     ///
@@ -148,8 +245,9 @@ impl<B> BufError<B> {
         self.done
     }
 
-    /// The error alone, as the standard library has it. `raw_os_error` is kept; what was
-    /// [done](Self::done) is in the text of an error that has no number.
+    /// The error alone, as the standard library has it. `raw_os_error` is kept, or the [`Error`],
+    /// by [`io::Error::downcast`], where one of this library ended it; of what came short the text
+    /// says how much was [done](Self::done).
     ///
     /// ```
     /// use annulus_ring::Errno;
@@ -253,5 +351,44 @@ impl<B> std::error::Error for BufError<B> {}
 impl<B> From<BufError<B>> for io::Error {
     fn from(error: BufError<B>) -> Self {
         error.error()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::Origin;
+
+    /// What an error is asked: whether it was cancelled, timed out, closed, forked.
+    fn asked<B>(error: &BufError<B>) -> [bool; 4] {
+        [error.is_cancelled(), error.is_timeout(), error.is_closed(), error.is_forked()]
+    }
+
+    #[test]
+    fn who_ended_it_is_told_apart_also_as_an_io_error() {
+        let origins = [Origin::Cancelled, Origin::Deadline, Origin::Closed, Origin::Forked];
+        for (index, origin) in origins.into_iter().enumerate() {
+            let completion = Completion::refused(origin);
+            let error = BufError::of(&completion, Errno::ECANCELED, [7]).after(1);
+            let expected = std::array::from_fn(|other| other == index);
+            assert_eq!((asked(&error), error.errno()), (expected, None), "{origin:?}");
+            let plain = io::Error::from(error);
+            let kind = plain.kind();
+            let error: Error = plain.downcast().expect("it is one of ours");
+            assert_eq!(asked(&BufError::with(error, ())), expected, "{origin:?}");
+            assert_eq!(error.kind(), kind);
+        }
+    }
+
+    #[test]
+    fn the_kernels_numbers_are_not_taken_for_our_own_ends() {
+        for errno in [Errno::ECANCELED, Errno::ETIMEDOUT, Errno::EPIPE, Errno::EINTR] {
+            let error = BufError::new(errno, ());
+            assert_eq!((asked(&error), error.errno()), ([false; 4], Some(errno)));
+            assert_eq!(io::Error::from(error).raw_os_error(), Some(errno.raw()));
+        }
+        for short in [BufError::unexpected_eof(1, ()), BufError::write_zero(1, ())] {
+            assert_eq!(asked(&short), [false; 4]);
+        }
     }
 }
