@@ -111,8 +111,10 @@ pub(super) use write_setters;
 /// - `EINVAL`: the offset is past 2⁶³; `O_DIRECT` and the offset, the length or the buffer is not
 ///   aligned (see [`Statx`](super::Statx)); `HIPRI` on a ring without `IOPOLL`.
 /// - `EISDIR`: a directory.
-/// - `EAGAIN`: it would wait, and [`NOWAIT`](RwFlags::NOWAIT) or a descriptor with `O_NONBLOCK`
-///   forbade that: try again without, or poll.
+/// - `EAGAIN`: it would wait, and [`NOWAIT`](RwFlags::NOWAIT) forbade that: try again without, or
+///   poll. That the descriptor is non-blocking does not matter where the file can be polled (pipes,
+///   sockets, terminals, eventfds): the ring waits. Only a device that cannot be polled and was
+///   opened with `O_NONBLOCK`, as `/dev/hwrng`, ends so too: try again later, or open it without.
 /// - `EOPNOTSUPP`: this kernel or file system does not know the flag: do without it.
 /// - `ESPIPE`: an offset on a socket.
 /// - `ENOBUFS`: the group has no buffer left: give some back, and submit again.
@@ -189,7 +191,8 @@ impl Read {
 /// - `EFBIG`: larger than the file system or `RLIMIT_FSIZE` allows.
 /// - `EPIPE`: the reader is gone. The process also gets `SIGPIPE` (which Rust programs ignore),
 ///   unless [`NOSIGNAL`](RwFlags::NOSIGNAL) is set.
-/// - `EAGAIN`: it would wait, and `NOWAIT` or `O_NONBLOCK` forbade that.
+/// - `EAGAIN`: it would wait, and [`NOWAIT`](RwFlags::NOWAIT) forbade that; or the device cannot be
+///   polled and was opened with `O_NONBLOCK`. What can be polled is waited for, as in [`Read`].
 /// - `EOPNOTSUPP`: this kernel or file system does not know the flag.
 /// - `ESPIPE`: an offset on a socket. `EPERM`: the file is sealed or immutable.
 /// - `EIO`: writing failed. Later syncs may report what this one could not.
@@ -255,7 +258,7 @@ impl Write {
 /// How many bytes were read, in all.
 ///
 /// # Errors
-/// Those of [`Read`], and:
+/// Those of [`Read`] (a non-blocking descriptor is waited for here too), and:
 /// - `EINVAL`: more than 1024 pieces (`IOV_MAX`), or a length that is negative as a signed number;
 ///   with [`buffer_select`](Sqe::buffer_select), any number of pieces but one.
 /// - `EFAULT`: the array itself cannot be read.
@@ -319,7 +322,7 @@ impl Readv {
 /// How many bytes were written, in all.
 ///
 /// # Errors
-/// Those of [`Write`], and:
+/// Those of [`Write`] (a non-blocking descriptor is waited for here too), and:
 /// - `EINVAL`: more than 1024 pieces (`IOV_MAX`), or a length that is negative as a signed number.
 /// - `EFAULT`: the array itself cannot be read.
 ///

@@ -2,12 +2,12 @@
 
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read, Seek, Write};
-use std::os::fd::IntoRawFd;
+use std::os::fd::{AsFd, IntoRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 
-use annulus_ring::Errno;
-use annulus_ring::abi::{AttrPi, Features, OpenFlags, RwFlags};
-use annulus_ring::op;
+use annulus_ring::abi::{AttrPi, Features, Iovec, OpenFlags, RwFlags, Sqe};
+use annulus_ring::{Errno, LocalRing, op};
+use rustix::event::EventfdFlags;
 
 use crate::common::{LIMIT, limit, skip};
 use crate::files::{TempDir, ring, run};
@@ -140,6 +140,60 @@ fn a_read_waits_for_a_pipe_unless_it_must_not() {
         assert_eq!(&buffer[..4], b"late");
         drop(writer);
         assert_eq!(run(&mut ring, op::Read::new(&reader, buffer.as_mut_ptr(), 8)), Ok(0));
+    });
+}
+
+/// Waits for an entry that cannot be done before `ready` was called.
+fn waits(ring: &mut LocalRing, sqe: impl Into<Sqe>, ready: impl FnOnce()) -> Result<u32, Errno> {
+    // SAFETY: what the entry points to outlives the operation, which this waits for.
+    unsafe { ring.push(sqe.into()) }.unwrap();
+    assert_eq!(ring.submit().unwrap(), 1);
+    assert!(ring.completions().unwrap().next().is_none(), "it did not wait");
+    ready();
+    ring.submit_and_wait(1).unwrap();
+    ring.completions().unwrap().next().unwrap().result()
+}
+
+fn nonblocking(file: impl AsFd) {
+    rustix::io::ioctl_fionbio(file, true).unwrap();
+}
+
+#[test]
+fn that_a_descriptor_is_nonblocking_does_not_matter() {
+    limit(LIMIT, || {
+        let (mut ring, mut buffer) = (ring(), [0u8; 8]);
+        let at = buffer.as_mut_ptr();
+        let into = [Iovec { iov_base: at.cast(), iov_len: 8 }];
+        let from = [IoSlice::new(b"later")];
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        nonblocking(&reader);
+        nonblocking(&writer);
+        let read = op::Read::new(&reader, at, 8);
+        let readv = op::Readv::new(&reader, into.as_ptr(), 1);
+        let write = || writer.write_all(b"late").unwrap();
+        assert_eq!(waits(&mut ring, read, write), Ok(4));
+        let write = || writer.write_all(b"late").unwrap();
+        assert_eq!(waits(&mut ring, readv, write), Ok(4));
+
+        let mut all = vec![0; 1 << 20];
+        while writer.write(&all).is_ok() {}
+        let mut drain = || while (&reader).read(&mut all).is_ok() {};
+        let write = op::Write::new(&writer, b"later".as_ptr(), 5);
+        assert_eq!(waits(&mut ring, write, &mut drain), Ok(5));
+        while writer.write(&[0; 4096]).is_ok() {}
+        let writev = op::Writev::new(&writer, from.as_ptr().cast(), 1);
+        assert_eq!(waits(&mut ring, writev, &mut drain), Ok(5));
+
+        let (here, mut there) = std::os::unix::net::UnixStream::pair().unwrap();
+        nonblocking(&here);
+        let write = || there.write_all(b"late").unwrap();
+        assert_eq!(waits(&mut ring, op::Read::new(&here, at, 8), write), Ok(4));
+        let event = rustix::event::eventfd(0, EventfdFlags::NONBLOCK).unwrap();
+        let write = || assert_eq!(rustix::io::write(&event, &1u64.to_ne_bytes()), Ok(8));
+        assert_eq!(waits(&mut ring, op::Read::new(&event, at, 8), write), Ok(8));
+        // The flag of the operation does matter.
+        let now = op::Read::new(&here, at, 8).flags(RwFlags::NOWAIT);
+        assert_eq!(run(&mut ring, now), Err(Errno::EAGAIN));
     });
 }
 
