@@ -112,6 +112,32 @@ pub enum Advance {
 /// assert_eq!(nop.complete(Completion::new(Ok(0))), Ok(()));
 /// ```
 ///
+/// # One entry, one completion
+/// A reactor counts on one completion for each entry, and has other people's entries before and
+/// behind it in the queue. So [`entry`](Self::entry) must not return one of these. Nothing looks
+/// for them; no memory is harmed by them, but:
+///
+/// | an entry that | what happens |
+/// | --- | --- |
+/// | has no completion when it succeeds ([`CQE_SKIP_SUCCESS`]) | its future waits for ever, its buffer and its slot are never free again, and the engine's end waits for it up to its limit |
+/// | gives several results: multishot accept, receive, read or poll, a timeout that repeats | all but the last are thrown away with what they own: descriptors stay open, buffers of a group are not given back |
+/// | is a send without a copy ([`SendZc`]) | its completion is the one that says that the buffer is free: the count of bytes, which came before, is lost |
+/// | begins a link ([`IO_LINK`], [`IO_HARDLINK`]) | the next entry in the queue, somebody else's, begins after it, and fails with `ECANCELED` where it fails or comes short |
+/// | is a link timeout, or a cancel of more than its own | a stranger's operation is ended |
+/// | drains ([`IO_DRAIN`]) | it waits for all that was submitted before, idle pipes included, and all that is submitted later waits for it |
+///
+/// Links and time limits are the reactor's to set: see [`Op::then`] and [`Op::deadline`]. It sets
+/// `user_data` too; what the entry has there is not kept. Several steps of one operation are
+/// [`advance`](Self::advance)'s.
+///
+/// [`CQE_SKIP_SUCCESS`]: annulus_ring::abi::SqeFlags::CQE_SKIP_SUCCESS
+/// [`IO_LINK`]: annulus_ring::abi::SqeFlags::IO_LINK
+/// [`IO_HARDLINK`]: annulus_ring::abi::SqeFlags::IO_HARDLINK
+/// [`IO_DRAIN`]: annulus_ring::abi::SqeFlags::IO_DRAIN
+/// [`SendZc`]: annulus_ring::op::SendZc
+/// [`Op::then`]: crate::engine::Op::then
+/// [`Op::deadline`]: crate::engine::Op::deadline
+///
 /// # Safety
 /// Whoever implements it promises:
 /// - What its entry points to belongs to it (or to the program for good): memory of its own, a
@@ -178,7 +204,9 @@ pub unsafe trait Operation: 'static {
         None
     }
 
-    /// The entry of what is to be done now.
+    /// The entry of what is to be done now, which has [one completion] and no links of its own.
+    ///
+    /// [one completion]: Self#one-entry-one-completion
     ///
     /// ```
     /// # use annulus_ring::{Errno, abi::Sqe, op};
