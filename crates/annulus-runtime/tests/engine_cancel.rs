@@ -42,6 +42,8 @@ fn a_cancelled_read_gives_its_bytes_or_left_them() {
             let pipe = rig.file(reader);
             let (mut cancelled, mut got) = (0, 0);
             std::thread::scope(|scope| {
+                // It stays open: where all bytes were there too soon, the last read still waits.
+                let writer = &mut writer;
                 scope.spawn(move || {
                     for n in 0..CANCELS {
                         writer.write_all(&[n as u8]).expect("the reader is there");
