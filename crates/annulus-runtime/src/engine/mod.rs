@@ -22,6 +22,7 @@ mod space;
 mod stat;
 mod sync;
 mod to_end;
+mod transfer;
 
 pub use builder::{EngineBuilder, KernelChoice};
 pub use chain::{Link, Linked, Then};

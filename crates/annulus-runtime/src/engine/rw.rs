@@ -6,299 +6,89 @@ use annulus_ring::abi::{RwFlags, Sqe};
 use annulus_ring::op;
 
 use super::file::{OpenFile, Way};
+use super::transfer::{Load, Progress, rw_operations};
 use super::{File, Op};
-use crate::buffer::{BufError, BufResult, IoBuf, IoBufMut, io_len};
+use crate::buffer::{BufResult, IoBuf, IoBufMut, io_len};
 use crate::operation::{Advance, Completion, Operation};
 
-/// The file's own position, where an offset is expected.
-const OWN_POSITION: u64 = u64::MAX;
-
-/// How far a transfer has come.
+/// A buffer to be filled.
 #[derive(Debug)]
-pub(super) struct Progress {
-    /// Where it began, or the file's own position.
-    offset: u64,
-    /// How many bytes were moved.
-    done: usize,
-    /// Whether it goes on until all were moved.
-    exact: bool,
-    /// How each part is done.
-    flags: RwFlags,
-}
+struct Room<B>(B);
 
-impl Progress {
-    pub(super) fn new(offset: Option<u64>) -> Self {
-        // An offset that happens to be the number for "none" is as far out of range as its
-        // neighbour, which the kernel refuses.
-        let offset = offset.map_or(OWN_POSITION, |offset| offset.min(OWN_POSITION - 1));
-        Self { offset, done: 0, exact: false, flags: RwFlags::empty() }
-    }
+// SAFETY: the entry points into the buffer, which is owned here and stable (`IoBufMut`). If it
+// names the buffer by index too, that is the one with which the engine's rings have it registered
+// (`OpenFile::by_index`).
+unsafe impl<B: IoBufMut> Load for Room<B> {
+    type Buf = B;
+    const WAY: Way = Way::Read;
 
-    /// The offset of what comes next.
     #[inline]
-    pub(super) fn offset(&self) -> u64 {
-        if self.offset == OWN_POSITION { OWN_POSITION } else { self.offset + self.done as u64 }
+    fn bytes(&self) -> usize {
+        self.0.bytes_total()
     }
 
     #[inline]
-    pub(super) fn done(&self) -> usize {
-        self.done
-    }
-
-    pub(super) fn set_exact(&mut self) {
-        self.exact = true;
-    }
-
-    pub(super) fn set_flags(&mut self, flags: RwFlags) {
-        self.flags = flags;
-    }
-
-    #[inline]
-    pub(super) fn flags(&self) -> RwFlags {
-        self.flags
-    }
-
-    /// Takes note of a completion, of `total` bytes in all.
-    #[inline]
-    pub(super) fn advance(&mut self, completion: &Completion, total: usize) -> Advance {
-        let Ok(count) = completion.result else { return Advance::Finished };
-        self.done += count as usize;
-        let more = self.exact && count > 0 && self.done < total;
-        if more { Advance::Again } else { Advance::Finished }
-    }
-
-    /// What became of it all. An error after some bytes is told when the next are asked for, unless
-    /// all were wanted.
-    #[inline]
-    pub(super) fn result<B>(
-        &self,
-        completion: Completion,
-        total: usize,
-        buf: B,
-        way: Way,
-    ) -> BufResult<usize, B> {
-        match completion.result {
-            Err(errno) if self.done == 0 || self.exact => {
-                Err(BufError::of(&completion, errno, buf).after(self.done))
-            }
-            Ok(_) if self.exact && self.done < total => Err(match way {
-                Way::Read => BufError::unexpected_eof(self.done, buf),
-                Way::Write => BufError::write_zero(self.done, buf),
-            }),
-            _ => Ok((self.done, buf)),
-        }
-    }
-
-    /// Does as much as can be done at once: `next` makes the entry of what is left. `None` where
-    /// something is left for the ring.
-    ///
-    /// # Safety
-    /// - What the entries point to is valid for the length of this call.
-    #[inline]
-    pub(super) unsafe fn attempt(
-        &mut self,
-        file: &OpenFile,
-        way: Way,
-        total: usize,
-        mut next: impl FnMut(&Self) -> Sqe,
-    ) -> Option<Completion> {
-        if !file.may_attempt(way) {
-            return None;
-        }
-        loop {
-            let entry = next(self);
-            // SAFETY: the caller's promise.
-            let result = unsafe { file.call(way, &entry) }?;
-            let count = result.unwrap_or(0) as usize;
-            self.done += count;
-            // Of a file a part may have been at hand: what is left is, or comes from the disk, or
-            // lies behind the end. What a pipe has is all there is now.
-            let goes_on = count > 0 && self.done < total && (self.exact || file.is_regular());
-            if !goes_on {
-                return Some(Completion::new(result));
-            }
-        }
-    }
-}
-
-/// Reading into a buffer: see [`File::read_at`](super::File::read_at).
-#[derive(Debug)]
-pub struct Read<B> {
-    file: Arc<OpenFile>,
-    buf: B,
-    progress: Progress,
-}
-
-impl<B: IoBufMut> Read<B> {
-    pub(super) fn new(file: Arc<OpenFile>, buf: B, offset: Option<u64>) -> Self {
-        Self { file, buf, progress: Progress::new(offset) }
-    }
-
-    pub(super) fn exact(mut self) -> Self {
-        self.progress.set_exact();
-        self
-    }
-
-    /// What is to be read now.
-    #[inline]
-    fn next(file: &OpenFile, buf: &mut B, progress: &Progress) -> Sqe {
-        let left = buf.bytes_total().saturating_sub(progress.done());
-        let start = buf.stable_mut_ptr().wrapping_add(progress.done());
+    fn next(&mut self, file: &OpenFile, progress: &Progress) -> Sqe {
+        let left = self.0.bytes_total().saturating_sub(progress.done());
+        let start = self.0.stable_mut_ptr().wrapping_add(progress.done());
         let read = op::Read::new(file.raw(), start, io_len(left));
         read.offset(progress.offset()).flags(progress.flags()).build()
     }
-}
-
-// SAFETY: the entry points into the buffer, which is owned here and stable (`IoBufMut`), and names
-// a descriptor that is kept open here. If it names the buffer by index too, that is the one with
-// which the engine's rings have it registered (`OpenFile::by_index`).
-unsafe impl<B: IoBufMut> Operation for Read<B> {
-    type Output = BufResult<usize, B>;
-    const ADVANCES: bool = true;
-    const MAY_ATTEMPT: bool = true;
 
     #[inline]
-    fn attempt(&mut self) -> Option<Completion> {
-        let Self { file, buf, progress } = self;
-        let total = buf.bytes_total();
-        // SAFETY: the buffer is owned here, and not touched during the call.
-        unsafe { progress.attempt(file, Way::Read, total, |now| Self::next(file, buf, now)) }
+    fn by_index(&self, file: &OpenFile, entry: Sqe) -> Sqe {
+        file.by_index(entry, &self.0)
     }
 
     #[inline]
-    fn entry(&mut self) -> Sqe {
-        let entry = Self::next(&self.file, &mut self.buf, &self.progress);
-        self.file.by_index(entry, &self.buf)
-    }
-
-    #[inline]
-    fn advance(&mut self, completion: &mut Completion) -> Advance {
-        self.progress.advance(completion, self.buf.bytes_total())
-    }
-
-    #[inline]
-    fn complete(mut self, completion: Completion) -> Self::Output {
-        let done = self.progress.done();
+    unsafe fn give_back(mut self, done: usize) -> B {
         if done > 0 {
-            // SAFETY: the kernel said that it wrote so many bytes, from the first on.
-            unsafe { self.buf.set_init(done) };
+            // SAFETY: so many bytes were written, from the first on (the caller's promise).
+            unsafe { self.0.set_init(done) };
         }
-        let total = self.buf.bytes_total();
-        self.progress.result(completion, total, self.buf, Way::Read)
-    }
-
-    fn reclaim(self, _: Completion) {
-        // Bytes that nobody waits for go with their buffer.
+        self.0
     }
 }
 
-/// Writing a buffer: see [`File::write_at`](super::File::write_at).
+/// A buffer to be written.
 #[derive(Debug)]
-pub struct Write<B> {
-    file: Arc<OpenFile>,
-    buf: B,
-    progress: Progress,
-}
+struct Data<B>(B);
 
-impl<B: IoBuf> Write<B> {
-    pub(super) fn new(file: Arc<OpenFile>, buf: B, offset: Option<u64>) -> Self {
-        Self { file, buf, progress: Progress::new(offset) }
-    }
+// SAFETY: the entry points into the buffer, which is owned here and stable (`IoBuf`). An index: as
+// for reading.
+unsafe impl<B: IoBuf> Load for Data<B> {
+    type Buf = B;
+    const WAY: Way = Way::Write;
 
-    pub(super) fn exact(mut self) -> Self {
-        self.progress.set_exact();
-        self
-    }
-
-    /// What is to be written now.
     #[inline]
-    fn next(file: &OpenFile, buf: &B, progress: &Progress) -> Sqe {
-        let left = buf.bytes_init().saturating_sub(progress.done());
-        let start = buf.stable_ptr().wrapping_add(progress.done());
+    fn bytes(&self) -> usize {
+        self.0.bytes_init()
+    }
+
+    #[inline]
+    fn next(&mut self, file: &OpenFile, progress: &Progress) -> Sqe {
+        let left = self.0.bytes_init().saturating_sub(progress.done());
+        let start = self.0.stable_ptr().wrapping_add(progress.done());
         let write = op::Write::new(file.raw(), start, io_len(left));
         write.offset(progress.offset()).flags(progress.flags()).build()
     }
-}
-
-// SAFETY: the entry points into the buffer, which is owned here and stable (`IoBuf`), and names a
-// descriptor that is kept open here. An index: as for reading.
-unsafe impl<B: IoBuf> Operation for Write<B> {
-    type Output = BufResult<usize, B>;
-    const ADVANCES: bool = true;
-    const MAY_ATTEMPT: bool = true;
 
     #[inline]
-    fn attempt(&mut self) -> Option<Completion> {
-        let Self { file, buf, progress } = self;
-        let total = buf.bytes_init();
-        // SAFETY: the buffer is owned here, and not touched during the call.
-        unsafe { progress.attempt(file, Way::Write, total, |now| Self::next(file, buf, now)) }
+    fn by_index(&self, file: &OpenFile, entry: Sqe) -> Sqe {
+        file.by_index(entry, &self.0)
     }
 
     #[inline]
-    fn entry(&mut self) -> Sqe {
-        let entry = Self::next(&self.file, &self.buf, &self.progress);
-        self.file.by_index(entry, &self.buf)
-    }
-
-    #[inline]
-    fn advance(&mut self, completion: &mut Completion) -> Advance {
-        self.progress.advance(completion, self.buf.bytes_init())
-    }
-
-    #[inline]
-    fn complete(self, completion: Completion) -> Self::Output {
-        let total = self.buf.bytes_init();
-        self.progress.result(completion, total, self.buf, Way::Write)
-    }
-
-    fn reclaim(self, _: Completion) {
-        // What was written is written.
+    unsafe fn give_back(self, _: usize) -> B {
+        self.0
     }
 }
 
-/// What the futures of reads and writes have in common.
-macro_rules! rw_options {
-    ($($Type:ident<$B:ident: $Bound:path $(, $static:lifetime)?>;)*) => {$(
-        impl<$B: $Bound $(+ $static)?> Op<$Type<$B>> {
-            /// How it is done, for this once: the flags of `preadv2(2)`. Past the first poll this
-            /// changes nothing.
-            ///
-            /// - [`DONTCACHE`](RwFlags::DONTCACHE) (Linux 6.14): leave nothing of it in the page
-            ///   cache. `EOPNOTSUPP` where the kernel or the file system cannot: do without.
-            /// - [`DSYNC`](RwFlags::DSYNC), [`SYNC`](RwFlags::SYNC): a write is durable when it is
-            ///   over, as by `O_DSYNC` and `O_SYNC`.
-            /// - [`APPEND`](RwFlags::APPEND): at the end of the file, whatever the offset.
-            /// - [`NOWAIT`](RwFlags::NOWAIT): `EAGAIN` instead of waiting for a device.
-            /// - [`ATOMIC`](RwFlags::ATOMIC) (Linux 6.11): a write happens wholly or not at all,
-            ///   also where the power fails.
-            ///
-            /// See [preadv2(2)](https://man7.org/linux/man-pages/man2/preadv2.2.html).
-            ///
-            /// ```
-            /// use annulus_ring::{Errno, abi::RwFlags};
-            /// use annulus_runtime::Engine;
-            /// let engine = Engine::new()?;
-            /// let file = engine.file(std::fs::File::open("Cargo.toml")?);
-            /// let read = file.read_at(vec![0; 9], 0).flags(RwFlags::DONTCACHE);
-            /// match futures::executor::block_on(read) {
-            ///     Ok((n, buf)) => assert_eq!(&buf[..n], b"[package]"),
-            ///     Err(error) => assert_eq!(error.errno(), Some(Errno::EOPNOTSUPP)),
-            /// }
-            /// # Ok::<(), std::io::Error>(())
-            /// ```
-            #[doc(alias = "RWF_DONTCACHE")]
-            pub fn flags(self, flags: RwFlags) -> Self {
-                self.change(|operation| operation.progress.set_flags(flags))
-            }
-        }
-    )*};
-}
-pub(super) use rw_options;
-
-rw_options! {
-    Read<B: IoBufMut>;
-    Write<B: IoBuf>;
+rw_operations! {
+    /// Reading into a buffer: see [`File::read_at`](super::File::read_at).
+    Read<B: IoBufMut> moves Room;
+    /// Writing a buffer: see [`File::write_at`](super::File::write_at).
+    Write<B: IoBuf> moves Data;
 }
 
 /// # Reading and writing
@@ -342,7 +132,7 @@ impl File {
     /// [`Metadata::dio_alignment`]: super::Metadata::dio_alignment
     #[doc(alias = "pread")]
     pub fn read_at<B: IoBufMut>(&self, buf: B, offset: u64) -> Op<Read<B>> {
-        self.op(Read::new(self.open(), buf, Some(offset)))
+        self.op(Read::new(self.open(), Room(buf), Some(offset)))
     }
 
     /// Reads what comes next, as `read(2)`: at the file's own position, which moves along. For
@@ -368,7 +158,7 @@ impl File {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn read<B: IoBufMut>(&self, buf: B) -> Op<Read<B>> {
-        self.op(Read::new(self.open(), buf, None))
+        self.op(Read::new(self.open(), Room(buf), None))
     }
 
     /// Reads at `offset` until the buffer is full.
@@ -390,7 +180,7 @@ impl File {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn read_exact_at<B: IoBufMut>(&self, buf: B, offset: u64) -> Op<Read<B>> {
-        self.op(Read::new(self.open(), buf, Some(offset)).exact())
+        self.op(Read::new(self.open(), Room(buf), Some(offset)).exact())
     }
 
     /// Writes at `offset`, as `pwrite(2)`: how many bytes, and the buffer. To a file open for
@@ -429,7 +219,7 @@ impl File {
     /// ```
     #[doc(alias = "pwrite")]
     pub fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> Op<Write<B>> {
-        self.op(Write::new(self.open(), buf, Some(offset)))
+        self.op(Write::new(self.open(), Data(buf), Some(offset)))
     }
 
     /// Writes what comes next, as `write(2)`: at the file's own position, which moves along. For
@@ -453,7 +243,7 @@ impl File {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn write<B: IoBuf>(&self, buf: B) -> Op<Write<B>> {
-        self.op(Write::new(self.open(), buf, None))
+        self.op(Write::new(self.open(), Data(buf), None))
     }
 
     /// Writes all of the buffer at `offset`.
@@ -471,6 +261,6 @@ impl File {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn write_all_at<B: IoBuf>(&self, buf: B, offset: u64) -> Op<Write<B>> {
-        self.op(Write::new(self.open(), buf, Some(offset)).exact())
+        self.op(Write::new(self.open(), Data(buf), Some(offset)).exact())
     }
 }

@@ -6,7 +6,7 @@ use annulus_ring::abi::{RwFlags, Sqe};
 use annulus_ring::op;
 
 use super::file::{OpenFile, Way};
-use super::rw::{Progress, rw_options};
+use super::transfer::{Load, Progress, rw_operations};
 use super::{File, Op};
 use crate::buffer::{
     BackingMemory, BufResult, InvalidRegion, Iovecs, MemRegion, MemRegions, regions_to_iovecs,
@@ -66,85 +66,49 @@ impl<M: BackingMemory> Pieces<M> {
     }
 }
 
-macro_rules! operations {
-    ($($(#[$doc:meta])* $Type:ident, $way:expr, $Builder:ident;)*) => {$(
+/// Regions to be read into or to be written.
+macro_rules! regions {
+    ($($(#[$doc:meta])* $Regions:ident, $way:expr, $Builder:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Debug)]
-        pub struct $Type<M> {
-            file: Arc<OpenFile>,
-            pieces: Pieces<M>,
-            progress: Progress,
-        }
-
-        impl<M: BackingMemory + 'static> $Type<M> {
-            fn new(
-                file: Arc<OpenFile>,
-                memory: M,
-                regions: MemRegions<'_>,
-                offset: Option<u64>,
-                exact: bool,
-            ) -> Result<Self, InvalidRegion> {
-                let mut progress = Progress::new(offset);
-                if exact {
-                    progress.set_exact();
-                }
-                Ok(Self { file, pieces: Pieces::new(memory, regions, exact)?, progress })
-            }
-
-            /// What is to be done now.
-            fn next(file: &OpenFile, pieces: &mut Pieces<M>, progress: &Progress) -> Sqe {
-                let iovecs = pieces.after(progress.done());
-                let next = op::$Builder::new(file.raw(), iovecs.as_ptr(), iovecs.count());
-                next.offset(progress.offset()).flags(progress.flags()).build()
-            }
-        }
+        struct $Regions<M>(Pieces<M>);
 
         // SAFETY: the entry points to the list, which lies here or on this value's heap, and the
         // list into the memory, whose owner is kept here: its bytes are valid until it is dropped,
-        // and no reference to them exists (`BackingMemory`). The descriptor is kept open here.
-        unsafe impl<M: BackingMemory + 'static> Operation for $Type<M> {
-            type Output = BufResult<usize, M>;
-            const ADVANCES: bool = true;
-            const MAY_ATTEMPT: bool = true;
+        // and no reference to them exists (`BackingMemory`).
+        unsafe impl<M: BackingMemory + 'static> Load for $Regions<M> {
+            type Buf = M;
+            const WAY: Way = $way;
 
-            fn attempt(&mut self) -> Option<Completion> {
-                let Self { file, pieces, progress } = self;
-                let total = pieces.total;
-                let next = |now: &Progress| Self::next(file, pieces, now);
-                // SAFETY: the memory's owner is kept here, and the list is not touched during the
-                // call.
-                unsafe { progress.attempt(file, $way, total, next) }
+            fn bytes(&self) -> usize {
+                self.0.total
             }
 
-            fn entry(&mut self) -> Sqe {
-                Self::next(&self.file, &mut self.pieces, &self.progress)
+            fn next(&mut self, file: &OpenFile, progress: &Progress) -> Sqe {
+                let iovecs = self.0.after(progress.done());
+                let next = op::$Builder::new(file.raw(), iovecs.as_ptr(), iovecs.count());
+                next.offset(progress.offset()).flags(progress.flags()).build()
             }
 
-            fn advance(&mut self, completion: &mut Completion) -> Advance {
-                self.progress.advance(completion, self.pieces.total)
-            }
-
-            fn complete(self, completion: Completion) -> Self::Output {
-                self.progress.result(completion, self.pieces.total, self.pieces.memory, $way)
-            }
-
-            fn reclaim(self, _: Completion) {
-                // What was moved is moved.
+            unsafe fn give_back(self, _: usize) -> M {
+                self.0.memory
             }
         }
     )*};
 }
 
-operations! {
-    /// Reading into regions of a memory: see [`File::read_mem_at`].
-    ReadMem, Way::Read, Readv;
-    /// Writing regions of a memory: see [`File::write_mem_at`].
-    WriteMem, Way::Write, Writev;
+regions! {
+    /// Regions to be filled.
+    Rooms, Way::Read, Readv;
+    /// Regions to be written.
+    Parts, Way::Write, Writev;
 }
 
-rw_options! {
-    ReadMem<M: BackingMemory, 'static>;
-    WriteMem<M: BackingMemory, 'static>;
+rw_operations! {
+    /// Reading into regions of a memory: see [`File::read_mem_at`].
+    ReadMem<M: BackingMemory, 'static> moves Rooms;
+    /// Writing regions of a memory: see [`File::write_mem_at`].
+    WriteMem<M: BackingMemory, 'static> moves Parts;
 }
 
 /// # Memory that others change
@@ -190,7 +154,11 @@ impl File {
         regions: impl Into<MemRegions<'a>>,
         offset: u64,
     ) -> Result<Op<ReadMem<M>>, InvalidRegion> {
-        let read = ReadMem::new(self.open(), memory, regions.into(), Some(offset), false)?;
+        let read = ReadMem::new(
+            self.open(),
+            Rooms(Pieces::new(memory, regions.into(), false)?),
+            Some(offset),
+        );
         Ok(self.op(read))
     }
 
@@ -217,7 +185,11 @@ impl File {
         memory: M,
         regions: impl Into<MemRegions<'a>>,
     ) -> Result<Op<ReadMem<M>>, InvalidRegion> {
-        Ok(self.op(ReadMem::new(self.open(), memory, regions.into(), None, false)?))
+        Ok(self.op(ReadMem::new(
+            self.open(),
+            Rooms(Pieces::new(memory, regions.into(), false)?),
+            None,
+        )))
     }
 
     /// Reads at `offset` until all regions are full.
@@ -244,7 +216,12 @@ impl File {
         regions: impl Into<MemRegions<'a>>,
         offset: u64,
     ) -> Result<Op<ReadMem<M>>, InvalidRegion> {
-        let read = ReadMem::new(self.open(), memory, regions.into(), Some(offset), true)?;
+        let read = ReadMem::new(
+            self.open(),
+            Rooms(Pieces::new(memory, regions.into(), true)?),
+            Some(offset),
+        )
+        .exact();
         Ok(self.op(read))
     }
 
@@ -281,7 +258,11 @@ impl File {
         regions: impl Into<MemRegions<'a>>,
         offset: u64,
     ) -> Result<Op<WriteMem<M>>, InvalidRegion> {
-        let write = WriteMem::new(self.open(), memory, regions.into(), Some(offset), false)?;
+        let write = WriteMem::new(
+            self.open(),
+            Parts(Pieces::new(memory, regions.into(), false)?),
+            Some(offset),
+        );
         Ok(self.op(write))
     }
 
@@ -305,7 +286,11 @@ impl File {
         memory: M,
         regions: impl Into<MemRegions<'a>>,
     ) -> Result<Op<WriteMem<M>>, InvalidRegion> {
-        Ok(self.op(WriteMem::new(self.open(), memory, regions.into(), None, false)?))
+        Ok(self.op(WriteMem::new(
+            self.open(),
+            Parts(Pieces::new(memory, regions.into(), false)?),
+            None,
+        )))
     }
 
     /// Writes all of the regions at `offset`.
@@ -331,7 +316,12 @@ impl File {
         regions: impl Into<MemRegions<'a>>,
         offset: u64,
     ) -> Result<Op<WriteMem<M>>, InvalidRegion> {
-        let write = WriteMem::new(self.open(), memory, regions.into(), Some(offset), true)?;
+        let write = WriteMem::new(
+            self.open(),
+            Parts(Pieces::new(memory, regions.into(), true)?),
+            Some(offset),
+        )
+        .exact();
         Ok(self.op(write))
     }
 }

@@ -6,152 +6,95 @@ use annulus_ring::abi::{RwFlags, Sqe};
 use annulus_ring::op;
 
 use super::file::{OpenFile, Way};
-use super::rw::{Progress, rw_options};
+use super::transfer::{Load, Progress, rw_operations};
 use super::{File, Op};
 use crate::buffer::{BufResult, IoVecBuf, IoVecBufMut, Iovecs};
 use crate::operation::{Advance, Completion, Operation};
 
-/// Reading into several buffers: see [`File::read_vectored_at`].
+/// Buffers to be filled.
 #[derive(Debug)]
-pub struct ReadVectored<V> {
-    file: Arc<OpenFile>,
+struct Rooms<V> {
     bufs: V,
     total: usize,
-    progress: Progress,
     /// What is to be read into now. It lies in here, so a new one is made at each new place.
     iovecs: Iovecs,
 }
 
-impl<V: IoVecBufMut> ReadVectored<V> {
-    fn new(file: Arc<OpenFile>, mut bufs: V, offset: Option<u64>) -> Self {
+impl<V: IoVecBufMut> Rooms<V> {
+    fn new(mut bufs: V) -> Self {
         let room = (0..bufs.piece_count()).map(|index| bufs.piece_mut(index).1);
         let total = room.fold(0, usize::saturating_add);
-        Self { file, bufs, total, progress: Progress::new(offset), iovecs: Iovecs::new() }
+        Self { bufs, total, iovecs: Iovecs::new() }
     }
-
-    fn exact(mut self) -> Self {
-        self.progress.set_exact();
-        self
-    }
-}
-
-/// What is to be read now.
-fn next_read<V: IoVecBufMut>(
-    file: &OpenFile,
-    bufs: &mut V,
-    progress: &Progress,
-    iovecs: &mut Iovecs,
-) -> Sqe {
-    *iovecs = Iovecs::for_read(bufs, progress.done());
-    let read = op::Readv::new(file.raw(), iovecs.as_ptr(), iovecs.count());
-    read.offset(progress.offset()).flags(progress.flags()).build()
 }
 
 // SAFETY: the entry points to the list, which lies here or on this value's heap, and the list into
-// the buffers, which are owned here and stable (`IoVecBufMut`); the descriptor is kept open here.
-unsafe impl<V: IoVecBufMut> Operation for ReadVectored<V> {
-    type Output = BufResult<usize, V>;
-    const ADVANCES: bool = true;
-    const MAY_ATTEMPT: bool = true;
+// the buffers, which are owned here and stable (`IoVecBufMut`).
+unsafe impl<V: IoVecBufMut> Load for Rooms<V> {
+    type Buf = V;
+    const WAY: Way = Way::Read;
 
-    fn attempt(&mut self) -> Option<Completion> {
-        let Self { file, bufs, total, progress, iovecs } = self;
-        let next = |now: &Progress| next_read(file, bufs, now, iovecs);
-        // SAFETY: buffers and list are owned here, and not touched during the call.
-        unsafe { progress.attempt(file, Way::Read, *total, next) }
+    fn bytes(&self) -> usize {
+        self.total
     }
 
-    fn entry(&mut self) -> Sqe {
-        next_read(&self.file, &mut self.bufs, &self.progress, &mut self.iovecs)
+    fn next(&mut self, file: &OpenFile, progress: &Progress) -> Sqe {
+        self.iovecs = Iovecs::for_read(&mut self.bufs, progress.done());
+        let read = op::Readv::new(file.raw(), self.iovecs.as_ptr(), self.iovecs.count());
+        read.offset(progress.offset()).flags(progress.flags()).build()
     }
 
-    fn advance(&mut self, completion: &mut Completion) -> Advance {
-        self.progress.advance(completion, self.total)
-    }
-
-    fn complete(mut self, completion: Completion) -> Self::Output {
-        let done = self.progress.done();
+    unsafe fn give_back(mut self, done: usize) -> V {
         if done > 0 {
-            // SAFETY: the kernel said that it wrote so many bytes, from the first on.
+            // SAFETY: so many bytes were written, from the first on (the caller's promise).
             unsafe { self.bufs.vec_set_init(done) };
         }
-        self.progress.result(completion, self.total, self.bufs, Way::Read)
-    }
-
-    fn reclaim(self, _: Completion) {
-        // Bytes that nobody waits for go with their buffers.
+        self.bufs
     }
 }
 
-/// Writing several buffers: see [`File::write_vectored_at`].
+/// Buffers to be written.
 #[derive(Debug)]
-pub struct WriteVectored<V> {
-    file: Arc<OpenFile>,
+struct Parts<V> {
     bufs: V,
     total: usize,
-    progress: Progress,
     /// As for reading.
     iovecs: Iovecs,
 }
 
-impl<V: IoVecBuf> WriteVectored<V> {
-    fn new(file: Arc<OpenFile>, bufs: V, offset: Option<u64>) -> Self {
+impl<V: IoVecBuf> Parts<V> {
+    fn new(bufs: V) -> Self {
         let total = bufs.vec_bytes_init();
-        Self { file, bufs, total, progress: Progress::new(offset), iovecs: Iovecs::new() }
+        Self { bufs, total, iovecs: Iovecs::new() }
     }
-
-    fn exact(mut self) -> Self {
-        self.progress.set_exact();
-        self
-    }
-}
-
-/// What is to be written now.
-fn next_write<V: IoVecBuf>(
-    file: &OpenFile,
-    bufs: &V,
-    progress: &Progress,
-    iovecs: &mut Iovecs,
-) -> Sqe {
-    *iovecs = Iovecs::for_write(bufs, progress.done());
-    let write = op::Writev::new(file.raw(), iovecs.as_ptr(), iovecs.count());
-    write.offset(progress.offset()).flags(progress.flags()).build()
 }
 
 // SAFETY: the entry points to the list, which lies here or on this value's heap, and the list into
-// the buffers, which are owned here and stable (`IoVecBuf`); the descriptor is kept open here.
-unsafe impl<V: IoVecBuf> Operation for WriteVectored<V> {
-    type Output = BufResult<usize, V>;
-    const ADVANCES: bool = true;
-    const MAY_ATTEMPT: bool = true;
+// the buffers, which are owned here and stable (`IoVecBuf`).
+unsafe impl<V: IoVecBuf> Load for Parts<V> {
+    type Buf = V;
+    const WAY: Way = Way::Write;
 
-    fn attempt(&mut self) -> Option<Completion> {
-        let Self { file, bufs, total, progress, iovecs } = self;
-        let next = |now: &Progress| next_write(file, bufs, now, iovecs);
-        // SAFETY: buffers and list are owned here, and not touched during the call.
-        unsafe { progress.attempt(file, Way::Write, *total, next) }
+    fn bytes(&self) -> usize {
+        self.total
     }
 
-    fn entry(&mut self) -> Sqe {
-        next_write(&self.file, &self.bufs, &self.progress, &mut self.iovecs)
+    fn next(&mut self, file: &OpenFile, progress: &Progress) -> Sqe {
+        self.iovecs = Iovecs::for_write(&self.bufs, progress.done());
+        let write = op::Writev::new(file.raw(), self.iovecs.as_ptr(), self.iovecs.count());
+        write.offset(progress.offset()).flags(progress.flags()).build()
     }
 
-    fn advance(&mut self, completion: &mut Completion) -> Advance {
-        self.progress.advance(completion, self.total)
-    }
-
-    fn complete(self, completion: Completion) -> Self::Output {
-        self.progress.result(completion, self.total, self.bufs, Way::Write)
-    }
-
-    fn reclaim(self, _: Completion) {
-        // What was written is written.
+    unsafe fn give_back(self, _: usize) -> V {
+        self.bufs
     }
 }
 
-rw_options! {
-    ReadVectored<V: IoVecBufMut>;
-    WriteVectored<V: IoVecBuf>;
+rw_operations! {
+    /// Reading into several buffers: see [`File::read_vectored_at`].
+    ReadVectored<V: IoVecBufMut> moves Rooms;
+    /// Writing several buffers: see [`File::write_vectored_at`].
+    WriteVectored<V: IoVecBuf> moves Parts;
 }
 
 /// # Several buffers in one operation
@@ -184,7 +127,7 @@ impl File {
     #[doc(alias = "preadv")]
     #[doc(alias = "IORING_OP_READV")]
     pub fn read_vectored_at<V: IoVecBufMut>(&self, bufs: V, offset: u64) -> Op<ReadVectored<V>> {
-        self.op(ReadVectored::new(self.open(), bufs, Some(offset)))
+        self.op(ReadVectored::new(self.open(), Rooms::new(bufs), Some(offset)))
     }
 
     /// Reads what comes next into several buffers in turn, as `readv(2)`: see
@@ -209,7 +152,7 @@ impl File {
     /// ```
     #[doc(alias = "readv")]
     pub fn read_vectored<V: IoVecBufMut>(&self, bufs: V) -> Op<ReadVectored<V>> {
-        self.op(ReadVectored::new(self.open(), bufs, None))
+        self.op(ReadVectored::new(self.open(), Rooms::new(bufs), None))
     }
 
     /// Reads at `offset` until all buffers are full.
@@ -231,7 +174,7 @@ impl File {
         bufs: V,
         offset: u64,
     ) -> Op<ReadVectored<V>> {
-        self.op(ReadVectored::new(self.open(), bufs, Some(offset)).exact())
+        self.op(ReadVectored::new(self.open(), Rooms::new(bufs), Some(offset)).exact())
     }
 
     /// Writes several buffers in turn at `offset`, as `pwritev(2)`: how many bytes in all, and the
@@ -256,7 +199,7 @@ impl File {
     #[doc(alias = "pwritev")]
     #[doc(alias = "IORING_OP_WRITEV")]
     pub fn write_vectored_at<V: IoVecBuf>(&self, bufs: V, offset: u64) -> Op<WriteVectored<V>> {
-        self.op(WriteVectored::new(self.open(), bufs, Some(offset)))
+        self.op(WriteVectored::new(self.open(), Parts::new(bufs), Some(offset)))
     }
 
     /// Writes several buffers in turn to what comes next, as `writev(2)`: see
@@ -281,7 +224,7 @@ impl File {
     /// ```
     #[doc(alias = "writev")]
     pub fn write_vectored<V: IoVecBuf>(&self, bufs: V) -> Op<WriteVectored<V>> {
-        self.op(WriteVectored::new(self.open(), bufs, None))
+        self.op(WriteVectored::new(self.open(), Parts::new(bufs), None))
     }
 
     /// Writes all of the buffers at `offset`.
@@ -300,6 +243,6 @@ impl File {
     /// ```
     #[doc(alias = "write_all_vectored")]
     pub fn write_vectored_all_at<V: IoVecBuf>(&self, bufs: V, offset: u64) -> Op<WriteVectored<V>> {
-        self.op(WriteVectored::new(self.open(), bufs, Some(offset)).exact())
+        self.op(WriteVectored::new(self.open(), Parts::new(bufs), Some(offset)).exact())
     }
 }

@@ -1,0 +1,239 @@
+//! What all reads and writes have in common: how far they have come, and what is done about a part.
+
+use annulus_ring::abi::{RwFlags, Sqe};
+
+use super::file::{OpenFile, Way};
+use crate::buffer::{BufError, BufResult};
+use crate::operation::{Advance, Completion};
+
+/// What a read fills, or a write takes from.
+///
+/// # Safety
+/// - What an entry of [`next`](Self::next) points to lies in this value, or is owned by it or kept
+///   valid by what it owns, until this is asked for the next entry, given back or dropped: in
+///   place, unused by others (or made for that) and, for a read, writable.
+/// - The entry names the descriptor of the file that it is made for, and no other.
+pub(super) unsafe trait Load {
+    /// What is given back when it is over.
+    type Buf;
+
+    /// Whether it is filled or taken from.
+    const WAY: Way;
+
+    /// How many bytes are to be moved.
+    fn bytes(&self) -> usize;
+
+    /// The entry of what is left after so much progress.
+    fn next(&mut self, file: &OpenFile, progress: &Progress) -> Sqe;
+
+    /// `entry`, with the buffer's index in it where the file's ring has it registered.
+    #[inline]
+    fn by_index(&self, file: &OpenFile, entry: Sqe) -> Sqe {
+        let _ = file;
+        entry
+    }
+
+    /// Gives it back.
+    ///
+    /// # Safety
+    /// - The first `done` bytes of what is filled were written.
+    unsafe fn give_back(self, done: usize) -> Self::Buf;
+}
+
+/// The file's own position, where an offset is expected.
+const OWN_POSITION: u64 = u64::MAX;
+
+/// How far a transfer has come.
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// Where it began, or the file's own position.
+    offset: u64,
+    /// How many bytes were moved.
+    done: usize,
+    /// Whether it goes on until all were moved.
+    exact: bool,
+    /// How each part is done.
+    flags: RwFlags,
+}
+
+impl Progress {
+    pub(super) fn new(offset: Option<u64>) -> Self {
+        // An offset that happens to be the number for "none" is as far out of range as its
+        // neighbour, which the kernel refuses.
+        let offset = offset.map_or(OWN_POSITION, |offset| offset.min(OWN_POSITION - 1));
+        Self { offset, done: 0, exact: false, flags: RwFlags::empty() }
+    }
+
+    /// The offset of what comes next.
+    #[inline]
+    pub(super) fn offset(&self) -> u64 {
+        if self.offset == OWN_POSITION { OWN_POSITION } else { self.offset + self.done as u64 }
+    }
+
+    #[inline]
+    pub(super) fn done(&self) -> usize {
+        self.done
+    }
+
+    #[inline]
+    pub(super) fn set_exact(&mut self) {
+        self.exact = true;
+    }
+
+    pub(super) fn set_flags(&mut self, flags: RwFlags) {
+        self.flags = flags;
+    }
+
+    #[inline]
+    pub(super) fn flags(&self) -> RwFlags {
+        self.flags
+    }
+
+    /// Takes note of a completion, of `total` bytes in all.
+    #[inline]
+    pub(super) fn advance(&mut self, completion: &Completion, total: usize) -> Advance {
+        let Ok(count) = completion.result else { return Advance::Finished };
+        self.done += count as usize;
+        let more = self.exact && count > 0 && self.done < total;
+        if more { Advance::Again } else { Advance::Finished }
+    }
+
+    /// Does as much as can be done at once. `None` where something is left for the ring.
+    #[inline]
+    pub(super) fn attempt<L: Load>(&mut self, file: &OpenFile, load: &mut L) -> Option<Completion> {
+        if !file.may_attempt(L::WAY) {
+            return None;
+        }
+        let total = load.bytes();
+        loop {
+            let entry = load.next(file, self);
+            // SAFETY: what the entry points to is valid while `load` is not touched (`Load`), as it
+            // is not during the call.
+            let result = unsafe { file.call(L::WAY, &entry) }?;
+            let count = result.unwrap_or(0) as usize;
+            self.done += count;
+            // Of a file a part may have been at hand: what is left is, or comes from the disk, or
+            // lies behind the end. What a pipe has is all there is now.
+            let goes_on = count > 0 && self.done < total && (self.exact || file.is_regular());
+            if !goes_on {
+                return Some(Completion::new(result));
+            }
+        }
+    }
+
+    /// What became of it all. An error after some bytes is told when the next are asked for, unless
+    /// all were wanted.
+    #[inline]
+    pub(super) fn complete<L: Load>(
+        &self,
+        completion: Completion,
+        load: L,
+    ) -> BufResult<usize, L::Buf> {
+        let total = load.bytes();
+        // SAFETY: the kernel said that it moved so many bytes, from the first on.
+        let buf = unsafe { load.give_back(self.done) };
+        match completion.result {
+            Err(errno) if self.done == 0 || self.exact => {
+                Err(BufError::of(&completion, errno, buf).after(self.done))
+            }
+            Ok(_) if self.exact && self.done < total => Err(match L::WAY {
+                Way::Read => BufError::unexpected_eof(self.done, buf),
+                Way::Write => BufError::write_zero(self.done, buf),
+            }),
+            _ => Ok((self.done, buf)),
+        }
+    }
+}
+
+/// Makes operations of [`Load`]s.
+macro_rules! rw_operations {
+    ($($(#[$doc:meta])*
+    $Type:ident<$B:ident: $Bound:path $(, $static:lifetime)?> moves $Load:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $Type<$B> {
+            file: Arc<OpenFile>,
+            load: $Load<$B>,
+            progress: Progress,
+        }
+
+        impl<$B: $Bound $(+ $static)?> $Type<$B> {
+            fn new(file: Arc<OpenFile>, load: $Load<$B>, offset: Option<u64>) -> Self {
+                Self { file, load, progress: Progress::new(offset) }
+            }
+
+            /// Goes on until all is moved.
+            fn exact(mut self) -> Self {
+                self.progress.set_exact();
+                self
+            }
+        }
+
+        // SAFETY: what the entry points to lies here, or is owned or kept valid by what lies here,
+        // and is not touched until the completion (`Load`). The descriptor is kept open here.
+        unsafe impl<$B: $Bound $(+ $static)?> Operation for $Type<$B> {
+            type Output = BufResult<usize, $B>;
+            const ADVANCES: bool = true;
+            const MAY_ATTEMPT: bool = true;
+
+            #[inline]
+            fn attempt(&mut self) -> Option<Completion> {
+                self.progress.attempt(&self.file, &mut self.load)
+            }
+
+            #[inline]
+            fn entry(&mut self) -> Sqe {
+                let entry = self.load.next(&self.file, &self.progress);
+                self.load.by_index(&self.file, entry)
+            }
+
+            #[inline]
+            fn advance(&mut self, completion: &mut Completion) -> Advance {
+                self.progress.advance(completion, self.load.bytes())
+            }
+
+            #[inline]
+            fn complete(self, completion: Completion) -> Self::Output {
+                self.progress.complete(completion, self.load)
+            }
+
+            fn reclaim(self, _: Completion) {
+                // Bytes that nobody waits for go with their buffer; what was written is written.
+            }
+        }
+
+        impl<$B: $Bound $(+ $static)?> Op<$Type<$B>> {
+            /// How it is done, for this once: the flags of `preadv2(2)`. Past the first poll this
+            /// changes nothing.
+            ///
+            /// - [`DONTCACHE`](RwFlags::DONTCACHE) (Linux 6.14): leave nothing of it in the page
+            ///   cache. `EOPNOTSUPP` where the kernel or the file system cannot: do without.
+            /// - [`DSYNC`](RwFlags::DSYNC), [`SYNC`](RwFlags::SYNC): a write is durable when it is
+            ///   over, as by `O_DSYNC` and `O_SYNC`.
+            /// - [`APPEND`](RwFlags::APPEND): at the end of the file, whatever the offset.
+            /// - [`NOWAIT`](RwFlags::NOWAIT): `EAGAIN` instead of waiting for a device.
+            /// - [`ATOMIC`](RwFlags::ATOMIC) (Linux 6.11): a write happens wholly or not at all,
+            ///   also where the power fails.
+            ///
+            /// See [preadv2(2)](https://man7.org/linux/man-pages/man2/preadv2.2.html).
+            ///
+            /// ```
+            /// use annulus_ring::{Errno, abi::RwFlags};
+            /// use annulus_runtime::Engine;
+            /// let engine = Engine::new()?;
+            /// let file = engine.file(std::fs::File::open("Cargo.toml")?);
+            /// let read = file.read_at(vec![0; 9], 0).flags(RwFlags::DONTCACHE);
+            /// match futures::executor::block_on(read) {
+            ///     Ok((n, buf)) => assert_eq!(&buf[..n], b"[package]"),
+            ///     Err(error) => assert_eq!(error.errno(), Some(Errno::EOPNOTSUPP)),
+            /// }
+            /// # Ok::<(), std::io::Error>(())
+            /// ```
+            #[doc(alias = "RWF_DONTCACHE")]
+            pub fn flags(self, flags: RwFlags) -> Self {
+                self.change(|operation| operation.progress.set_flags(flags))
+            }
+        }
+    )*};
+}
+pub(super) use rw_operations;
