@@ -151,9 +151,6 @@ pub unsafe trait Operation: 'static {
     /// What whoever waits is given.
     type Output;
 
-    /// Whether [`advance`](Self::advance) must be asked: one completion is the end otherwise.
-    const ADVANCES: bool = false;
-
     /// Whether [`attempt`](Self::attempt) does anything.
     const MAY_ATTEMPT: bool = false;
 
@@ -223,6 +220,27 @@ pub unsafe trait Operation: 'static {
     /// ```
     fn entry(&mut self) -> Sqe;
 
+    /// Whether [`advance`](Self::advance) must be asked: one completion is the end otherwise. It is
+    /// asked once, when the operation is put into its slot.
+    ///
+    /// ```
+    /// # use annulus_ring::{Errno, abi::Sqe, op};
+    /// # use annulus_runtime::operation::{Completion, Operation};
+    /// # struct Nop;
+    /// # // SAFETY: a NOP points to nothing and names no descriptor.
+    /// # unsafe impl Operation for Nop {
+    /// #     type Output = Result<u32, Errno>;
+    /// #     fn entry(&mut self) -> Sqe { op::Nop::new().build() }
+    /// #     fn complete(self, completion: Completion) -> Self::Output { completion.result }
+    /// #     fn reclaim(self, _: Completion) {}
+    /// # }
+    /// assert!(!Nop.advances()); // unless it says otherwise
+    /// ```
+    #[inline]
+    fn advances(&self) -> bool {
+        false
+    }
+
     /// Takes note of a completion; where it goes on, [`entry`](Self::entry) is asked again. What it
     /// changes `completion` to is what [`complete`](Self::complete) gets.
     ///
@@ -233,7 +251,7 @@ pub unsafe trait Operation: 'static {
     /// # // SAFETY: a NOP points to nothing and names no descriptor.
     /// # unsafe impl Operation for Parts {
     /// #     type Output = Result<u32, Errno>;
-    /// #     const ADVANCES: bool = true;
+    /// #     fn advances(&self) -> bool { true }
     /// #     fn entry(&mut self) -> Sqe { op::Nop::new().build() }
     /// #     fn advance(&mut self, completion: &mut Completion) -> Advance {
     /// #         self.left -= completion.result.unwrap_or(self.left);

@@ -139,11 +139,14 @@ impl<const BYTES: usize> Faulty<BYTES> {
 // SAFETY: its entry points to nothing.
 unsafe impl<const BYTES: usize> Operation for Faulty<BYTES> {
     type Output = ();
-    const ADVANCES: bool = true;
 
     fn entry(&mut self) -> Sqe {
         self.act(At::Entry);
         Sqe::default()
+    }
+
+    fn advances(&self) -> bool {
+        true
     }
 
     fn advance(&mut self, _: &mut Completion) -> Advance {

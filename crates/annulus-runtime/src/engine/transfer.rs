@@ -48,7 +48,7 @@ const OWN_POSITION: u64 = u64::MAX;
 pub(super) struct Progress {
     /// Where it began, or the file's own position.
     offset: u64,
-    /// How many bytes were moved.
+    /// How many bytes were moved, but for those of the last completion.
     done: usize,
     /// Whether it goes on until all were moved.
     exact: bool,
@@ -80,6 +80,11 @@ impl Progress {
         self.exact = true;
     }
 
+    #[inline]
+    pub(super) fn is_exact(&self) -> bool {
+        self.exact
+    }
+
     pub(super) fn set_flags(&mut self, flags: RwFlags) {
         self.flags = flags;
     }
@@ -89,13 +94,17 @@ impl Progress {
         self.flags
     }
 
-    /// Takes note of a completion, of `total` bytes in all.
+    /// Takes note of a completion, of `total` bytes in all, unless it is the last.
     #[inline]
-    pub(super) fn advance(&mut self, completion: &Completion, total: usize) -> Advance {
-        let Ok(count) = completion.result else { return Advance::Finished };
-        self.done += count as usize;
-        let more = self.exact && count > 0 && self.done < total;
-        if more { Advance::Again } else { Advance::Finished }
+    pub(super) fn advance(&mut self, completion: &mut Completion, total: usize) -> Advance {
+        let count = completion.result.unwrap_or(0) as usize;
+        if !self.exact || count == 0 || self.done + count >= total {
+            return Advance::Finished;
+        }
+        self.done += count;
+        // Should it be the last all the same, it is not counted twice.
+        completion.result = Ok(0);
+        Advance::Again
     }
 
     /// Does as much as can be done at once. `None` where something is left for the ring.
@@ -111,13 +120,14 @@ impl Progress {
             // is not during the call.
             let result = unsafe { file.call(L::WAY, &entry) }?;
             let count = result.unwrap_or(0) as usize;
-            self.done += count;
             // Of a file a part may have been at hand: what is left is, or comes from the disk, or
             // lies behind the end. What a pipe has is all there is now.
-            let goes_on = count > 0 && self.done < total && (self.exact || file.is_regular());
+            let goes_on =
+                count > 0 && self.done + count < total && (self.exact || file.is_regular());
             if !goes_on {
                 return Some(Completion::new(result));
             }
+            self.done += count;
         }
     }
 
@@ -130,17 +140,18 @@ impl Progress {
         load: L,
     ) -> BufResult<usize, L::Buf> {
         let total = load.bytes();
+        let done = self.done + completion.result.unwrap_or(0) as usize;
         // SAFETY: the kernel said that it moved so many bytes, from the first on.
-        let buf = unsafe { load.give_back(self.done) };
+        let buf = unsafe { load.give_back(done) };
         match completion.result {
-            Err(errno) if self.done == 0 || self.exact => {
-                Err(BufError::of(&completion, errno, buf).after(self.done))
+            Err(errno) if done == 0 || self.exact => {
+                Err(BufError::of(&completion, errno, buf).after(done))
             }
-            Ok(_) if self.exact && self.done < total => Err(match L::WAY {
-                Way::Read => BufError::unexpected_eof(self.done, buf),
-                Way::Write => BufError::write_zero(self.done, buf),
+            Ok(_) if self.exact && done < total => Err(match L::WAY {
+                Way::Read => BufError::unexpected_eof(done, buf),
+                Way::Write => BufError::write_zero(done, buf),
             }),
-            _ => Ok((self.done, buf)),
+            _ => Ok((done, buf)),
         }
     }
 }
@@ -173,7 +184,6 @@ macro_rules! rw_operations {
         // and is not touched until the completion (`Load`). The descriptor is kept open here.
         unsafe impl<$B: $Bound $(+ $static)?> Operation for $Type<$B> {
             type Output = BufResult<usize, $B>;
-            const ADVANCES: bool = true;
             const MAY_ATTEMPT: bool = true;
 
             #[inline]
@@ -185,6 +195,11 @@ macro_rules! rw_operations {
             fn entry(&mut self) -> Sqe {
                 let entry = self.load.next(&self.file, &self.progress);
                 self.load.by_index(&self.file, entry)
+            }
+
+            #[inline]
+            fn advances(&self) -> bool {
+                self.progress.is_exact()
             }
 
             #[inline]

@@ -67,6 +67,8 @@ pub(crate) struct Slot {
     pub(crate) grouped: Cell<bool>,
     /// Whether one before it in that group has not succeeded yet.
     pub(crate) is_behind: Cell<bool>,
+    /// Whether its operation is to be shown its completions.
+    advances: Cell<bool>,
 
     /// [`Phase::Idle`] again when the slot is given back: nobody else has to set it.
     pub(crate) phase: Cell<Phase>,
@@ -124,7 +126,7 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Vtable {
     entry: unsafe fn(*mut u8) -> Sqe,
-    advance: Option<unsafe fn(*mut u8, &mut Completion) -> Advance>,
+    advance: unsafe fn(*mut u8, &mut Completion) -> Advance,
     waits_in_worker: bool,
     reclaim: unsafe fn(*mut u8, Completion),
 }
@@ -170,6 +172,13 @@ unsafe fn entry_of<T: Operation>(payload: *mut u8) -> Sqe {
     unsafe { (*at).entry() }
 }
 
+unsafe fn advances_of<T: Operation>(payload: *mut u8) -> bool {
+    // SAFETY: the caller's promise: a `T` is there.
+    let at = unsafe { place::<T>(payload) };
+    // SAFETY: it is the filling future's alone.
+    unsafe { (*at).advances() }
+}
+
 unsafe fn advance_of<T: Operation>(payload: *mut u8, completion: &mut Completion) -> Advance {
     // SAFETY: the caller's promise: a `T` is there.
     let at = unsafe { place::<T>(payload) };
@@ -199,7 +208,7 @@ struct TableOf<T>(PhantomData<T>);
 impl<T: Operation> TableOf<T> {
     const TABLE: &'static Vtable = &Vtable {
         entry: entry_of::<T>,
-        advance: if T::ADVANCES { Some(advance_of::<T>) } else { None },
+        advance: advance_of::<T>,
         waits_in_worker: T::WAITS_IN_WORKER,
         reclaim: reclaim_of::<T>,
     };
@@ -230,6 +239,7 @@ impl Slot {
             limit: Cell::new(Limit::None),
             grouped: Cell::new(false),
             is_behind: Cell::new(false),
+            advances: Cell::new(false),
             phase: Cell::new(Phase::Idle),
             tries: Cell::new(0),
             pauses: Cell::new(false),
@@ -308,6 +318,8 @@ impl Slot {
         let filled = Filled::<T>(payload, PhantomData);
         // SAFETY: a `T` was put there a moment ago, and it stays in place from here on.
         self.entry.set(unsafe { entry_of::<T>(payload) });
+        // SAFETY: as above.
+        self.advances.set(unsafe { advances_of::<T>(payload) });
         core::mem::forget(filled);
         let Some(waker) = waker else { return };
         // SAFETY: the slot is the caller's alone.
@@ -595,7 +607,7 @@ impl Slot {
     /// Whether its operation is to be shown its completions.
     #[inline(always)]
     pub(crate) fn advances(&self) -> bool {
-        self.vtable.get().is_some_and(|vtable| vtable.advance.is_some())
+        self.advances.get()
     }
 
     /// Shows the operation a completion. Whether there is more to do: the next entry is in place.
@@ -605,9 +617,8 @@ impl Slot {
     #[inline]
     pub(crate) unsafe fn advance(&self, completion: &mut Completion) -> Advance {
         let Some(vtable) = self.vtable.get() else { return Advance::Finished };
-        let Some(advance) = vtable.advance else { return Advance::Finished };
         // SAFETY: the table is that of the operation that lies there, which is the reactor's.
-        let advance = unsafe { advance(self.payload(), completion) };
+        let advance = unsafe { (vtable.advance)(self.payload(), completion) };
         if advance == Advance::Again {
             // SAFETY: as above.
             self.entry.set(unsafe { (vtable.entry)(self.payload()) });

@@ -89,7 +89,6 @@ unsafe fn adopt(raw: u32) -> Fd {
 // which is not moved; and it names a directory that is kept open here.
 unsafe impl Operation for OpenAt {
     type Output = Result<(Fd, Option<Self>), PathError>;
-    const ADVANCES: bool = true;
     const MAY_ATTEMPT: bool = true;
     const WAITS_IN_WORKER: bool = true;
 
@@ -108,6 +107,10 @@ unsafe impl Operation for OpenAt {
             op::OpenAt2::new(at, path, &raw const self.how).build()
         };
         if self.in_worker { entry.force_async() } else { entry }
+    }
+
+    fn advances(&self) -> bool {
+        true
     }
 
     fn advance(&mut self, completion: &mut Completion) -> Advance {

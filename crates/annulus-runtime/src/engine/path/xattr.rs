@@ -140,7 +140,6 @@ pub struct GetXattr<O> {
 // (its promise).
 unsafe impl<O: Owner> Operation for GetXattr<O> {
     type Output = Result<Option<Vec<u8>>, O::Error>;
-    const ADVANCES: bool = true;
     const MAY_ATTEMPT: bool = true;
     const WAITS_IN_WORKER: bool = true;
 
@@ -151,6 +150,10 @@ unsafe impl<O: Owner> Operation for GetXattr<O> {
     fn entry(&mut self) -> Sqe {
         let room = self.value.capacity().min(LONG_BYTES) as u32;
         self.owner.get(&self.name, self.value.as_mut_ptr(), room)
+    }
+
+    fn advances(&self) -> bool {
+        true
     }
 
     fn advance(&mut self, completion: &mut Completion) -> Advance {
