@@ -84,10 +84,10 @@ impl<T: Operation + Send> Op<T> {
     /// Ends the operation if it takes longer than `limit` from its first poll on: it fails then
     /// with [`is_timeout`](crate::Error::is_timeout). Past the first poll this changes nothing.
     ///
-    /// The kernel's own timer ends it (`IORING_OP_LINK_TIMEOUT`, Linux 5.5); or the driver, while it
-    /// waits for its turn, and by a cancel where a thread of the kernel does it, as with paths,
-    /// syncs and space ([all of them](Operation::WAITS_IN_WORKER)). In all cases as far as it can be
-    /// ended: what a disk is already asked for is waited for.
+    /// The kernel's own timer ends it (`IORING_OP_LINK_TIMEOUT`, Linux 5.5); or the driver, while
+    /// it waits for its turn, and by a cancel where a thread of the kernel does it, as with paths,
+    /// syncs and space ([all of them](Operation::WAITS_IN_WORKER)). In all cases as far as it can
+    /// be ended: what a disk is already asked for is waited for.
     ///
     /// ```
     /// use annulus_runtime::Engine;
