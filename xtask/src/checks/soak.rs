@@ -1,11 +1,11 @@
 //! `cargo xtask soak`: the long forms of the threaded tests, on demand.
 //!
-//! The tests `shared_*` of each crate read from the environment how long they go on, and are short
+//! The programs of tests `shared*` of each crate read from the environment how long they go on, and are short
 //! without. Here each runs alone, in an optimised build, [`REPEAT`] times in a row; one with
 //! `stress` in its name, or in that of its program, runs once with [`STRESS`] operations. Each says
 //! how long it took. Too long for `.ci/run`.
 //!
-//! `ANNULUS_REPEAT` and `ANNULUS_STRESS_OPS` change the numbers, `TESTS=shared_wake` takes the
+//! `ANNULUS_REPEAT` and `ANNULUS_STRESS_OPS` change the numbers, `TESTS=shared_on` takes the
 //! programs whose names begin so.
 
 use std::path::Path;
@@ -38,7 +38,7 @@ pub fn run() -> ExitCode {
         }
     };
     if found.is_empty() {
-        return skips::step("soak", "no crate has tests shared_*, or none that $TESTS asks for");
+        return skips::step("soak", "no crate has tests shared*, or none that $TESTS asks for");
     }
     let begun = Instant::now();
     let (mut ran, mut failed) = (0, 0);
@@ -64,7 +64,7 @@ fn programs() -> Result<Vec<Program>, String> {
     let wanted = std::env::var("TESTS").unwrap_or_default();
     let mut all = Vec::new();
     for package in PACKAGES {
-        let mut names = packages::tests_named(package, &["shared_"]);
+        let mut names = packages::tests_named(package, &["shared"]);
         names.retain(|name| name.starts_with(&wanted));
         if names.is_empty() {
             continue;
