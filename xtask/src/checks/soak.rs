@@ -1,9 +1,9 @@
 //! `cargo xtask soak`: the long forms of the threaded tests, on demand.
 //!
-//! The programs of tests `shared*` of each crate read from the environment how long they go on, and are short
-//! without. Here each runs alone, in an optimised build, [`REPEAT`] times in a row; one with
-//! `stress` in its name, or in that of its program, runs once with [`STRESS`] operations. Each says
-//! how long it took. Too long for `.ci/run`.
+//! The programs of tests `shared*` of each crate read from the environment how long they go on,
+//! and are short without. Here each runs alone, in an optimised build, [`REPEAT`] times in a row;
+//! one with `stress` in its name, or in that of its program, runs once with [`STRESS`] operations.
+//! Each says how long it took. Too long for `.ci/run`.
 //!
 //! `ANNULUS_REPEAT` and `ANNULUS_STRESS_OPS` change the numbers, `TESTS=shared_on` takes the
 //! programs whose names begin so.
