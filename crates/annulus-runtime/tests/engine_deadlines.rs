@@ -444,3 +444,28 @@ fn what_waits_for_its_turn_ends_at_its_deadline() {
         },
     );
 }
+
+#[test]
+fn what_waits_for_another_turn_ends_at_its_deadline() {
+    engines::each(
+        |builder| builder.in_flight_max(1),
+        |rig| {
+            limit(LIMIT, || {
+                let (reader, mut writer) = io::pipe().expect("a pipe");
+                let (idle, _silent) = io::pipe().expect("a pipe");
+                let (pipe, idle) = (rig.engine().file(reader), rig.engine().file(idle));
+                let half = Duration::from_millis(500);
+                let mut parts = pipe.read_exact_at(vec![0; 8], 0).deadline(half);
+                let mut holder = idle.read(vec![0; 8]);
+                assert!(block_on(poll_immediate(&mut parts)).is_none());
+                until_in_kernel(rig.engine(), 1);
+                assert!(block_on(poll_immediate(&mut holder)).is_none());
+                writer.write_all(&[1; 4]).expect("room in the pipe");
+                // The other has the one place in the kernel, and keeps it.
+                let error = block_on(parts).expect_err("half of it is there");
+                assert_eq!((error.kind(), error.done()), (ErrorKind::TimedOut, 4));
+                drop(holder);
+            });
+        },
+    );
+}

@@ -15,7 +15,7 @@ use super::deadlines::Deadlines;
 use super::list::List;
 use crate::operation::{Advance, Completion, Origin};
 use crate::port::Port;
-use crate::slot::{Finished, Message, Phase, Slot, Slots, completion_of};
+use crate::slot::{Finished, Message, Phase, Slot, completion_of};
 
 /// The completion of the doorbell's poll. No slot has this number.
 pub(super) const BELL: u64 = u64::MAX - 1;
@@ -117,9 +117,7 @@ impl Book {
         for (slot, message) in mail {
             match message {
                 Message::Ship if self.may_push(slot) && push(slot.entry()) => {
-                    slot.phase.set(Phase::InFlight);
-                    self.in_flight += 1;
-                    self.submitted += 1;
+                    self.pushed(slot);
                     shipped += 1;
                 }
                 Message::Ship => shipped += self.accept(port, slot, &now),
@@ -127,6 +125,14 @@ impl Book {
             }
         }
         port.counts.shipped.add(shipped);
+    }
+
+    /// Takes note that an operation, submitted alone, was pushed to the ring.
+    #[inline(always)]
+    pub(super) fn pushed(&mut self, slot: &Slot) {
+        slot.phase.set(Phase::InFlight);
+        self.in_flight += 1;
+        self.submitted += 1;
     }
 
     /// Whether an operation that comes may go to the ring before those that come with it are looked
@@ -161,14 +167,25 @@ impl Book {
             self.refuse_group(port, slot, Origin::Closed);
             return operations.into();
         }
-        if !self.queued.is_empty() || self.in_flight + operations > self.in_flight_max {
-            // It waits for its turn, and not longer than it is given.
-            let limit = slot.limit();
-            limit.inspect(|time| self.deadlines.insert(*time, slot.user_data()));
+        self.queue(port, slot, operations);
+        operations.into()
+    }
+
+    /// Has so many operations, one or a group by its first, wait for their turn: not longer than
+    /// they are given.
+    fn queue(&mut self, port: &Port, slot: &Slot, operations: u32) {
+        let waits = !self.queued.is_empty() || self.in_flight + operations > self.in_flight_max;
+        if let Some(time) = slot.limit().filter(|_| waits) {
+            self.deadlines.insert(time, slot.user_data());
         }
         slot.phase.set(Phase::Queued);
         self.queued.push(&port.slots, slot);
-        operations.into()
+    }
+
+    /// Has an operation cancelled that the kernel has.
+    fn cancel_due(&mut self, port: &Port, slot: &Slot) {
+        slot.phase.set(Phase::CancelDue);
+        self.cancels.push(&port.slots, slot);
     }
 
     /// Begins to end everything, once the port is closed.
@@ -220,10 +237,7 @@ impl Book {
                 self.queued.remove(&port.slots, slot);
                 self.refuse_group(port, slot, Origin::Cancelled);
             }
-            Phase::InFlight => {
-                slot.phase.set(Phase::CancelDue);
-                self.cancels.push(&port.slots, slot);
-            }
+            Phase::InFlight => self.cancel_due(port, slot),
             // Over: the slot is its future's alone by now.
             Phase::Idle => {}
             Phase::CancelDue | Phase::Asked => {}
@@ -263,8 +277,7 @@ impl Book {
             slot.pass_limit(again);
             self.deadlines.insert(again, user_data);
             if slot.phase.get() == Phase::InFlight {
-                slot.phase.set(Phase::CancelDue);
-                self.cancels.push(&port.slots, slot);
+                self.cancel_due(port, slot);
             }
         }
     }
@@ -315,8 +328,7 @@ impl Book {
             self.asked.remove(slots, slot);
             slot.tries.set(slot.tries.get().saturating_add(u8::from(pauses)));
             slot.pauses.set(pauses);
-            slot.phase.set(Phase::CancelDue);
-            self.cancels.push(slots, slot);
+            self.cancel_due(port, slot);
         }
     }
 
@@ -368,15 +380,27 @@ impl Book {
             && completion.origin == Origin::Kernel
             && may_be_by_exit(slot, &completion)
         {
-            slot.phase.set(Phase::Queued);
-            self.queued.push(&port.slots, slot);
-            return;
+            return self.queue(port, slot, 1);
         }
         if slot.grouped.get() && completion.result.is_ok() {
-            let next = slot.group_next(&port.slots);
-            begin_next(&port.slots, &mut self.cancels, &mut self.asked, self.closing, next);
+            self.begin_next(port, slot.group_next(&port.slots));
         }
         self.advance(port, slot, completion);
+    }
+
+    /// Takes note that `next` is begun, the one before it in its group being over, and has it
+    /// cancelled if that was asked for: until now the kernel found nothing to cancel. It is in
+    /// flight still: of a group the completions come in order.
+    fn begin_next(&mut self, port: &Port, next: Option<&Slot>) {
+        let Some(next) = next else { return };
+        next.is_behind.set(false);
+        match next.phase.get() {
+            Phase::InFlight if self.closing || next.is_cancelled() => {}
+            Phase::Asked => self.asked.remove(&port.slots, next),
+            Phase::Idle | Phase::Queued | Phase::InFlight | Phase::CancelDue => return,
+        }
+        next.pauses.set(false);
+        self.cancel_due(port, next);
     }
 
     /// Shows an operation its completion: it goes on, or has its result.
@@ -388,9 +412,7 @@ impl Book {
         if goes_on && completion.origin == Origin::Kernel {
             let Some(origin) = self.ended_by(slot) else {
                 port.counts.short.add(1);
-                slot.phase.set(Phase::Queued);
-                self.queued.push(&port.slots, slot);
-                return;
+                return self.queue(port, slot, 1);
             };
             // It came short of its end because somebody ended it.
             completion = Completion::refused(origin);
@@ -487,28 +509,6 @@ fn guarded<R>(port: &Port, foreign: impl FnOnce() -> R) -> Option<R> {
             None
         }
     }
-}
-
-/// Takes note that `next` is begun, the one before it in its group being over, and has it cancelled
-/// if that was asked for: until now the kernel found nothing to cancel. It is in flight still: of a
-/// group the completions come in order.
-fn begin_next(
-    slots: &Slots,
-    cancels: &mut List,
-    asked: &mut List,
-    closing: bool,
-    next: Option<&Slot>,
-) {
-    let Some(next) = next else { return };
-    next.is_behind.set(false);
-    match next.phase.get() {
-        Phase::InFlight if closing || next.is_cancelled() => {}
-        Phase::Asked => asked.remove(slots, next),
-        Phase::Idle | Phase::Queued | Phase::InFlight | Phase::CancelDue => return,
-    }
-    next.pauses.set(false);
-    next.phase.set(Phase::CancelDue);
-    cancels.push(slots, next);
 }
 
 /// Whether an operation may have been ended by the end of the thread that submitted it, or by a

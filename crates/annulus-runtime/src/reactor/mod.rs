@@ -354,9 +354,7 @@ fn push_queued(sq: &mut SubmissionQueue, port: &Port, book: &mut Book) -> bool {
                 return false;
             }
             book.queued.remove_first(&port.slots, slot);
-            slot.phase.set(Phase::InFlight);
-            book.in_flight += 1;
-            book.submitted += 1;
+            book.pushed(slot);
             continue;
         }
         let group = Group::of(&port.slots, slot);
