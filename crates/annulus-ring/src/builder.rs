@@ -15,7 +15,8 @@ use crate::diagnose::{CQ_ENTRIES_MAX, SQ_ENTRIES_MAX};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::layout::{CqeKind, Mixed, SqeKind};
-use crate::linux::{Linux, RegionLayout, RingRegion};
+use crate::linux::{Linux, RegionLayout};
+use crate::mapping::RingRegion;
 use crate::ring::{Local, LocalRing, Movable, Place, Ring, RingOf};
 
 /// How many entries a ring has if nothing else is asked for: 28 KiB, little enough for two rings

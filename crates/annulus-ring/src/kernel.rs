@@ -14,6 +14,7 @@ use crate::abi::{EnterFlags, RegisterOp, Sqe, Timespec};
 use crate::call;
 use crate::describe::{self, Description};
 use crate::errno::Errno;
+pub use crate::mapping::Mapping;
 pub use crate::sync::{AtomicU16, AtomicU32, Slot};
 
 /// What answers the entries of a ring.
@@ -29,6 +30,7 @@ pub use crate::sync::{AtomicU16, AtomicU32, Slot};
 /// - The [`RingMemory`] given with it stays valid, and in place, until it is dropped.
 /// - It touches what an entry points to from `enter` until the entry's last completion, no longer.
 /// - An error leaves every entry that was not taken in the queue.
+/// - What `map` gives is what it uses at that offset, and long enough.
 /// - What `register` has unregistered, it touches no more, but for operations that use it already.
 pub unsafe trait Kernel {
     /// Closes this kernel's descriptors: see [`Fd`].
@@ -85,6 +87,17 @@ pub unsafe trait Kernel {
     /// one.
     fn poll_fd(&self) -> Option<BorrowedFd<'_>>;
 
+    /// Maps memory of this kernel's that belongs to the ring, such as that of a ring of buffers: at
+    /// least `bytes` at `offset`, as `mmap(2)` of Linux's descriptor takes it.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP`: this kernel has no such memory. `EBADF`: the ring has no descriptor to map
+    /// from. Else as `mmap(2)`.
+    fn map(&self, offset: u64, bytes: usize) -> Result<Mapping, Errno> {
+        let _ = (offset, bytes);
+        Err(Errno::EOPNOTSUPP)
+    }
+
     /// What closes this kernel's descriptors.
     fn descriptors(&self) -> Self::Descriptors;
 }
@@ -124,6 +137,10 @@ unsafe impl<K: Kernel> Kernel for Arc<K> {
 
     fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
         (**self).poll_fd()
+    }
+
+    fn map(&self, offset: u64, bytes: usize) -> Result<Mapping, Errno> {
+        (**self).map(offset, bytes)
     }
 
     fn descriptors(&self) -> Self::Descriptors {

@@ -17,6 +17,7 @@ mod fork;
 pub mod kernel;
 mod layout;
 mod linux;
+mod mapping;
 pub mod op;
 pub mod probe;
 #[doc(hidden)]
@@ -40,7 +41,8 @@ pub use error::{Error, Result};
 pub use fork::ForkMark;
 pub use kernel::Fd;
 pub use layout::{CqeKind, Mixed, MixedCqe, SqeKind};
-pub use linux::{Linux, RingRegion};
+pub use linux::Linux;
+pub use mapping::RingRegion;
 pub use ring::{
     CompletionHalf, Halves, Local, LocalRing, Movable, Place, Ring, RingOf, SubmissionHalf,
 };

@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::fork;
 use crate::kernel::RingMemory;
 use crate::layout::{CqeKind, SqeKind};
-use crate::linux::{self, Linux, Maps, RingRegion};
+use crate::linux::{self, Linux, Maps};
+use crate::mapping::RingRegion;
 use crate::ring::LocalRing;
 
 /// What is asked for without being told, if the kernel has it.

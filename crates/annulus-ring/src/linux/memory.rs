@@ -3,76 +3,10 @@
 use core::ptr::NonNull;
 use std::os::fd::BorrowedFd;
 
-use super::mapping::Mapping;
 use crate::abi::{Features, OFF_CQ_RING, OFF_SQ_RING, OFF_SQES, Params, SetupFlags};
 use crate::errno::Errno;
 use crate::kernel::{CqMemory, RingMemory, SqMemory};
-
-/// Memory for a ring made with `IORING_SETUP_NO_MMAP` (Linux 6.5): a mapping of its own.
-///
-/// It is given to a ring and freed with it. It is never heap: the kernel may write completions into
-/// it after the ring was closed, and then writes to pages that nobody else has.
-///
-/// ```
-/// use annulus_ring::{Builder, RingRegion};
-/// let bytes = Builder::new().entries(64).memory_bytes();
-/// let region = RingRegion::new(bytes)?;
-/// let ring = Builder::new().entries(64).memory(region).build();
-/// # if ring.as_ref().is_err_and(|e| e.is_unsupported()) { return Ok(()); } // before 6.5
-/// assert_eq!(ring?.sq_entries(), 64);
-/// # Ok::<(), annulus_ring::Error>(())
-/// ```
-#[derive(Debug)]
-pub struct RingRegion(Mapping);
-
-impl RingRegion {
-    /// Ordinary pages. The size is rounded up to whole pages.
-    ///
-    /// # Errors
-    /// `ENOMEM` if there is no memory or no address space; `EINVAL` for 0 bytes.
-    ///
-    /// ```
-    /// let region = annulus_ring::RingRegion::new(5000)?;
-    /// assert!(region.bytes() >= 8192);
-    /// # Ok::<(), annulus_ring::Error>(())
-    /// ```
-    pub fn new(bytes: usize) -> crate::Result<Self> {
-        let bytes = bytes.checked_next_multiple_of(rustix::param::page_size());
-        bytes
-            .ok_or(Errno::ENOMEM)
-            .and_then(Mapping::anonymous)
-            .map(Self)
-            .map_err(|errno| crate::Error::os(errno, "mapping memory for a ring"))
-    }
-
-    /// Huge pages of 2 MiB: one page of the processor's table for the whole ring. The size is
-    /// rounded up.
-    ///
-    /// # Errors
-    /// `ENOMEM` if no huge page is free: `sysctl vm.nr_hugepages=8` reserves some.
-    ///
-    /// ```
-    /// match annulus_ring::RingRegion::huge(1) {
-    ///     Ok(region) => assert_eq!(region.bytes(), 2 << 20),
-    ///     Err(error) => assert!(error.to_string().contains("huge")),
-    /// }
-    /// ```
-    pub fn huge(bytes: usize) -> crate::Result<Self> {
-        Mapping::huge(bytes).map(Self).map_err(|errno| {
-            crate::Error::os(errno, "mapping huge pages for a ring (vm.nr_hugepages reserves them)")
-        })
-    }
-
-    /// How long it is.
-    ///
-    /// ```
-    /// assert!(annulus_ring::RingRegion::new(1)?.bytes() >= 4096);
-    /// # Ok::<(), annulus_ring::Error>(())
-    /// ```
-    pub fn bytes(&self) -> usize {
-        self.0.bytes()
-    }
-}
+use crate::mapping::{Mapping, RingRegion};
 
 /// How a ring of some lengths lies in memory given to it: the entries first, on whole pages, then
 /// the words and the completions.
@@ -122,12 +56,12 @@ impl Maps {
             params.sq_off.array as usize + params.sq_entries as usize * 4
         };
         let (sq, cq) = if params.features.contains(Features::SINGLE_MMAP) {
-            (Mapping::of_ring(fd, OFF_SQ_RING, sq_end.max(cq_end))?, None)
+            (Mapping::of_fd(fd, OFF_SQ_RING, sq_end.max(cq_end))?, None)
         } else {
-            let cq = Mapping::of_ring(fd, OFF_CQ_RING, cq_end)?;
-            (Mapping::of_ring(fd, OFF_SQ_RING, sq_end)?, Some(cq))
+            let cq = Mapping::of_fd(fd, OFF_CQ_RING, cq_end)?;
+            (Mapping::of_fd(fd, OFF_SQ_RING, sq_end)?, Some(cq))
         };
-        let sqes = Mapping::of_ring(fd, OFF_SQES, params.sq_entries as usize * sqe_bytes)?;
+        let sqes = Mapping::of_fd(fd, OFF_SQES, params.sq_entries as usize * sqe_bytes)?;
         Ok(Self::Kernel { sq, cq, sqes })
     }
 
@@ -141,8 +75,8 @@ impl Maps {
         if region.bytes() < layout.bytes {
             return Err(Errno::ENOMEM);
         }
-        params.sq_off.user_addr = region.0.start().as_ptr() as u64;
-        let rings: NonNull<u8> = region.0.at(layout.rings_at)?;
+        params.sq_off.user_addr = region.start().as_ptr() as u64;
+        let rings: NonNull<u8> = region.mapping().at(layout.rings_at)?;
         params.cq_off.user_addr = rings.as_ptr() as u64;
         Ok(layout.rings_at)
     }
@@ -151,7 +85,9 @@ impl Maps {
     pub(crate) fn memory<S, C>(&self, params: &Params) -> Result<RingMemory<S, C>, Errno> {
         let (sq, cq, base, sqes) = match self {
             Self::Kernel { sq, cq, sqes } => (sq, cq.as_ref().unwrap_or(sq), 0, sqes),
-            Self::Given { region, rings_at } => (&region.0, &region.0, *rings_at, &region.0),
+            Self::Given { region, rings_at } => {
+                (region.mapping(), region.mapping(), *rings_at, region.mapping())
+            }
         };
         let at = |offset: u32| base + offset as usize;
         let array = if params.flags.contains(SetupFlags::NO_SQARRAY) {
@@ -188,7 +124,7 @@ impl Maps {
                 cq.as_ref().map_or(Ok(()), Mapping::keep_from_children)?;
                 sqes.keep_from_children()
             }
-            Self::Given { region, .. } => region.0.keep_from_children(),
+            Self::Given { region, .. } => region.mapping().keep_from_children(),
         }
     }
 }

@@ -1,10 +1,7 @@
 //! [`Linux`]: the kernel itself, behind the waist.
 
-mod mapping;
 mod memory;
 
-pub(crate) use mapping::Mapping;
-pub use memory::RingRegion;
 pub(crate) use memory::{Maps, RegionLayout};
 
 use core::ffi::c_void;
@@ -15,6 +12,7 @@ use crate::abi::{EnterFlags, Params, RegisterOp, RsrcUpdate, SetupFlags, Timespe
 use crate::errno::Errno;
 use crate::fork::WipedCell;
 use crate::kernel::{Kernel, Process};
+use crate::mapping::Mapping;
 pub(crate) use crate::syscall::setup;
 use crate::syscall::{self, register_raw};
 
@@ -189,6 +187,10 @@ unsafe impl Kernel for Linux {
 
     fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
         self.fd()
+    }
+
+    fn map(&self, offset: u64, bytes: usize) -> Result<Mapping, Errno> {
+        Mapping::of_fd(self.fd().ok_or(Errno::EBADF)?, offset, bytes)
     }
 
     fn descriptors(&self) -> Process {

@@ -8,7 +8,7 @@ use crate::abi::SetupFlags;
 use crate::builder::Builder;
 use crate::diagnose::try_flag;
 use crate::error::Error;
-use crate::linux::RingRegion;
+use crate::mapping::RingRegion;
 use crate::op::Nop;
 use crate::ring::{LocalRing, Ring};
 

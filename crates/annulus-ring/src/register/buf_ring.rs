@@ -6,7 +6,7 @@
 
 mod options;
 
-pub use options::{BufRingOptions, RingFd};
+pub use options::BufRingOptions;
 
 use core::mem::ManuallyDrop;
 
@@ -17,7 +17,8 @@ use crate::error::{Error, Result};
 use crate::fork::WipedCell;
 use crate::kernel::Kernel;
 use crate::layout::CqeKind;
-use crate::linux::{Linux, Mapping};
+use crate::linux::Linux;
+use crate::mapping::Mapping;
 use crate::raw::BufQueue;
 
 fn unregister<K: Kernel>(register: Register<'_, K>, group: BufGroup) -> Result<()> {

@@ -31,7 +31,8 @@ use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::layout::CqeKind;
-use crate::linux::{Linux, Mapping};
+use crate::linux::Linux;
+use crate::mapping::Mapping;
 
 /// What is known of one buffer.
 #[derive(Clone, Copy, Debug, Default)]

@@ -97,7 +97,7 @@ mod workers;
 mod zcrx;
 
 pub use bpf::{Filter, bpf_filter_task};
-pub use buf_ring::{BufRing, BufRingOptions, RingFd};
+pub use buf_ring::{BufRing, BufRingOptions};
 pub use buffer_ring::{Buffer, BufferRing};
 pub use buffers::CloneFrom;
 pub use cancel::SyncCancel;

@@ -9,7 +9,7 @@ use crate::abi::{
 };
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
-use crate::linux::Mapping;
+use crate::mapping::Mapping;
 use crate::submitter::WaitIndex;
 use crate::wait::{Limit, SignalMask, Wait};
 

@@ -1,45 +1,18 @@
 //! Which ring of buffers is wanted, and making it.
 
-use std::os::fd::BorrowedFd;
-use std::sync::Arc;
-
 use super::{BufRing, unregister};
 use crate::abi::{Buf, BufGroup, BufReg, OFF_PBUF_RING, OFF_PBUF_SHIFT, PbufRingFlags, RegisterOp};
+use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
-use crate::linux::{Linux, Mapping};
+use crate::mapping::Mapping;
 use crate::register::Register;
 
 /// How many buffers a ring can hold at most.
 const ENTRIES_MAX: u32 = 32_768;
 
-/// A kernel whose rings have a descriptor of the process that their memory can be mapped from:
-/// Linux, however it is held.
-pub trait RingFd: Kernel + sealed::RingFd {}
-
-mod sealed {
-    use std::os::fd::BorrowedFd;
-
-    pub trait RingFd {
-        fn ring_fd(&self) -> Option<BorrowedFd<'_>>;
-    }
-}
-
-impl sealed::RingFd for Linux {
-    fn ring_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.fd()
-    }
-}
-
-impl RingFd for Linux {}
-
-impl<K: RingFd> sealed::RingFd for Arc<K> {
-    fn ring_fd(&self) -> Option<BorrowedFd<'_>> {
-        (**self).ring_fd()
-    }
-}
-
-impl<K: RingFd> RingFd for Arc<K> {}
+/// What `EBADF` says.
+const NO_DESCRIPTOR: &str = "a ring without a descriptor has nothing to map from";
 
 /// Which ring of buffers is wanted.
 ///
@@ -151,7 +124,7 @@ impl BufRingOptions {
     /// Linux 6.4.
     ///
     /// # Errors
-    /// As [`register`](Self::register).
+    /// As [`register`](Self::register). `EOPNOTSUPP`: a kernel other than Linux has no such memory.
     ///
     /// ```
     /// use annulus_ring::{LocalRing, abi::BufGroup, register::BufRingOptions};
@@ -162,24 +135,24 @@ impl BufRingOptions {
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     #[doc(alias = "IOU_PBUF_RING_MMAP")]
-    pub fn register_in_kernel<'r, K: RingFd>(
+    pub fn register_in_kernel<'r, K: Kernel>(
         self,
         register: Register<'r, K>,
     ) -> Result<BufRing<'r, K>> {
         let entries = self.entries()?;
-        let Some(fd) = register.submitter.kernel.ring_fd() else {
-            return Err(Error::usage("a ring without a descriptor has nothing to map from"));
-        };
         let mut reg = BufReg { flags: self.0.flags | PbufRingFlags::MMAP, ..self.0 };
         // SAFETY: one `io_uring_buf_reg` without an address.
         unsafe { register.with(RegisterOp::PBUF_RING, &mut reg, 1) }?;
         let offset = OFF_PBUF_RING | u64::from(reg.bgid.0) << OFF_PBUF_SHIFT;
-        match Mapping::of_ring(fd, offset, ring_bytes(entries)) {
+        match register.submitter.kernel.map(offset, ring_bytes(entries)) {
             Ok(memory) => BufRing::over(memory, &reg, register),
             Err(errno) => {
                 // Nothing was put in: the kernel has no buffer of ours.
                 unregister(register, reg.bgid)?;
-                Err(Error::os(errno, "mapping a ring of buffers"))
+                Err(match errno {
+                    Errno::EBADF => Error::usage(NO_DESCRIPTOR),
+                    errno => Error::os(errno, "mapping a ring of buffers"),
+                })
             }
         }
     }
