@@ -1,34 +1,27 @@
 //! [`Builder`]: every way to make a ring.
 
-mod open;
+mod parked;
 
-use open::WISHES;
-pub use open::{Parked, latched_off};
+pub use parked::Parked;
 
 use core::marker::PhantomData;
 use core::time::Duration;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 
 use crate::abi::{Cqe, Cqe32, Params, SetupFlags, Sqe, Sqe128};
 use crate::diagnose::ring_bytes;
-use crate::diagnose::{CQ_ENTRIES_MAX, SQ_ENTRIES_MAX};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
+use crate::fork;
+use crate::kernel::{Plan, RingMemory, SetUp, WISHES};
 use crate::layout::{CqeKind, Mixed, SqeKind};
 use crate::linux::{Linux, RegionLayout};
 use crate::mapping::RingRegion;
-use crate::ring::{Local, LocalRing, Movable, Place, Ring, RingOf};
-
-/// How many entries a ring has if nothing else is asked for: 28 KiB, little enough for two rings
-/// under a locked-memory limit of 64 KiB.
-const DEFAULT_ENTRIES: u32 = 256;
+use crate::ring::{Local, Movable, Place, RingOf};
 
 /// What a ring that stays on its thread is made with.
 const LOCAL: SetupFlags =
     SetupFlags::SINGLE_ISSUER.union(SetupFlags::DEFER_TASKRUN).union(SetupFlags::TASKRUN_FLAG);
-
-/// What asks the kernel for something that this library's queues do not do.
-const UNKNOWN_QUEUES: SetupFlags = SetupFlags::SQE_MIXED.union(SetupFlags::SQ_REWIND);
 
 /// Makes rings: how long, how polled, where, in whose memory.
 ///
@@ -41,23 +34,18 @@ const UNKNOWN_QUEUES: SetupFlags = SetupFlags::SQE_MIXED.union(SetupFlags::SQ_RE
 /// assert_eq!((ring.sq_entries(), ring.cq_entries()), (64, 256));
 /// # Ok::<(), annulus_ring::Error>(())
 /// ```
+pub type Builder<S = Sqe, C = Cqe> = BuilderOf<S, C, Linux>;
+
+/// What [`Builder`] is, of any kernel.
 #[derive(Debug)]
 #[must_use]
-pub struct Builder<S: SqeKind = Sqe, C: CqeKind = Cqe> {
-    entries: u32,
-    params: Params,
-    region: Option<RingRegion>,
-    /// What is not asked for, although it is by default.
-    unwanted: SetupFlags,
-    /// What the caller says is harmless, although it has no name here.
-    vouched: SetupFlags,
-    keep_from_children: bool,
-    /// The ring whose workers are shared, held open until this one is made; or why it cannot be.
-    workers_of: Option<core::result::Result<OwnedFd, Errno>>,
+pub struct BuilderOf<S: SqeKind, C: CqeKind, K: SetUp> {
+    plan: Plan,
+    choice: K::Choice,
     kinds: PhantomData<(S, C)>,
 }
 
-impl Builder {
+impl<K: SetUp> BuilderOf<Sqe, Cqe, K> {
     /// 256 entries, twice as many completions, everything else as the kernel has it.
     ///
     /// ```
@@ -65,45 +53,38 @@ impl Builder {
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     pub fn new() -> Self {
-        Self {
-            entries: DEFAULT_ENTRIES,
-            params: Params::default(),
-            region: None,
-            unwanted: SetupFlags::empty(),
-            vouched: SetupFlags::empty(),
-            keep_from_children: false,
-            workers_of: None,
-            kinds: PhantomData,
-        }
+        Self { plan: Plan::new(), choice: K::Choice::default(), kinds: PhantomData }
     }
 }
 
-impl Default for Builder {
+impl<K: SetUp> Default for BuilderOf<Sqe, Cqe, K> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<S: SqeKind, C: CqeKind> Builder<S, C> {
+impl<S: SqeKind, C: CqeKind, K: SetUp> BuilderOf<S, C, K> {
     fn with(mut self, flags: SetupFlags) -> Self {
-        self.params.flags |= flags;
+        self.plan.params.flags |= flags;
         self
     }
 
-    fn kinds<T: SqeKind, D: CqeKind>(self) -> Builder<T, D> {
-        let Self {
-            entries, params, region, unwanted, vouched, keep_from_children, workers_of, ..
-        } = self;
-        Builder {
-            entries,
-            params,
-            region,
-            unwanted,
-            vouched,
-            keep_from_children,
-            workers_of,
-            kinds: PhantomData,
-        }
+    fn kinds<T: SqeKind, D: CqeKind>(self) -> BuilderOf<T, D, K> {
+        let Self { plan, choice, .. } = self;
+        BuilderOf { plan, choice, kinds: PhantomData }
+    }
+
+    /// Which kernel makes the ring, and how: for kernels that there is something to choose of. Of
+    /// Linux there is nothing.
+    ///
+    /// ```
+    /// let ring = annulus_ring::Builder::new().entries(8).kernel(()).build()?;
+    /// assert_eq!(ring.sq_entries(), 8);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn kernel(mut self, choice: K::Choice) -> Self {
+        self.choice = choice;
+        self
     }
 
     /// How many submission entries, rounded up to a power of two; at most 32,768.
@@ -113,7 +94,7 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     pub fn entries(mut self, entries: u32) -> Self {
-        self.entries = entries;
+        self.plan.entries = entries;
         self
     }
 
@@ -127,7 +108,7 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// ```
     #[doc(alias = "IORING_SETUP_CQSIZE")]
     pub fn cq_entries(mut self, entries: u32) -> Self {
-        self.params.cq_entries = entries;
+        self.plan.params.cq_entries = entries;
         self.with(SetupFlags::CQSIZE)
     }
 
@@ -145,7 +126,8 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     }
 
     /// A kernel thread takes entries from the queue, without being asked, until it was idle for
-    /// `idle` (whole milliseconds; zero is the kernel's default of one second). For [`Ring`] only.
+    /// `idle` (whole milliseconds; zero is the kernel's default of one second). For
+    /// [`Ring`](crate::Ring) only.
     ///
     /// ```
     /// use annulus_ring::{Builder, op};
@@ -159,7 +141,7 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// ```
     #[doc(alias = "IORING_SETUP_SQPOLL")]
     pub fn sqpoll(mut self, idle: Duration) -> Self {
-        self.params.sq_thread_idle = u32::try_from(idle.as_millis()).unwrap_or(u32::MAX);
+        self.plan.params.sq_thread_idle = u32::try_from(idle.as_millis()).unwrap_or(u32::MAX);
         self.with(SetupFlags::SQPOLL)
     }
 
@@ -174,7 +156,7 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// ```
     #[doc(alias = "IORING_SETUP_SQ_AFF")]
     pub fn sqpoll_cpu(mut self, cpu: u32) -> Self {
-        self.params.sq_thread_cpu = cpu;
+        self.plan.params.sq_thread_cpu = cpu;
         self.with(SetupFlags::SQ_AFF)
     }
 
@@ -194,10 +176,9 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     #[doc(alias = "IORING_SETUP_ATTACH_WQ")]
     pub fn attach_wq(mut self, other: BorrowedFd<'_>) -> Self {
         let kept = other.try_clone_to_owned();
-        self.workers_of =
-            Some(kept.map_err(|error| {
-                Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EIO.raw()))
-            }));
+        let kept =
+            kept.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EIO.raw())));
+        self.plan.workers_of = Some(kept);
         self.with(SetupFlags::ATTACH_WQ)
     }
 
@@ -243,7 +224,7 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     }
 
     /// Runs task work when the thread enters the kernel anyway, instead of interrupting it, and
-    /// raises a flag for it (Linux 5.19). A [`LocalRing`] does better by itself.
+    /// raises a flag for it (Linux 5.19). A [`LocalRing`](crate::LocalRing) does better by itself.
     ///
     /// ```
     /// let ring = annulus_ring::Builder::new().entries(8).coop_taskrun().build()?;
@@ -257,7 +238,7 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     }
 
     /// Promises that only one thread submits (the first that does, or that enables the ring):
-    /// others get `EEXIST` (Linux 6.0). A [`LocalRing`] does this by itself.
+    /// others get `EEXIST` (Linux 6.0). A [`LocalRing`](crate::LocalRing) does this by itself.
     ///
     /// ```
     /// let ring = annulus_ring::Builder::new().entries(8).single_issuer().build()?;
@@ -284,7 +265,7 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     #[doc(alias = "IORING_SETUP_NO_MMAP")]
     #[doc(alias = "io_uring_queue_init_mem")]
     pub fn memory(mut self, region: RingRegion) -> Self {
-        self.region = Some(region);
+        self.plan.region = Some(region);
         self.with(SetupFlags::NO_MMAP)
     }
 
@@ -295,7 +276,8 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// ```
     #[doc(alias = "io_uring_memory_size")]
     pub fn memory_bytes(&self) -> usize {
-        self.layout(self.params.flags.union(S::SETUP).union(C::SETUP)).bytes
+        let (sq, cq) = (self.plan.sq_entries(), self.plan.cq_entries());
+        RegionLayout::of(sq, cq, self.flags()).bytes
     }
 
     /// How many bytes such a ring is charged with against the limit on locked memory
@@ -307,12 +289,11 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// ```
     #[doc(alias = "io_uring_mlock_size")]
     pub fn locked_bytes(&self) -> u64 {
-        let (sq, cq) = self.lengths();
-        ring_bytes(sq, cq, self.params.flags.union(S::SETUP).union(C::SETUP) | WISHES)
+        ring_bytes(self.plan.sq_entries(), self.plan.cq_entries(), self.flags() | WISHES)
     }
 
     /// Makes no descriptor: the ring is known by its index in this thread's table alone (Linux
-    /// 6.5). For [`LocalRing`] in [`memory`](Self::memory) of the caller's own.
+    /// 6.5). For [`LocalRing`](crate::LocalRing) in [`memory`](Self::memory) of the caller's own.
     ///
     /// ```
     /// use annulus_ring::{Builder, RingRegion};
@@ -340,7 +321,7 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// ```
     #[doc(alias = "io_uring_ring_dontfork")]
     pub fn dontfork(mut self) -> Self {
-        self.keep_from_children = true;
+        self.plan.keep_from_children = true;
         self
     }
 
@@ -353,7 +334,7 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     #[doc(alias = "IORING_SETUP_SQE128")]
-    pub fn sqe128(self) -> Builder<Sqe128, C> {
+    pub fn sqe128(self) -> BuilderOf<Sqe128, C, K> {
         self.kinds()
     }
 
@@ -366,7 +347,7 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     #[doc(alias = "IORING_SETUP_CQE32")]
-    pub fn cqe32(self) -> Builder<S, Cqe32> {
+    pub fn cqe32(self) -> BuilderOf<S, Cqe32, K> {
         self.kinds()
     }
 
@@ -381,7 +362,7 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     #[doc(alias = "IORING_SETUP_CQE_MIXED")]
-    pub fn cqe_mixed(self) -> Builder<S, Mixed> {
+    pub fn cqe_mixed(self) -> BuilderOf<S, Mixed, K> {
         self.kinds()
     }
 
@@ -416,7 +397,7 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// assert!(refused.unwrap_err().is_unsupported());
     /// ```
     pub unsafe fn unknown_flags(mut self, flags: SetupFlags) -> Self {
-        self.vouched |= flags;
+        self.plan.vouched |= flags;
         self.with(flags)
     }
 
@@ -429,7 +410,7 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     pub fn without(mut self, flags: SetupFlags) -> Self {
-        self.unwanted |= flags;
+        self.plan.unwanted |= flags;
         self
     }
 
@@ -447,13 +428,13 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     #[doc(alias = "io_uring_queue_init_params")]
-    pub fn build(self) -> Result<Ring<S, C>> {
-        if self.params.flags.intersects(SetupFlags::DEFER_TASKRUN) {
+    pub fn build(self) -> Result<RingOf<Movable, S, C, K>> {
+        if self.plan.params.flags.intersects(SetupFlags::DEFER_TASKRUN) {
             return Err(Error::usage(
                 "DEFER_TASKRUN ties a ring to its thread: use build_local() or build_parked()",
             ));
         }
-        if self.params.flags.intersects(SetupFlags::REGISTERED_FD_ONLY) {
+        if self.plan.params.flags.intersects(SetupFlags::REGISTERED_FD_ONLY) {
             return Err(Error::usage(
                 "a ring without a descriptor is tied to its thread: use build_local()",
             ));
@@ -461,7 +442,7 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
         let (kernel, memory, params) = self.open()?;
         // SAFETY: the memory is the kernel's, made for these kinds; the flags that tie a ring to a
         // thread were refused above.
-        Ok(unsafe { RingOf::<Movable, S, C, Linux>::from_parts(kernel, memory, params) })
+        Ok(unsafe { RingOf::from_parts(kernel, memory, params) })
     }
 
     /// Makes a ring that stays on this thread.
@@ -474,9 +455,9 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// # drop(ring);
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
-    pub fn build_local(self) -> Result<LocalRing<S, C>> {
+    pub fn build_local(self) -> Result<RingOf<Local, S, C, K>> {
         let mut ring = self.local()?;
-        ring.linux_mut().register_descriptor();
+        ring.kernel_mut().settle();
         Ok(ring)
     }
 
@@ -498,8 +479,8 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
     /// assert_eq!(worker.join().unwrap()?, 1);
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
-    pub fn build_parked(self) -> Result<Parked<S, C>> {
-        if self.params.flags.contains(SetupFlags::REGISTERED_FD_ONLY) {
+    pub fn build_parked(self) -> Result<Parked<S, C, K>> {
+        if self.plan.params.flags.contains(SetupFlags::REGISTERED_FD_ONLY) {
             return Err(Error::usage(
                 "a ring without a descriptor is known to the thread that made it alone",
             ));
@@ -507,32 +488,28 @@ impl<S: SqeKind, C: CqeKind> Builder<S, C> {
         Ok(Parked::new(self.disabled().local()?))
     }
 
-    fn local(mut self) -> Result<RingOf<Local, S, C, Linux>> {
-        if self.params.flags.contains(SetupFlags::SQPOLL) {
+    fn local(mut self) -> Result<RingOf<Local, S, C, K>> {
+        if self.plan.params.flags.contains(SetupFlags::SQPOLL) {
             return Err(Error::usage(
                 "SQPOLL submits from a thread of the kernel's: use build(), not a local ring",
             ));
         }
-        self.params.flags |= LOCAL;
+        self.plan.params.flags |= LOCAL;
         let (kernel, memory, params) = self.open()?;
         // SAFETY: the memory is the kernel's, made for these kinds.
         Ok(unsafe { RingOf::from_parts(kernel, memory, params) })
     }
 
-    /// The queue lengths asked for, as the kernel rounds them.
-    fn lengths(&self) -> (u32, u32) {
-        let sq = self.entries.checked_next_power_of_two().unwrap_or(u32::MAX).min(SQ_ENTRIES_MAX);
-        let cq = if self.params.flags.contains(SetupFlags::CQSIZE) {
-            self.params.cq_entries.checked_next_power_of_two().unwrap_or(u32::MAX)
-        } else {
-            sq * 2
-        };
-        (sq, cq.min(CQ_ENTRIES_MAX))
+    /// The flags asked for so far, those that are types included.
+    fn flags(&self) -> SetupFlags {
+        self.plan.params.flags.union(S::SETUP).union(C::SETUP)
     }
 
-    fn layout(&self, flags: SetupFlags) -> RegionLayout {
-        let (sq, cq) = self.lengths();
-        RegionLayout::of(sq, cq, flags)
+    /// Has the kernel make what was asked for.
+    fn open(mut self) -> Result<(K, RingMemory<S, C::Slot>, Params)> {
+        self.plan.ready(S::SETUP | C::SETUP)?;
+        fork::prepare().map_err(|errno| Error::os(errno, "mapping the page that shows a fork"))?;
+        K::set_up::<S, C>(&mut self.plan, &self.choice)
     }
 }
 
@@ -542,22 +519,22 @@ pub trait Build: Place + Sized {
     ///
     /// # Errors
     /// As [`Builder::build`].
-    fn build(builder: Builder) -> Result<RingOf<Self, Sqe, Cqe, Linux>>;
+    fn build<K: SetUp>(builder: BuilderOf<Sqe, Cqe, K>) -> Result<RingOf<Self, Sqe, Cqe, K>>;
 }
 
 impl Build for Local {
-    fn build(builder: Builder) -> Result<LocalRing> {
+    fn build<K: SetUp>(builder: BuilderOf<Sqe, Cqe, K>) -> Result<RingOf<Self, Sqe, Cqe, K>> {
         builder.build_local()
     }
 }
 
 impl Build for Movable {
-    fn build(builder: Builder) -> Result<Ring> {
+    fn build<K: SetUp>(builder: BuilderOf<Sqe, Cqe, K>) -> Result<RingOf<Self, Sqe, Cqe, K>> {
         builder.build()
     }
 }
 
-impl<P: Build> RingOf<P, Sqe, Cqe, Linux> {
+impl<P: Build, K: SetUp> RingOf<P, Sqe, Cqe, K> {
     /// A ring of `entries` submission entries, with the defaults of [`Builder`].
     ///
     /// # Errors
@@ -571,6 +548,6 @@ impl<P: Build> RingOf<P, Sqe, Cqe, Linux> {
     /// ```
     #[doc(alias = "io_uring_queue_init")]
     pub fn new(entries: u32) -> Result<Self> {
-        P::build(Builder::new().entries(entries))
+        P::build(BuilderOf::new().entries(entries))
     }
 }

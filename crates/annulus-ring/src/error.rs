@@ -91,8 +91,16 @@ impl Error {
         Self(Repr::Usage(what))
     }
 
+    /// That `doing` failed with `errno`: for kernels of your own.
+    ///
+    /// ```
+    /// use annulus_ring::{Errno, Error};
+    /// let error = Error::os(Errno::EOPNOTSUPP, "resizing a ring of the test's kernel");
+    /// assert!(error.is_unsupported());
+    /// assert_eq!(error.errno(), Some(Errno::EOPNOTSUPP));
+    /// ```
     #[cold]
-    pub(crate) fn os(errno: Errno, doing: &'static str) -> Self {
+    pub fn os(errno: Errno, doing: &'static str) -> Self {
         Self(Repr::Os { errno, doing })
     }
 

@@ -2,7 +2,10 @@
 //!
 //! [`Kernel`] is what a ring needs of whoever answers its entries: Linux ([`Linux`](crate::Linux)),
 //! a kernel in user space, a simulated one, or a test's. [`RingMemory`] is where the two meet, and
-//! [`Fd`] a descriptor that belongs to one of them.
+//! [`Fd`] a descriptor that belongs to one of them. A kernel that is [`SetUp`] as well can be asked
+//! for rings by the [builder](crate::BuilderOf).
+
+mod set_up;
 
 use core::ffi::c_void;
 use core::fmt;
@@ -16,6 +19,8 @@ use crate::describe::{self, Description};
 use crate::errno::Errno;
 pub use crate::mapping::Mapping;
 pub use crate::sync::{AtomicU16, AtomicU32, Slot};
+pub(crate) use set_up::WISHES;
+pub use set_up::{Plan, Pollable, Resized, SetUp};
 
 /// What answers the entries of a ring.
 ///

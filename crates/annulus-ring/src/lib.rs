@@ -31,7 +31,7 @@ mod sync;
 mod syscall;
 mod wait;
 
-pub use builder::{Build, Builder, Parked, latched_off};
+pub use builder::{Build, Builder, BuilderOf, Parked};
 pub use cq::{CompletionQueue, Completions, Ready, TwoSlices};
 pub use describe::{Description, FdKind};
 pub use diagnose::SetupError;
@@ -41,12 +41,14 @@ pub use error::{Error, Result};
 pub use fork::ForkMark;
 pub use kernel::Fd;
 pub use layout::{CqeKind, Mixed, MixedCqe, SqeKind};
-pub use linux::Linux;
+pub use linux::{Linux, latched_off};
 pub use mapping::RingRegion;
 pub use ring::{
     CompletionHalf, Halves, Local, LocalRing, Movable, Place, Ring, RingOf, SubmissionHalf,
 };
-pub use shared::{Allow, Batch, Counters, SharedBuilder, SharedRing, Submitted};
+pub use shared::{
+    Allow, Batch, Counters, SharedBuilder, SharedBuilderOf, SharedRing, SharedRingOf, Submitted,
+};
 pub use sq::{Reserved, SubmissionQueue};
 pub use submitter::{Submitter, WaitIndex};
 pub use wait::{SignalMask, Wait};

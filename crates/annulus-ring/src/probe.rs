@@ -32,10 +32,10 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::abi::{EnterFlags, Features, Op, RegisterOp, SetupFlags, SqeFlags};
-use crate::builder::latched_off;
 use crate::diagnose::{Call, Evidence, SetupError};
 use crate::errno::Errno;
 use crate::error::Error;
+use crate::linux::latched_off;
 use crate::ring::Ring;
 use rig::Rig;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use annulus_ring::abi::{
     Cqe, Cqe32, CqeFlags, SetupFlags, SqRingFlags, Sqe, Sqe128, SqeFlags, Timespec,
 };
-use annulus_ring::{Errno, Local, LocalRing, Mixed, Movable, Wait};
+use annulus_ring::{Errno, Local, Mixed, Movable, RingOf, Wait};
 
 use model::entry::{Completion, Entry, Posted, UNKNOWN, long_nop, nop};
 use model::memory::Shape;
@@ -160,7 +160,7 @@ fn padding_alone_is_no_completion() {
     for (entries, before, taken) in [(4, 4, 2), (2, 3, 2), (2, 3, 1)] {
         let shape = Shape::new(4, entries).near_wrap(before);
         let (mut ring, _kernel): Made<Local, Sqe, Mixed> = Config::new(shape).ring();
-        let take = |ring: &mut LocalRing<Sqe, Mixed, _>| {
+        let take = |ring: &mut RingOf<Local, Sqe, Mixed, _>| {
             ring.completions().unwrap().next().map(|item| item.cqe.user_data)
         };
         // SAFETY: a NOP points to nothing.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use annulus_ring::abi::{Cqe, EnterFlags, Params, RegisterOp, SetupFlags, Sqe, Timespec};
 use annulus_ring::kernel::Kernel;
-use annulus_ring::{Errno, Ring, RingOf, SharedRing, Submitted};
+use annulus_ring::{Errno, Movable, RingOf, SharedRingOf, Submitted};
 
 use common::{LIMIT, limit};
 use model::entry::{Completion, nop};
@@ -82,7 +82,7 @@ unsafe impl Kernel for Hooked {
     }
 }
 
-fn hooked(entries: u32) -> (Ring<Sqe, Cqe, Arc<Hooked>>, Arc<Hooked>) {
+fn hooked(entries: u32) -> (RingOf<Movable, Sqe, Cqe, Arc<Hooked>>, Arc<Hooked>) {
     let shape = Shape::new(entries, 2 * entries).near_wrap(3);
     let model = Config::new(shape).kernel();
     let kernel = Arc::new(Hooked { model, hook: OnceLock::new() });
@@ -97,12 +97,12 @@ fn hooked(entries: u32) -> (Ring<Sqe, Cqe, Arc<Hooked>>, Arc<Hooked>) {
     (unsafe { RingOf::from_parts(kernel.clone(), memory, params) }, kernel)
 }
 
-fn shared(entries: u32) -> (Arc<SharedRing<Arc<Hooked>>>, Arc<Hooked>) {
+fn shared(entries: u32) -> (Arc<SharedRingOf<Arc<Hooked>>>, Arc<Hooked>) {
     let (ring, kernel) = hooked(entries);
-    (Arc::new(SharedRing::from_ring(ring).unwrap()), kernel)
+    (Arc::new(SharedRingOf::from_ring(ring).unwrap()), kernel)
 }
 
-fn user_data(ring: &SharedRing<Arc<Hooked>>) -> Vec<u64> {
+fn user_data(ring: &SharedRingOf<Arc<Hooked>>) -> Vec<u64> {
     ring.peek().unwrap().map(|cqe| cqe.user_data).collect()
 }
 
@@ -115,7 +115,7 @@ fn who_submits_for_others_is_let_go() {
         let (enters, left) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let inside = Arc::new(AtomicBool::new(false));
         let counts = (enters.clone(), left.clone());
-        let other: Weak<SharedRing<_>> = Arc::downgrade(&ring);
+        let other: Weak<SharedRingOf<_>> = Arc::downgrade(&ring);
         kernel.hook(move |after, _| {
             // Pairs with the stores below: what this does itself in the kernel, it does unhooked.
             if !after || inside.load(Ordering::Relaxed) {
@@ -231,7 +231,7 @@ fn a_wait_brings_what_keeps_the_kernel_from_submitting() {
 fn a_push_is_told_that_the_kernel_stays_busy() {
     limit(LIMIT, || {
         let (ring, kernel) = hooked(1);
-        let ring = SharedRing::with_thread(ring).unwrap();
+        let ring = SharedRingOf::with_thread(ring).unwrap();
         let busy = Fault::Refuse { errno: Errno::EBUSY, after: Duration::ZERO };
         kernel.model.fault([busy; 100]);
         ring.nop(1).unwrap();
@@ -257,7 +257,7 @@ fn a_ring_is_shared_with_what_is_in_it() {
         ring.submit().unwrap();
         // SAFETY: as above.
         unsafe { ring.push(nop(2)) }.unwrap();
-        let ring = Arc::new(SharedRing::from_ring(ring).unwrap());
+        let ring = Arc::new(SharedRingOf::from_ring(ring).unwrap());
         assert_eq!(ring.counters().unwrap().queued, 1);
         assert_eq!(ring.submit().unwrap(), Submitted::Taken(1));
         assert_eq!(user_data(&ring), [1, 2]);
@@ -272,7 +272,7 @@ fn what_was_left_to_the_thread_is_submitted_before_it_ends() {
     limit(LIMIT, || {
         for _ in 0..200 {
             let (ring, kernel) = hooked(4);
-            let ring = SharedRing::with_thread(ring).unwrap();
+            let ring = SharedRingOf::with_thread(ring).unwrap();
             ring.nop(7).unwrap();
             assert_eq!(ring.submit().unwrap(), Submitted::Left);
             drop(ring);

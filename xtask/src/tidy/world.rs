@@ -27,7 +27,6 @@ const LISTED: &[(&str, &str)] = &[
         "its getrandom makes an entry: the kernel below decides",
     ),
     ("crates/annulus-runtime/src/engine/metadata", "its times are the files': no clock is read"),
-    ("crates/annulus-ring/src/builder", "a set-up that meets ENOMEM waits a moment"),
     ("crates/annulus-ring/src/shared/thread", "a shared ring's thread that submits, if asked for"),
     ("crates/annulus-ring/src/probe", "it asks what the machine can do"),
     ("crates/annulus-ring/src/diagnose", "it asks why the machine cannot"),

@@ -1,8 +1,11 @@
 //! [`Linux`]: the kernel itself, behind the waist.
 
 mod memory;
+mod set_up;
 
-pub(crate) use memory::{Maps, RegionLayout};
+use memory::Maps;
+pub(crate) use memory::RegionLayout;
+pub use set_up::latched_off;
 
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
@@ -13,7 +16,6 @@ use crate::errno::Errno;
 use crate::fork::WipedCell;
 use crate::kernel::{Kernel, Process};
 use crate::mapping::Mapping;
-pub(crate) use crate::syscall::setup;
 use crate::syscall::{self, register_raw};
 
 /// A ring of Linux: its descriptor, and the memory shared with it.
@@ -43,8 +45,8 @@ impl Linux {
     /// Takes charge of what `io_uring_setup(2)` returned.
     ///
     /// # Safety
-    /// - `answer` is what [`setup`] answered for `params`, owned by nobody else.
-    pub(crate) unsafe fn new(answer: u32, params: &Params, maps: Maps) -> Self {
+    /// - `answer` is what `io_uring_setup(2)` answered for `params`, owned by nobody else.
+    unsafe fn new(answer: u32, params: &Params, maps: Maps) -> Self {
         let only_index = params.flags.contains(SetupFlags::REGISTERED_FD_ONLY);
         let fd = (!only_index).then(|| {
             // SAFETY: without REGISTERED_FD_ONLY the answer is a new descriptor, ours alone.
@@ -64,13 +66,13 @@ impl Linux {
     }
 
     /// The ring's descriptor, if it has one.
-    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
         use std::os::fd::AsFd;
         self.fd.as_ref().map(AsFd::as_fd)
     }
 
     /// Leaves the memory out of the children that this process forks.
-    pub(crate) fn keep_from_children(&mut self) -> Result<(), Errno> {
+    fn keep_from_children(&mut self) -> Result<(), Errno> {
         self.kept_from_children = true;
         self.maps.keep_from_children()
     }
@@ -79,7 +81,7 @@ impl Linux {
     ///
     /// An error says that children will have the new memory although they should not: all else is
     /// done.
-    pub(crate) fn replace_maps(&mut self, maps: Maps) -> Result<(), Errno> {
+    fn replace_maps(&mut self, maps: Maps) -> Result<(), Errno> {
         *self.maps = maps;
         if self.kept_from_children { self.maps.keep_from_children() } else { Ok(()) }
     }
@@ -90,7 +92,7 @@ impl Linux {
     /// Where that fails, for whatever reason (the table of 16 is full, the ring is restricted, a
     /// filter forbids registrations, the kernel has no such table), the descriptor serves as
     /// before.
-    pub(crate) fn register_descriptor(&mut self) {
+    fn register_descriptor(&mut self) {
         let Some(fd) = self.fd.as_ref() else { return };
         // Offset −1 asks for any free index, which the kernel writes back.
         let mut update =
@@ -106,12 +108,12 @@ impl Linux {
     }
 
     /// Whether enters go through a registered index.
-    pub(crate) fn is_registered(&self) -> bool {
+    fn is_registered(&self) -> bool {
         self.registered.is_some()
     }
 
     /// Closes the descriptor of a ring that has a registered index.
-    pub(crate) fn close_descriptor(&mut self) {
+    fn drop_descriptor(&mut self) {
         debug_assert!(self.registered.is_some(), "nothing would name the ring");
         drop(self.fd.take());
     }
@@ -126,7 +128,7 @@ impl Linux {
 
 /// Gives back the index of the ring `fd` in this thread's table. A ring without a descriptor names
 /// itself by the index.
-pub(crate) fn unregister_index(fd: Option<BorrowedFd<'_>>, index: u32) {
+fn unregister_index(fd: Option<BorrowedFd<'_>>, index: u32) {
     let mut update = RsrcUpdate { offset: index, resv: 0, data: 0 };
     let arg = (&raw mut update).cast();
     let (fd, op) = match fd {

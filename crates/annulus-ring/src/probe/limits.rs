@@ -2,8 +2,9 @@
 
 use super::report::{Limits, Outcome};
 use crate::abi::SetupFlags;
-use crate::builder::{Builder, latched_off};
+use crate::builder::Builder;
 use crate::diagnose::{Evidence, SetupError, ring_bytes};
+use crate::linux::latched_off;
 
 /// The longest buffer that the kernel registers.
 const BUFFER_BYTES_MAX: u64 = 1 << 30;

@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{Movable, Ring, RingOf};
+use super::{Movable, RingOf};
 use crate::abi::{Cqe, Sqe};
 use crate::cq::{CompletionQueue, Completions, OwnCq};
 use crate::error::Result;
@@ -44,6 +44,9 @@ pub struct CompletionHalf<C: CqeKind = Cqe, K: Kernel = Linux> {
 
 /// Both halves of a ring, or of two.
 pub type Halves<S, C, K> = (SubmissionHalf<S, K>, CompletionHalf<C, K>);
+
+/// What both halves are together.
+type Whole<S, C, K> = RingOf<Movable, S, C, K>;
 
 impl<S: SqeKind, C: CqeKind, K: Kernel> RingOf<Movable, S, C, K> {
     /// Splits the ring into a half that submits and a half that takes completions, for two owners.
@@ -121,7 +124,7 @@ impl<S: SqeKind, K: Kernel> SubmissionHalf<S, K> {
     pub fn unsplit<C: CqeKind>(
         self,
         other: CompletionHalf<C, K>,
-    ) -> core::result::Result<Ring<S, C, K>, Halves<S, C, K>> {
+    ) -> core::result::Result<Whole<S, C, K>, Halves<S, C, K>> {
         if !Arc::ptr_eq(&self.submitter.kernel, &other.submitter.kernel) {
             return Err((self, other));
         }

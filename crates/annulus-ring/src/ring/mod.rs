@@ -14,7 +14,7 @@ use crate::abi::{Cqe, Features, Params, SetupFlags, Sqe};
 use crate::cq::{CompletionQueue, Completions, OwnCq};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
-use crate::kernel::{Kernel, RingMemory};
+use crate::kernel::{Kernel, Pollable, RingMemory, SetUp};
 use crate::layout::{CqeKind, SqeKind};
 use crate::linux::Linux;
 use crate::sq::{OwnSq, Reserved, SubmissionQueue};
@@ -47,7 +47,7 @@ use crate::wait::Wait;
 /// # let _ = (file.as_raw_fd(), &mut buf);
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub type LocalRing<S = Sqe, C = Cqe, K = Linux> = RingOf<Local, S, C, K>;
+pub type LocalRing<S = Sqe, C = Cqe> = RingOf<Local, S, C, Linux>;
 
 /// A ring that may move between threads, and be split into two halves with an owner each.
 ///
@@ -67,7 +67,7 @@ pub type LocalRing<S = Sqe, C = Cqe, K = Linux> = RingOf<Local, S, C, K>;
 /// assert_eq!(ring.completions()?.count(), 1);
 /// # Ok::<(), annulus_ring::Error>(())
 /// ```
-pub type Ring<S = Sqe, C = Cqe, K = Linux> = RingOf<Movable, S, C, K>;
+pub type Ring<S = Sqe, C = Cqe> = RingOf<Movable, S, C, Linux>;
 
 /// That a ring stays on its thread.
 #[derive(Clone, Copy, Debug)]
@@ -97,8 +97,8 @@ impl Place for Movable {
     const LOCAL: bool = false;
 }
 
-/// What [`LocalRing`] and [`Ring`] are: a submission queue, a completion queue and the way into the
-/// kernel, with one owner.
+/// What [`LocalRing`] and [`Ring`] are, of any kernel: a submission queue, a completion queue and
+/// the way into the kernel, with one owner.
 ///
 /// # When it is dropped
 /// The ring is closed at once and **nothing is waited for**. Entries that were pushed but not
@@ -125,8 +125,8 @@ pub struct RingOf<P: Place, S: SqeKind, C: CqeKind, K: Kernel> {
 unsafe impl<S: SqeKind, C: CqeKind, K: Kernel + Send> Send for RingOf<Movable, S, C, K> {}
 
 impl<P: Place, S: SqeKind, C: CqeKind, K: Kernel> RingOf<P, S, C, K> {
-    /// Makes a ring of a kernel and the memory shared with it: what the [`Builder`](crate::Builder)
-    /// does for Linux, for kernels of your own.
+    /// Makes a ring of a kernel and the memory shared with it: what the
+    /// [`Builder`](crate::BuilderOf) does, for kernels that are made otherwise.
     ///
     /// # Safety
     /// - `memory` is what `kernel` shares, of the entry kinds `S` and `C`, and nobody else produces
@@ -492,11 +492,9 @@ impl<P: Place, S: SqeKind, C: CqeKind, K: Kernel> RingOf<P, S, C, K> {
     pub fn kernel(&self) -> &K {
         &self.submitter.kernel
     }
-}
 
-impl<P: Place, S: SqeKind, C: CqeKind> RingOf<P, S, C, Linux> {
     /// The ring's descriptor: for other rings' entries (`MSG_RING`) and registrations. −1 for a
-    /// ring that has none (`REGISTERED_FD_ONLY`).
+    /// ring that has none (`REGISTERED_FD_ONLY`, or a kernel that is not in the process's table).
     ///
     /// Not for `close`, and not for epoll on a [`LocalRing`], where it never fires.
     ///
@@ -505,9 +503,11 @@ impl<P: Place, S: SqeKind, C: CqeKind> RingOf<P, S, C, Linux> {
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     pub fn raw_fd(&self) -> RawFd {
-        self.submitter.kernel.fd().map_or(-1, |fd| fd.as_raw_fd())
+        self.submitter.kernel.poll_fd().map_or(-1, |fd| fd.as_raw_fd())
     }
+}
 
+impl<P: Place, S: SqeKind, C: CqeKind, K: SetUp> RingOf<P, S, C, K> {
     /// Whether enters go through a registered index, which the kernel need not look up.
     ///
     /// ```
@@ -516,23 +516,21 @@ impl<P: Place, S: SqeKind, C: CqeKind> RingOf<P, S, C, Linux> {
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     pub fn is_descriptor_registered(&self) -> bool {
-        self.submitter.kernel.is_registered()
+        self.submitter.kernel.is_descriptor_registered()
     }
 
-    /// The ring's own part of Linux, to change.
-    pub(crate) fn linux_mut(&mut self) -> &mut Linux {
+    /// The kernel, to change.
+    pub(crate) fn kernel_mut(&mut self) -> &mut K {
         &mut self.submitter.kernel
     }
 }
 
-impl<S: SqeKind, C: CqeKind> RingOf<Local, S, C, Linux> {
+impl<S: SqeKind, C: CqeKind, K: SetUp> RingOf<Local, S, C, K> {
     /// Closes the ring's descriptor: from here on its registered index alone names it, and it
-    /// counts
-    /// no more against the limit on open files (Linux 6.3).
+    /// counts no more against the limit on open files (Linux 6.3).
     ///
     /// What needs a descriptor is gone then: [`raw_fd`](Self::raw_fd) is −1, other rings cannot
-    /// send
-    /// it messages, and it cannot be resized.
+    /// send it messages, and it cannot be resized.
     ///
     /// # Errors
     /// `EINVAL` where there is no registered index (a 17th ring of the thread), `EOPNOTSUPP` where
@@ -552,24 +550,18 @@ impl<S: SqeKind, C: CqeKind> RingOf<Local, S, C, Linux> {
     #[doc(alias = "io_uring_close_ring_fd")]
     pub fn close_descriptor(&mut self) -> Result<()> {
         self.sq.check()?;
-        if !self.is_descriptor_registered() {
-            return Err(Error::usage(
-                "the ring has no registered index to live by: its descriptor stays open",
-            ));
-        }
         if !self.features().contains(Features::REG_REG_RING) {
             return Err(Error::os(Errno::EOPNOTSUPP, "living by an index alone (Linux 6.3)"));
         }
-        self.linux_mut().close_descriptor();
-        Ok(())
+        self.kernel_mut().close_descriptor()
     }
 }
 
-impl<S: SqeKind, C: CqeKind> AsFd for RingOf<Movable, S, C, Linux> {
+impl<S: SqeKind, C: CqeKind, K: Pollable> AsFd for RingOf<Movable, S, C, K> {
     /// For epoll and poll: readable while completions are there.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // A movable ring always has a descriptor: the builder refuses REGISTERED_FD_ONLY for it.
-        self.submitter.kernel.fd().expect("a movable ring has a descriptor")
+        // The builder refuses REGISTERED_FD_ONLY for it.
+        self.submitter.kernel.poll_fd().expect("a movable ring has a descriptor")
     }
 }
 

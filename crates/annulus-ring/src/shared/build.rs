@@ -1,12 +1,14 @@
 //! [`SharedBuilder`]: how a shared ring is made.
 
-use super::SharedRing;
+use super::SharedRingOf;
 use super::allow::Allow;
 use crate::abi::{Cqe, Sqe};
-use crate::builder::Builder;
+use crate::builder::BuilderOf;
 use crate::error::Result;
+use crate::kernel::SetUp;
+use crate::linux::Linux;
 
-/// Makes a [`SharedRing`].
+/// Makes a [`SharedRing`](super::SharedRing).
 ///
 /// ```
 /// use annulus_ring::SharedRing;
@@ -14,22 +16,37 @@ use crate::error::Result;
 /// assert_eq!((ring.sq_entries(), ring.cq_entries()), (64, 512));
 /// # Ok::<(), annulus_ring::Error>(())
 /// ```
+pub type SharedBuilder = SharedBuilderOf<Linux>;
+
+/// What [`SharedBuilder`] is, of any kernel.
 #[derive(Debug)]
 #[must_use]
-pub struct SharedBuilder {
-    ring: Builder<Sqe, Cqe>,
+pub struct SharedBuilderOf<K: SetUp> {
+    ring: BuilderOf<Sqe, Cqe, K>,
     allow: Option<Allow>,
     thread: bool,
 }
 
-impl From<Builder<Sqe, Cqe>> for SharedBuilder {
+impl<K: SetUp> From<BuilderOf<Sqe, Cqe, K>> for SharedBuilderOf<K> {
     /// With the options of any ring that is tied to no thread.
-    fn from(ring: Builder<Sqe, Cqe>) -> Self {
+    fn from(ring: BuilderOf<Sqe, Cqe, K>) -> Self {
         Self { ring, allow: None, thread: false }
     }
 }
 
-impl SharedBuilder {
+impl<K: SetUp> SharedBuilderOf<K> {
+    /// Which kernel makes the ring, and how: see [`Builder::kernel`](crate::Builder::kernel).
+    ///
+    /// ```
+    /// let ring = annulus_ring::SharedRing::builder().entries(8).kernel(()).build()?;
+    /// assert_eq!(ring.sq_entries(), 8);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn kernel(mut self, choice: K::Choice) -> Self {
+        self.ring = self.ring.kernel(choice);
+        self
+    }
+
     /// How many submission entries, rounded up to a power of two; at most 32,768. 256 if not said.
     ///
     /// ```
@@ -72,7 +89,7 @@ impl SharedBuilder {
     }
 
     /// Submits from a thread of the ring's own, which lives as long as the ring: for entries pushed
-    /// by threads that may end before them (see [the type](SharedRing#when-a-thread-ends)).
+    /// by threads that may end before them (see [the type](super::SharedRing#when-a-thread-ends)).
     ///
     /// The thread sleeps while there is nothing to submit. A submit costs a wake-up of it, some
     /// microseconds, instead of a system call of the caller's own.
@@ -93,14 +110,17 @@ impl SharedBuilder {
     /// Makes the ring.
     ///
     /// # Errors
-    /// As [`Builder::build`]; `EINVAL` for what [`SharedRing::from_ring`] refuses; `EAGAIN`: no
-    /// thread left.
+    /// As [`Builder::build`](crate::Builder::build); `EINVAL` for what
+    /// [`SharedRing::from_ring`](super::SharedRing::from_ring) refuses; `EAGAIN`: no thread left.
     ///
     /// ```
     /// annulus_ring::SharedRing::builder().entries(8).build()?;
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
-    pub fn build(self) -> Result<SharedRing> {
+    pub fn build(self) -> Result<SharedRingOf<K>>
+    where
+        K: Send + Sync + 'static,
+    {
         let ring = match &self.allow {
             None => self.ring.build()?,
             Some(allow) => {
@@ -110,11 +130,11 @@ impl SharedBuilder {
                 ring
             }
         };
-        if self.thread { SharedRing::with_thread(ring) } else { SharedRing::from_ring(ring) }
+        if self.thread { SharedRingOf::with_thread(ring) } else { SharedRingOf::from_ring(ring) }
     }
 }
 
-impl Builder<Sqe, Cqe> {
+impl<K: SetUp> BuilderOf<Sqe, Cqe, K> {
     /// Makes a ring that any thread submits to, and any thread takes completions from.
     ///
     /// # Errors
@@ -125,7 +145,10 @@ impl Builder<Sqe, Cqe> {
     /// ring.nop(1)?;
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
-    pub fn build_shared(self) -> Result<SharedRing> {
-        SharedBuilder::from(self).build()
+    pub fn build_shared(self) -> Result<SharedRingOf<K>>
+    where
+        K: Send + Sync + 'static,
+    {
+        SharedBuilderOf::from(self).build()
     }
 }

@@ -23,7 +23,7 @@ mod thread;
 mod wait;
 
 pub use allow::Allow;
-pub use build::SharedBuilder;
+pub use build::{SharedBuilder, SharedBuilderOf};
 pub use counters::Counters;
 pub use submit::Submitted;
 pub use take::Batch;
@@ -36,12 +36,12 @@ use std::sync::Arc;
 use self::hand_over::HandOver;
 use self::inner::Inner;
 use crate::abi::{Cqe, SetupFlags, Sqe};
-use crate::builder::Builder;
+use crate::builder::BuilderOf;
 use crate::error::{Error, Result};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Pollable, SetUp};
 use crate::linux::Linux;
 use crate::register::Register;
-use crate::ring::Ring;
+use crate::ring::{Movable, RingOf};
 use crate::sync::thread::JoinHandle;
 
 /// What a shared ring is not made with, and why.
@@ -70,7 +70,7 @@ const UNFIT: [(SetupFlags, &str); 4] = [
 ///
 /// For a program with threads of its own and one ring between them. Where each thread can have a
 /// ring, a [`LocalRing`](crate::LocalRing) each is leaner; where one thread pushes and another one
-/// waits, so are the halves of a [`Ring`].
+/// waits, so are the halves of a [`Ring`](crate::Ring).
 ///
 /// ```
 /// use annulus_ring::SharedRing;
@@ -123,32 +123,39 @@ const UNFIT: [(SetupFlags, &str); 4] = [
 /// left to *another* short-lived thread that submits at that moment.
 ///
 /// # Costs
-/// Beside what a [`Ring`] costs: two atomic operations per push and per batch of completions (the
-/// locks), a full fence per submit, and a futex call where a waiting thread has to be woken.
+/// Beside what a [`Ring`](crate::Ring) costs: two atomic operations per push and per batch of
+/// completions (the locks), a full fence per submit, and a futex call where a waiting thread has
+/// to be woken.
 ///
 /// # When it is dropped, and in a child of `fork(2)`
 /// As [`RingOf`](crate::RingOf): nothing is waited for, and operations in flight may write to their
 /// buffers afterwards. In a child every use is an error ([`is_forked`](Error::is_forked)) before
 /// anything is touched, and dropping does nothing.
 #[doc(alias = "URingContext")]
-pub struct SharedRing<K: Kernel = Linux> {
+pub type SharedRing = SharedRingOf<Linux>;
+
+/// What [`SharedRing`] is, of any kernel.
+pub struct SharedRingOf<K: Kernel> {
     inner: Arc<Inner<K>>,
     /// The thread that submits, if it is not the callers.
     thread: Option<JoinHandle<()>>,
 }
 
-impl SharedRing<Linux> {
-    /// A ring of `entries` submission entries, with the defaults of [`Builder`].
+impl<K: SetUp> SharedRingOf<K> {
+    /// A ring of `entries` submission entries, with the defaults of [`Builder`](crate::Builder).
     ///
     /// # Errors
-    /// As [`Builder::build`].
+    /// As [`Builder::build`](crate::Builder::build).
     ///
     /// ```
     /// assert_eq!(annulus_ring::SharedRing::new(8)?.sq_entries(), 8);
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
-    pub fn new(entries: u32) -> Result<Self> {
-        Builder::new().entries(entries).build_shared()
+    pub fn new(entries: u32) -> Result<Self>
+    where
+        K: Send + Sync + 'static,
+    {
+        BuilderOf::new().entries(entries).build_shared()
     }
 
     /// Every way to make one.
@@ -158,12 +165,12 @@ impl SharedRing<Linux> {
     /// assert_eq!(ring.cq_entries(), 64);
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
-    pub fn builder() -> SharedBuilder {
-        Builder::new().into()
+    pub fn builder() -> SharedBuilderOf<K> {
+        BuilderOf::new().into()
     }
 }
 
-impl<K: Kernel> SharedRing<K> {
+impl<K: Kernel> SharedRingOf<K> {
     /// Shares a ring that had one owner.
     ///
     /// # Errors
@@ -178,7 +185,7 @@ impl<K: Kernel> SharedRing<K> {
     /// assert!(SharedRing::from_ring(polled).is_err());
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
-    pub fn from_ring(ring: Ring<Sqe, Cqe, K>) -> Result<Self> {
+    pub fn from_ring(ring: RingOf<Movable, Sqe, Cqe, K>) -> Result<Self> {
         fit(ring.setup_flags())?;
         Ok(Self { inner: Arc::new(Inner::new(ring.into_parts(), None)), thread: None })
     }
@@ -196,7 +203,7 @@ impl<K: Kernel> SharedRing<K> {
     /// assert_eq!(shared.submit()?, Submitted::Left);
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
-    pub fn with_thread(ring: Ring<Sqe, Cqe, K>) -> Result<Self>
+    pub fn with_thread(ring: RingOf<Movable, Sqe, Cqe, K>) -> Result<Self>
     where
         K: Send + Sync + 'static,
     {
@@ -505,21 +512,21 @@ fn fit(flags: SetupFlags) -> Result<()> {
     }
 }
 
-impl AsFd for SharedRing<Linux> {
+impl<K: Pollable> AsFd for SharedRingOf<K> {
     /// For epoll and poll: readable while completions are there.
     fn as_fd(&self) -> BorrowedFd<'_> {
         // As every movable ring's: the builder refuses REGISTERED_FD_ONLY for it.
-        self.inner.submitter.kernel.fd().expect("a movable ring has a descriptor")
+        self.inner.submitter.kernel.poll_fd().expect("a movable ring has a descriptor")
     }
 }
 
-impl<K: Kernel> fmt::Debug for SharedRing<K> {
+impl<K: Kernel> fmt::Debug for SharedRingOf<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
     }
 }
 
-impl<K: Kernel> Drop for SharedRing<K> {
+impl<K: Kernel> Drop for SharedRingOf<K> {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
         if self.inner.check().is_err() {

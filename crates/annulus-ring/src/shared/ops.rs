@@ -1,7 +1,7 @@
 //! A method for each of the everyday operations. Any other is built with [`op`](crate::op), and
 //! pushed.
 
-use super::SharedRing;
+use super::SharedRingOf;
 use super::iovecs::List;
 use crate::abi::{FallocateMode, Iovec, PollEvents, Sqe};
 use crate::error::Result;
@@ -14,7 +14,7 @@ const CURRENT_POSITION: u64 = u64::MAX;
 /// # Operations
 /// Each queues one entry; [`submit`](Self::submit) sends it. Errors are those of
 /// [`push`](Self::push); the operation's own are in its completion.
-impl<K: Kernel> SharedRing<K> {
+impl<K: Kernel> SharedRingOf<K> {
     /// Reads up to `len` bytes into `buffer` (`READ`), at `offset`, or at the file's own position.
     ///
     /// # Safety

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use annulus_ring::abi::{Buf, Cqe, SetupFlags, Sqe};
 use annulus_ring::kernel::{AtomicU16, AtomicU32, Slot};
 use annulus_ring::raw::BufQueue;
-use annulus_ring::{Mixed, Movable, Ring, RingOf, Wait, WaitIndex};
+use annulus_ring::{Mixed, Movable, RingOf, Wait, WaitIndex};
 
 use super::entry::{Completion, Posted, nop};
 use super::memory::Shape;
@@ -17,7 +17,7 @@ use super::sync::{Ordering, spawn, yield_now};
 use super::{Config, Made, Model, Work};
 
 type Plain = Model<Sqe, Cqe>;
-type PlainRing = Ring<Sqe, Cqe, Arc<Plain>>;
+type PlainRing = RingOf<Movable, Sqe, Cqe, Arc<Plain>>;
 
 /// Every body, by name.
 pub const ALL: &[(&str, fn())] = &[

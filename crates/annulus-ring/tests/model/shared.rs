@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annulus_ring::abi::{Cqe, Sqe};
-use annulus_ring::{Errno, Movable, SharedRing, Submitted};
+use annulus_ring::{Errno, Movable, SharedRingOf, Submitted};
 
 use super::entry::nop;
 use super::memory::Shape;
@@ -16,7 +16,7 @@ use super::sync::{spawn, yield_now};
 use super::{Config, Fault, Made, Model};
 
 type Plain = Model<Sqe, Cqe>;
-type Shared = Arc<SharedRing<Arc<Plain>>>;
+type Shared = Arc<SharedRingOf<Arc<Plain>>>;
 
 /// Every body, by name.
 pub const ALL: &[(&str, fn())] = &[
@@ -41,14 +41,14 @@ pub const ALL: &[(&str, fn())] = &[
 fn shared(sq_entries: u32, cq_entries: u32) -> (Shared, Arc<Plain>) {
     let shape = Shape::new(sq_entries, cq_entries).near_wrap(1);
     let (ring, kernel): Made<Movable, Sqe, Cqe> = Config::new(shape).ring();
-    (Arc::new(SharedRing::from_ring(ring).unwrap()), kernel)
+    (Arc::new(SharedRingOf::from_ring(ring).unwrap()), kernel)
 }
 
 /// With a thread of its own that submits.
-fn with_thread(sq_entries: u32, cq_entries: u32) -> (SharedRing<Arc<Plain>>, Arc<Plain>) {
+fn with_thread(sq_entries: u32, cq_entries: u32) -> (SharedRingOf<Arc<Plain>>, Arc<Plain>) {
     let shape = Shape::new(sq_entries, cq_entries).near_wrap(1);
     let (ring, kernel): Made<Movable, Sqe, Cqe> = Config::new(shape).ring();
-    (SharedRing::with_thread(ring).unwrap(), kernel)
+    (SharedRingOf::with_thread(ring).unwrap(), kernel)
 }
 
 /// Takes `count` completions, one by one.
