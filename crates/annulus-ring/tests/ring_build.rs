@@ -5,8 +5,9 @@ mod common;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use annulus_ring::abi::{Features, SetupFlags, Sqe};
-use annulus_ring::{Builder, Errno, LocalRing, Ring, RingRegion, latched_off, op};
+use annulus_ring::abi::{Cqe, Features, SetupFlags, Sqe};
+use annulus_ring::kernel::Kernel;
+use annulus_ring::{Builder, Errno, LocalRing, Place, Ring, RingOf, RingRegion, latched_off, op};
 
 use common::{LIMIT, limit};
 
@@ -14,9 +15,7 @@ fn nop(user_data: u64) -> Sqe {
     op::Nop::new().build().user_data(user_data)
 }
 
-fn works<P: annulus_ring::Place>(
-    ring: &mut annulus_ring::RingOf<P, Sqe, annulus_ring::abi::Cqe, annulus_ring::Linux>,
-) {
+fn works<P: Place, K: Kernel>(ring: &mut RingOf<P, Sqe, Cqe, K>) {
     for n in 0..100 {
         // SAFETY: NOPs point to nothing.
         unsafe { ring.push(nop(n)) }.unwrap();

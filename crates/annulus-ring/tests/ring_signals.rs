@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use annulus_ring::abi::{Sqe, Timespec};
+use annulus_ring::kernel::Kernel;
 use annulus_ring::{Builder, Errno, Error, LocalRing, Place, Ring, RingOf, SignalMask, Wait, op};
 
 use common::{LIMIT, limit};
 
-type AnyRing<P> = RingOf<P, Sqe, annulus_ring::abi::Cqe, annulus_ring::Linux>;
+type AnyRing<P, K> = RingOf<P, Sqe, annulus_ring::abi::Cqe, K>;
 
 /// The signal of the storms.
 const STORM: i32 = libc::SIGUSR1;
@@ -86,10 +87,10 @@ fn a_while() -> Timespec {
 }
 
 /// One operation that ends after [`A_WHILE`], waited for under a storm.
-fn outlasts<P: Place>(
-    mut ring: AnyRing<P>,
+fn outlasts<P: Place, K: Kernel>(
+    mut ring: AnyRing<P, K>,
     submit_first: bool,
-    wait: impl FnOnce(&mut AnyRing<P>) -> Result<u32, Error>,
+    wait: impl FnOnce(&mut AnyRing<P, K>) -> Result<u32, Error>,
 ) {
     storm(|| {
         let begin = Instant::now();
@@ -196,7 +197,6 @@ fn a_time_limit_is_neither_early_nor_late_in_a_storm() {
 #[test]
 fn a_time_of_the_clock_is_neither_early_nor_late_in_a_storm() {
     limit(LIMIT, || {
-        use annulus_ring::kernel::Kernel;
         let mut ring = LocalRing::new(8).unwrap();
         let begin = Instant::now();
         let mut end = ring.kernel().now();
@@ -253,7 +253,7 @@ fn a_signal_mask_lets_a_blocked_signal_in_and_ends_the_wait() {
 
 /// `count` operations, some done at once, some by workers, some when a pipe is written to; each
 /// completion must come once.
-fn each_comes_once<P: Place>(mut ring: AnyRing<P>, count: u64) {
+fn each_comes_once<P: Place, K: Kernel>(mut ring: AnyRing<P, K>, count: u64) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let mut bytes = vec![0_u8; usize::try_from(count).unwrap()];
     let mut seen = vec![false; bytes.len()];

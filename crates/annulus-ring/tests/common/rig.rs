@@ -13,7 +13,8 @@ use annulus_ring::abi::{
     Buf, BufGroup, BufReg, BufRing, Cqe, CqeFlags, Iovec, RegisterOp, RsrcRegister,
     RsrcRegisterFlags, RsrcUpdate, Sqe,
 };
-use annulus_ring::{CqeKind, Errno, Linux, LocalRing, Place, RingOf, SqeKind, Wait};
+use annulus_ring::kernel::Kernel;
+use annulus_ring::{CqeKind, Errno, LocalRing, Place, RingOf, SqeKind, Wait};
 
 /// How long completions are waited for that must come.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,8 +26,8 @@ pub fn ring() -> LocalRing {
 }
 
 /// Queues an entry; [`wait`] submits it.
-pub fn push<P: Place, S: SqeKind, C: CqeKind>(
-    ring: &mut RingOf<P, S, C, Linux>,
+pub fn push<P: Place, S: SqeKind, C: CqeKind, K: Kernel>(
+    ring: &mut RingOf<P, S, C, K>,
     entry: impl Into<S>,
 ) {
     // SAFETY: each test keeps what its entries point to until it has taken their completions, and
@@ -36,8 +37,8 @@ pub fn push<P: Place, S: SqeKind, C: CqeKind>(
 
 /// Submits, and takes completions until there are `count`.
 #[track_caller]
-pub fn wait<P: Place, S: SqeKind, C: CqeKind<Item: std::fmt::Debug>>(
-    ring: &mut RingOf<P, S, C, Linux>,
+pub fn wait<P: Place, S: SqeKind, C: CqeKind<Item: std::fmt::Debug>, K: Kernel>(
+    ring: &mut RingOf<P, S, C, K>,
     count: usize,
 ) -> Vec<C::Item> {
     let deadline = Instant::now() + PATIENCE;
@@ -61,7 +62,7 @@ pub fn wait<P: Place, S: SqeKind, C: CqeKind<Item: std::fmt::Debug>>(
 
 /// Submits, and takes completions until one says that it is its entry's last.
 #[track_caller]
-pub fn until_last<P: Place>(ring: &mut RingOf<P, Sqe, Cqe, Linux>) -> Vec<Cqe> {
+pub fn until_last<P: Place, K: Kernel>(ring: &mut RingOf<P, Sqe, Cqe, K>) -> Vec<Cqe> {
     let deadline = Instant::now() + PATIENCE;
     let mut taken = Vec::new();
     while taken.last().is_none_or(Cqe::has_more) {
@@ -76,8 +77,8 @@ pub fn until_last<P: Place>(ring: &mut RingOf<P, Sqe, Cqe, Linux>) -> Vec<Cqe> {
 
 /// Submits, and sees that nothing completes.
 #[track_caller]
-pub fn silent<P: Place, S: SqeKind, C: CqeKind<Item: std::fmt::Debug>>(
-    ring: &mut RingOf<P, S, C, Linux>,
+pub fn silent<P: Place, S: SqeKind, C: CqeKind<Item: std::fmt::Debug>, K: Kernel>(
+    ring: &mut RingOf<P, S, C, K>,
 ) {
     ring.submit().expect("submitted");
     match ring.submit_and_wait_with(1, &Wait::new().timeout(WATCH)) {
@@ -91,15 +92,15 @@ pub fn silent<P: Place, S: SqeKind, C: CqeKind<Item: std::fmt::Debug>>(
 
 /// Submits one entry and takes its one completion.
 #[track_caller]
-pub fn run<P: Place>(ring: &mut RingOf<P, Sqe, Cqe, Linux>, entry: impl Into<Sqe>) -> Cqe {
+pub fn run<P: Place, K: Kernel>(ring: &mut RingOf<P, Sqe, Cqe, K>, entry: impl Into<Sqe>) -> Cqe {
     push(ring, entry);
     wait(ring, 1)[0]
 }
 
 /// The result of one entry that completes once.
 #[track_caller]
-pub fn result<P: Place>(
-    ring: &mut RingOf<P, Sqe, Cqe, Linux>,
+pub fn result<P: Place, K: Kernel>(
+    ring: &mut RingOf<P, Sqe, Cqe, K>,
     entry: impl Into<Sqe>,
 ) -> Result<u32, Errno> {
     let cqe = run(ring, entry);
@@ -109,7 +110,10 @@ pub fn result<P: Place>(
 
 /// Submits entries and takes one completion of each, in the order of their `user_data`.
 #[track_caller]
-pub fn run_all<P: Place>(ring: &mut RingOf<P, Sqe, Cqe, Linux>, entries: &[Sqe]) -> Vec<Cqe> {
+pub fn run_all<P: Place, K: Kernel>(
+    ring: &mut RingOf<P, Sqe, Cqe, K>,
+    entries: &[Sqe],
+) -> Vec<Cqe> {
     for entry in entries {
         push(ring, *entry);
     }
@@ -130,8 +134,8 @@ pub fn has(cqe: &Cqe, flags: CqeFlags) -> bool {
     cqe.flags.contains(flags)
 }
 
-fn register<P: Place, S: SqeKind, C: CqeKind, T>(
-    ring: &RingOf<P, S, C, Linux>,
+fn register<P: Place, S: SqeKind, C: CqeKind, K: Kernel, T>(
+    ring: &RingOf<P, S, C, K>,
     op: RegisterOp,
     arg: &T,
     count: u32,
@@ -142,14 +146,21 @@ fn register<P: Place, S: SqeKind, C: CqeKind, T>(
 }
 
 /// Gives the ring an empty file table of `count` slots.
-pub fn file_table<P: Place, S: SqeKind, C: CqeKind>(ring: &RingOf<P, S, C, Linux>, count: u32) {
+pub fn file_table<P: Place, S: SqeKind, C: CqeKind, K: Kernel>(
+    ring: &RingOf<P, S, C, K>,
+    count: u32,
+) {
     let flags = RsrcRegisterFlags::SPARSE;
     let table = RsrcRegister { nr: count, flags, ..RsrcRegister::default() };
     register(ring, RegisterOp::FILES2, &table, size_of::<RsrcRegister>() as u32);
 }
 
 /// Puts a descriptor into a slot of the file table.
-pub fn set_file<P: Place>(ring: &RingOf<P, Sqe, Cqe, Linux>, slot: u32, file: &impl AsRawFd) {
+pub fn set_file<P: Place, K: Kernel>(
+    ring: &RingOf<P, Sqe, Cqe, K>,
+    slot: u32,
+    file: &impl AsRawFd,
+) {
     let fd: RawFd = file.as_raw_fd();
     let data = ptr::from_ref(&fd).expose_provenance() as u64;
     let update = RsrcUpdate { offset: slot, data, ..RsrcUpdate::default() };
@@ -157,7 +168,7 @@ pub fn set_file<P: Place>(ring: &RingOf<P, Sqe, Cqe, Linux>, slot: u32, file: &i
 }
 
 /// Registers one buffer.
-pub fn fix_buffer<P: Place>(ring: &RingOf<P, Sqe, Cqe, Linux>, buffer: &[u8]) {
+pub fn fix_buffer<P: Place, K: Kernel>(ring: &RingOf<P, Sqe, Cqe, K>, buffer: &[u8]) {
     let iov_base = buffer.as_ptr().cast_mut().cast();
     let iovec = Iovec { iov_base, iov_len: buffer.len() };
     register(ring, RegisterOp::BUFFERS, &iovec, 1);
@@ -185,8 +196,8 @@ pub struct Group {
 
 impl Group {
     /// A group of `count` buffers (a power of two) of `len` bytes, all of them to be had.
-    pub fn new<P: Place, S: SqeKind, C: CqeKind>(
-        ring: &RingOf<P, S, C, Linux>,
+    pub fn new<P: Place, S: SqeKind, C: CqeKind, K: Kernel>(
+        ring: &RingOf<P, S, C, K>,
         bgid: BufGroup,
         count: u16,
         len: usize,

@@ -4,8 +4,9 @@ use std::io::{PipeReader, Write};
 use std::os::unix::net::UnixStream;
 
 use annulus_ring::abi::{BufGroup, Cqe, CqeFlags, Op, RegisterOp, Sqe};
+use annulus_ring::kernel::Kernel;
 use annulus_ring::register::{BufRingOptions, Buffer, BufferRing};
-use annulus_ring::{CompletionQueue, Errno, LocalRing, SubmissionQueue, Submitter, op};
+use annulus_ring::{CompletionQueue, Errno, Local, RingOf, SubmissionQueue, Submitter, op};
 
 use crate::common::{lacks, lacks_registration, skip};
 use crate::rig::ring;
@@ -17,14 +18,10 @@ fn read(from: &PipeReader) -> Sqe {
 }
 
 /// The parts of a ring beside its buffers.
-struct Parts<'a>(
-    &'a mut SubmissionQueue,
-    &'a mut CompletionQueue,
-    &'a Submitter<annulus_ring::Linux>,
-);
+struct Parts<'a, K: Kernel>(&'a mut SubmissionQueue, &'a mut CompletionQueue, &'a Submitter<K>);
 
-impl<'a> Parts<'a> {
-    fn of(ring: &'a mut LocalRing) -> Self {
+impl<'a, K: Kernel> Parts<'a, K> {
+    fn of(ring: &'a mut RingOf<Local, Sqe, Cqe, K>) -> Self {
         let (sq, cq, submitter) = ring.parts();
         Self(sq, cq, submitter)
     }
@@ -37,7 +34,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn take<'b, 'r>(buffers: &'b BufferRing<'r>, cqe: &Cqe) -> Option<Buffer<'b, 'r>> {
+fn take<'b, 'r, K: Kernel>(buffers: &'b BufferRing<'r, K>, cqe: &Cqe) -> Option<Buffer<'b, 'r, K>> {
     // SAFETY: a completion of the test's ring, for this group, passed once.
     unsafe { buffers.take(cqe) }
 }

@@ -5,8 +5,9 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use annulus_ring::abi::{Cqe, FixedFd, Op, OpenFlags, PollEvents, Sqe};
+use annulus_ring::kernel::Kernel;
 use annulus_ring::register::SyncCancel;
-use annulus_ring::{Errno, Linux, LocalRing, Place, Ring, RingOf, op};
+use annulus_ring::{Errno, LocalRing, Place, Ring, RingOf, op};
 
 use crate::common::{LIMIT, limit, skip};
 use crate::rig::{push, ring, silent, wait};
@@ -127,8 +128,8 @@ fn a_user_data_of_zero_is_a_key_like_any() {
 }
 
 /// An open of a pipe that waits, in a worker, for the other end.
-fn begun_by_a_worker<P: Place>(
-    ring: &mut RingOf<P, Sqe, Cqe, Linux>,
+fn begun_by_a_worker<P: Place, K: Kernel>(
+    ring: &mut RingOf<P, Sqe, Cqe, K>,
     dir: &files_rig::TempDir,
     user_data: u64,
 ) {
@@ -142,7 +143,7 @@ fn begun_by_a_worker<P: Place>(
 }
 
 #[track_caller]
-fn was_interrupted<P: Place>(ring: &mut RingOf<P, Sqe, Cqe, Linux>) {
+fn was_interrupted<P: Place, K: Kernel>(ring: &mut RingOf<P, Sqe, Cqe, K>) {
     let cqe = wait(ring, 1)[0];
     // What was interrupted says so as the kernel does inside: 512, to be started again.
     let interrupted = cqe.res == -512 || cqe.result() == Err(Errno::EINTR);
@@ -150,7 +151,7 @@ fn was_interrupted<P: Place>(ring: &mut RingOf<P, Sqe, Cqe, Linux>) {
 }
 
 /// What a worker has begun is signalled to end (inside, that is `EALREADY`), and waited for.
-fn what_a_worker_does_is_waited_for<P: Place>(mut ring: RingOf<P, Sqe, Cqe, Linux>) {
+fn what_a_worker_does_is_waited_for<P: Place, K: Kernel>(mut ring: RingOf<P, Sqe, Cqe, K>) {
     let dir = files_rig::TempDir::new();
     for n in 0..4 {
         begun_by_a_worker(&mut ring, &dir, n);

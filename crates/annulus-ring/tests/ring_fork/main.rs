@@ -12,23 +12,23 @@ mod shared;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use annulus_ring::abi::{Cqe, RegisterOp, Sqe};
+use annulus_ring::kernel::SetUp;
 use annulus_ring::{
-    Builder, CompletionHalf, Linux, LocalRing, Place, Ring, RingOf, SubmissionHalf, Wait,
-    WaitIndex, op,
+    Builder, CompletionHalf, LocalRing, Place, Ring, RingOf, SubmissionHalf, Wait, WaitIndex, op,
 };
 
 use child::{Child, fork};
 use common::{LIMIT, limit};
 use memory::Shared;
 
-type AnyRing<P> = RingOf<P, Sqe, Cqe, Linux>;
+type AnyRing<P, K> = RingOf<P, Sqe, Cqe, K>;
 
 fn nop(user_data: u64) -> Sqe {
     op::Nop::new().build().user_data(user_data)
 }
 
 /// Completion 0 is in the queue, entries 1 and 2 are pushed and not submitted.
-fn fill<P: Place>(ring: &mut AnyRing<P>) {
+fn fill<P: Place, K: SetUp>(ring: &mut AnyRing<P, K>) {
     // SAFETY: NOPs point to nothing.
     unsafe { ring.push(nop(0)) }.unwrap();
     assert_eq!(ring.submit_and_wait(1).unwrap(), 1);
@@ -37,7 +37,7 @@ fn fill<P: Place>(ring: &mut AnyRing<P>) {
 }
 
 /// The parent's ring has all that it had, and goes on.
-fn goes_on<P: Place>(ring: &mut AnyRing<P>) {
+fn goes_on<P: Place, K: SetUp>(ring: &mut AnyRing<P, K>) {
     assert_eq!((ring.sq_len(), ring.cq_len()), (2, 1));
     for n in 3..8 {
         // SAFETY: NOPs point to nothing.
@@ -49,7 +49,7 @@ fn goes_on<P: Place>(ring: &mut AnyRing<P>) {
 }
 
 /// Every use of a ring as a whole.
-fn whole<P: Place>(ring: &mut AnyRing<P>, child: &Child) {
+fn whole<P: Place, K: SetUp>(ring: &mut AnyRing<P, K>, child: &Child) {
     // SAFETY: NOPs point to nothing; so in all of this file.
     child.refused(unsafe { ring.push(nop(9)) });
     // SAFETY: as above.
@@ -76,7 +76,7 @@ fn whole<P: Place>(ring: &mut AnyRing<P>, child: &Child) {
 }
 
 /// Every use of its parts.
-fn parts<P: Place>(ring: &mut AnyRing<P>, child: &Child) {
+fn parts<P: Place, K: SetUp>(ring: &mut AnyRing<P, K>, child: &Child) {
     let (sq, cq, submitter) = ring.parts();
     // SAFETY: a NOP points to nothing.
     child.refused(unsafe { sq.push(nop(9)) });
@@ -115,7 +115,10 @@ fn own_ring(child: &Child) {
     }
 }
 
-fn all_uses<P: Place>(mut ring: AnyRing<P>, more: impl FnOnce(&mut AnyRing<P>, &Child)) {
+fn all_uses<P: Place, K: SetUp>(
+    mut ring: AnyRing<P, K>,
+    more: impl FnOnce(&mut AnyRing<P, K>, &Child),
+) {
     fill(&mut ring);
     let shared = Shared::of(ring.raw_fd());
     let before = shared.now();
