@@ -1,0 +1,98 @@
+//! [`Machine`]: the world of the host kernel: the process's own files, an epoll, some threads.
+
+use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use annulus_ring::abi::{ClockId, PollEvents};
+use annulus_ring::{Errno, FdKind, kernel::Descriptors, kernel::Process};
+
+use super::poller::{Kept, Poller};
+use super::pool::Pool;
+use super::{perform, sys};
+use crate::world::{Attempt, Recall, Token, Work, World};
+
+/// An open file: by the program's number, as long as that is looked at at once; or kept.
+#[derive(Clone, Debug)]
+pub(super) struct File {
+    raw: RawFd,
+    kept: Option<Arc<Kept>>,
+}
+
+impl File {
+    pub(super) fn raw(&self) -> RawFd {
+        self.kept.as_ref().map_or(self.raw, |kept| kept.raw())
+    }
+
+    /// Whether it becomes ready some time: a regular file or a directory never does.
+    pub(super) fn is_pollable(&self) -> bool {
+        let kind = Process.describe(self.raw()).map(|description| description.kind);
+        !matches!(kind, Ok(FdKind::Regular | FdKind::Block | FdKind::Directory))
+    }
+}
+
+/// See above.
+pub(super) struct Machine {
+    pub(super) poller: Arc<Poller>,
+    pub(super) pool: Arc<Pool>,
+}
+
+impl World for Machine {
+    type File = File;
+
+    fn file(&mut self, fd: RawFd) -> Result<File, Errno> {
+        if sys::is_open(fd) { Ok(File { raw: fd, kept: None }) } else { Err(Errno::EBADF) }
+    }
+
+    fn keep(&mut self, file: File) -> Result<File, Errno> {
+        if file.kept.is_some() {
+            return Ok(file);
+        }
+        let fd = sys::duplicate(file.raw)?;
+        Ok(File { raw: file.raw, kept: Some(Arc::new(Kept::new(fd, Arc::clone(&self.poller)))) })
+    }
+
+    fn number(&self, file: &File) -> RawFd {
+        file.raw()
+    }
+
+    fn attempt(&mut self, work: &mut Work<File>) -> Attempt {
+        perform::attempt(work)
+    }
+
+    fn hand_over(&mut self, token: Token, work: Work<File>) -> Result<(), Work<File>> {
+        self.pool.hand_over(token, work)
+    }
+
+    fn recall(&mut self, token: Token) -> Recall {
+        self.pool.recall(token)
+    }
+
+    fn watch(&mut self, token: Token, file: &File, events: PollEvents) -> Result<(), Errno> {
+        self.poller.watch(token, file.raw(), events)
+    }
+
+    fn unwatch(&mut self, token: Token) {
+        self.poller.unwatch(token);
+    }
+
+    fn now(&self, clock: ClockId) -> Duration {
+        sys::now(clock)
+    }
+
+    fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
+        sys::close(fd).map(drop)
+    }
+
+    fn install(&mut self, file: &File, cloexec: bool) -> Result<RawFd, Errno> {
+        let fd = sys::duplicate(file.raw())?;
+        if !cloexec {
+            sys::keep_over_exec(fd.as_raw_fd())?;
+        }
+        Ok(fd.into_raw_fd())
+    }
+
+    fn signal(&mut self, file: &File) {
+        sys::signal(file.raw());
+    }
+}

@@ -1,0 +1,339 @@
+//! [`Host`]: a kernel in user space, which does a ring's work by the process's own system calls:
+//! tried without waiting, else when its file is ready, else on a thread.
+//!
+//! ```text
+//! enter    take entries · do what can be done · wait
+//! wait     one leads: it sleeps in epoll (files, the bell) until the next time is due;
+//!          the others sleep on a condition until there is something, or nobody leads
+//! threads  deliver what they did under the ring's lock, and ring the bell
+//! ```
+
+mod machine;
+mod perform;
+mod poller;
+mod pool;
+mod sys;
+
+use core::ffi::c_void;
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use annulus_ring::Errno;
+use annulus_ring::abi::{
+    ClockId, EnterFlags, Features, GeteventsArg, Params, RegisterOp, SetupFlags, Sqe, Timespec,
+};
+use annulus_ring::kernel::{Descriptors, Kernel, Process, RingMemory};
+
+use crate::queues::{Queues, Shape};
+use crate::semantics::Core;
+use crate::uaccess::Uaccess;
+use machine::Machine;
+use poller::{Events, Poller};
+use pool::{Habits, Pool};
+
+/// The most entries a ring may have, as Linux has it.
+const SQ_ENTRIES_MAX: u32 = 32768;
+const CQ_ENTRIES_MAX: u32 = 2 * SQ_ENTRIES_MAX;
+
+/// What it does as Linux says it with these.
+const FEATURES: Features = Features::SINGLE_MMAP
+    .union(Features::NODROP)
+    .union(Features::SUBMIT_STABLE)
+    .union(Features::RW_CUR_POS)
+    .union(Features::FAST_POLL)
+    .union(Features::POLL_32BITS)
+    .union(Features::EXT_ARG)
+    .union(Features::CQE_SKIP)
+    .union(Features::LINKED_FILE);
+
+struct Inner {
+    state: Mutex<State>,
+    /// Who waits and does not lead.
+    followers: Condvar,
+    poller: Arc<Poller>,
+    pool: Arc<Pool>,
+}
+
+struct State {
+    core: Core<Machine>,
+    /// Somebody sleeps in epoll, until this time if that is some.
+    leads: bool,
+    wakes_at: Option<Duration>,
+}
+
+/// A ring of the host kernel.
+pub struct Host {
+    inner: Arc<Inner>,
+}
+
+impl core::fmt::Debug for Host {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let state = self.inner.state();
+        f.debug_struct("Host")
+            .field("queues", &state.core.queues)
+            .field("outstanding", &state.core.outstanding())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// Sets a ring up. `params` is changed to what it is.
+    ///
+    /// # Errors
+    /// `EINVAL`: no entries, or too many, or flags that exclude each other. `EMFILE`, `ENFILE`: no
+    /// descriptors left. `ENOMEM`.
+    pub(crate) fn new(entries: u32, params: &mut Params) -> Result<Self, Errno> {
+        let shape = shape(entries, params)?;
+        let queues = Queues::new(shape)?;
+        let poller = Arc::new(Poller::new()?);
+        let habits = Habits {
+            threads_max: 64,
+            keep_alive: Duration::from_secs(5),
+            name: "annulus-host".to_owned(),
+        };
+        let pool = Arc::new(Pool::new(habits));
+        let machine = Machine { poller: Arc::clone(&poller), pool: Arc::clone(&pool) };
+        // SAFETY: entries come by `enter` and `register` alone, whose callers promise that what they
+        // point to is valid as their operations demand.
+        let user = unsafe { Uaccess::promised() };
+        params.sq_entries = shape.sq_entries;
+        params.cq_entries = shape.cq_entries;
+        params.features = FEATURES;
+        let state = State { core: Core::new(queues, machine, user), leads: false, wakes_at: None };
+        let inner = Arc::new(Inner {
+            state: Mutex::new(state),
+            followers: Condvar::new(),
+            poller,
+            pool,
+        });
+        let told = Arc::downgrade(&inner);
+        inner.pool.deliver_to(Arc::new(move |token, work, result| {
+            if let Some(inner) = told.upgrade() {
+                let mut state = inner.state();
+                state.core.returned(token, work, result);
+                state.core.run();
+                inner.wake(&state);
+            }
+        }));
+        Ok(Self { inner })
+    }
+
+    /// The queues' memory.
+    pub(crate) fn memory<S, C>(&self) -> RingMemory<S, C> {
+        self.inner.state().core.queues.memory()
+    }
+}
+
+/// The lengths that a ring gets.
+fn shape(entries: u32, params: &Params) -> Result<Shape, Errno> {
+    let flags = params.flags;
+    let clamps = flags.contains(SetupFlags::CLAMP);
+    let fit = |entries: u32, max: u32| match entries {
+        0 => Err(Errno::EINVAL),
+        entries if entries > max && !clamps => Err(Errno::EINVAL),
+        entries => Ok(entries.min(max).next_power_of_two()),
+    };
+    let sq_entries = fit(entries, SQ_ENTRIES_MAX)?;
+    let cq_entries = if flags.contains(SetupFlags::CQSIZE) {
+        fit(params.cq_entries, CQ_ENTRIES_MAX)?
+    } else {
+        2 * sq_entries
+    };
+    if cq_entries < sq_entries {
+        return Err(Errno::EINVAL);
+    }
+    Ok(Shape { sq_entries, cq_entries, flags })
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes who waits: something was told, or is due earlier.
+    fn wake(&self, state: &State) {
+        if state.leads {
+            self.poller.ring();
+        }
+        self.followers.notify_all();
+    }
+
+    /// Goes on with what files and the bell brought.
+    fn take_in(state: &mut State, events: Events) {
+        for (token, events) in events.ready {
+            state.core.ready(token, events);
+        }
+        state.core.pass_times();
+        state.core.run();
+        if state.core.queues.has_overflow() {
+            state.core.queues.flush();
+        }
+    }
+
+    /// Goes on with what is there already.
+    fn look(&self, state: &mut State) {
+        let events = if self.poller.is_idle() || state.leads {
+            Events::default()
+        } else {
+            self.poller.wait(Some(Duration::ZERO), core::ptr::null()).unwrap_or_default()
+        };
+        Self::take_in(state, events);
+    }
+
+    /// Waits until `want` completions are there.
+    ///
+    /// # Errors
+    /// `ETIME`: not until `limit`. `EINTR`: a signal came. Neither where there are some.
+    fn wait<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        want: u32,
+        limit: Option<Duration>,
+        mask: *const c_void,
+    ) -> Result<(), Errno> {
+        let mut end = Ok(());
+        loop {
+            let ready = state.core.queues.ready();
+            if ready >= want || end.is_err() {
+                return if ready > 0 { Ok(()) } else { end };
+            }
+            let now = sys::now(ClockId::MONOTONIC);
+            if limit.is_some_and(|limit| limit <= now) {
+                end = Err(Errno::ETIME);
+                continue;
+            }
+            let left = |due: Option<Duration>| due.map(|due| due.saturating_sub(now));
+            if state.leads {
+                state = match left(limit) {
+                    None => self.followers.wait(state).unwrap_or_else(PoisonError::into_inner),
+                    Some(left) => {
+                        let waited = self.followers.wait_timeout(state, left);
+                        waited.unwrap_or_else(PoisonError::into_inner).0
+                    }
+                };
+                continue;
+            }
+            let due = state.core.next_due();
+            let until = limit.into_iter().chain(due).min();
+            (state.leads, state.wakes_at) = (true, until);
+            drop(state);
+            let events = self.poller.wait(left(until), mask);
+            state = self.state();
+            state.leads = false;
+            match events {
+                Ok(events) => Self::take_in(&mut state, events),
+                Err(errno) => end = Err(errno),
+            }
+            // Something may be there for them; and one of them leads, if this one is done.
+            self.followers.notify_all();
+        }
+    }
+}
+
+/// The end of a wait, and the signals blocked meanwhile, as `arg` says.
+///
+/// # Errors
+/// `EINVAL`, `EFAULT`: it says nothing sensible.
+fn wait_argument(
+    flags: EnterFlags,
+    arg: *const c_void,
+    arg_bytes: usize,
+) -> Result<(Option<Duration>, *const c_void), Errno> {
+    if flags.contains(EnterFlags::EXT_ARG_REG) {
+        return Err(Errno::EINVAL);
+    }
+    if !flags.contains(EnterFlags::EXT_ARG) {
+        return Ok((None, arg));
+    }
+    if arg_bytes != size_of::<GeteventsArg>() {
+        return Err(Errno::EINVAL);
+    }
+    // SAFETY: the argument is what `flags` say (`Kernel::enter`).
+    let user = unsafe { Uaccess::promised() };
+    let given: GeteventsArg = user.read(arg.expose_provenance() as u64)?;
+    let mask = core::ptr::with_exposed_provenance(given.sigmask as usize);
+    if given.ts == 0 {
+        return Ok((None, mask));
+    }
+    let time: Timespec = user.read(given.ts)?;
+    let time = Duration::new(
+        u64::try_from(time.tv_sec).map_err(|_negative| Errno::EINVAL)?,
+        u32::try_from(time.tv_nsec).map_err(|_negative| Errno::EINVAL)?,
+    );
+    let is_point = flags.contains(EnterFlags::ABS_TIMER);
+    let limit = if is_point { time } else { sys::now(ClockId::MONOTONIC).saturating_add(time) };
+    Ok((Some(limit), mask))
+}
+
+// SAFETY: `Queues` takes and posts as the waist says; its memory lives in `Inner`, which this keeps;
+// entries' memory is touched between `enter` and the last completion (`Core`), by calls on the
+// addresses that they carry.
+unsafe impl Kernel for Host {
+    type Descriptors = Process;
+
+    unsafe fn enter(
+        &self,
+        to_submit: u32,
+        min_complete: u32,
+        flags: EnterFlags,
+        arg: *const c_void,
+        arg_bytes: usize,
+    ) -> Result<u32, Errno> {
+        let mut state = self.inner.state();
+        let told = state.core.next_due();
+        let unseen = state.core.queues.unseen();
+        let taken = if to_submit > 0 { state.core.submit(to_submit) } else { 0 };
+        if !flags.contains(EnterFlags::GETEVENTS) {
+            self.inner.look(&mut state);
+            if state.core.next_due() != told || state.core.queues.unseen() != unseen {
+                self.inner.wake(&state);
+            }
+            return Ok(taken);
+        }
+        self.inner.look(&mut state);
+        if state.leads || state.core.queues.unseen() != unseen {
+            self.inner.wake(&state);
+        }
+        if taken < to_submit.min(state.core.queues.submitted() + taken) {
+            // Not all was taken: the kernel does not wait then.
+            return Ok(taken);
+        }
+        let (limit, mask) = wait_argument(flags, arg, arg_bytes)?;
+        let want = min_complete.min(state.core.queues.shape().cq_entries);
+        let waited = self.inner.wait(state, want, limit, mask);
+        if taken > 0 { Ok(taken) } else { waited.map(|()| 0) }
+    }
+
+    unsafe fn register(&self, op: RegisterOp, _: *mut c_void, _: u32) -> Result<u32, Errno> {
+        let _ = op;
+        Err(Errno::EINVAL)
+    }
+
+    unsafe fn call(&self, sqe: &Sqe) -> Result<u32, Errno> {
+        // SAFETY: the caller's promise.
+        unsafe { Process.call(sqe) }
+    }
+
+    fn now(&self) -> Timespec {
+        Timespec::default().after(sys::now(ClockId::MONOTONIC))
+    }
+
+    fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.inner.poller.fd())
+    }
+
+    fn descriptors(&self) -> Process {
+        Process
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.inner.state().core.cancel_all();
+        self.inner.pool.close();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! The system calls that the work is done by, on the raw addresses and numbers of entries: nothing
+//! here decides anything.
+
+use core::ffi::{c_int, c_void};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use annulus_ring::Errno;
+use annulus_ring::abi::ClockId;
+
+use crate::world::Span;
+
+/// What a call answered: a count, or why it failed.
+pub(super) type Answer = Result<u32, Errno>;
+
+fn errno() -> Errno {
+    let last = std::io::Error::last_os_error().raw_os_error();
+    last.map_or(Errno::EIO, Errno::from_raw)
+}
+
+fn answer(result: isize) -> Answer {
+    u32::try_from(result).map_err(|_negative| errno())
+}
+
+fn int(result: c_int) -> Answer {
+    answer(result as isize)
+}
+
+fn owned(result: c_int) -> Result<OwnedFd, Errno> {
+    if result < 0 {
+        return Err(errno());
+    }
+    // SAFETY: a call that makes a descriptor answered with it: it is nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(result) })
+}
+
+/// A piece as `libc` has it.
+fn iovec(piece: &Span) -> libc::iovec {
+    let iov_base = core::ptr::with_exposed_provenance_mut(piece.addr as usize);
+    libc::iovec { iov_base, iov_len: piece.bytes }
+}
+
+/// Makes a call with pieces as `libc` has them: mostly it is one.
+fn with_iovecs(pieces: &[Span], call: impl FnOnce(*const libc::iovec, c_int) -> isize) -> Answer {
+    match pieces {
+        [piece] => answer(call(&iovec(piece), 1)),
+        pieces => {
+            let iovecs: Vec<_> = pieces.iter().map(iovec).collect();
+            answer(call(iovecs.as_ptr(), iovecs.len() as c_int))
+        }
+    }
+}
+
+/// What the time is.
+pub(super) fn now(clock: ClockId) -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the clock is one of three that every Linux has, and the time is written to a local.
+    unsafe { libc::clock_gettime(clock.raw() as libc::clockid_t, &raw mut time) };
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}
+
+/// `preadv2(2)`; an offset of −1 is the file's own position.
+pub(super) fn read(fd: RawFd, to: &[Span], offset: u64, flags: u32) -> Answer {
+    with_iovecs(to, |iovecs, count| {
+        // SAFETY: the pieces are those of an entry under way, writable for it (`Kernel::enter`).
+        unsafe { libc::preadv2(fd, iovecs, count, offset as i64, flags as c_int) }
+    })
+}
+
+/// `pwritev2(2)`.
+pub(super) fn write(fd: RawFd, from: &[Span], offset: u64, flags: u32) -> Answer {
+    with_iovecs(from, |iovecs, count| {
+        // SAFETY: the pieces are those of an entry under way, readable for it (`Kernel::enter`).
+        unsafe { libc::pwritev2(fd, iovecs, count, offset as i64, flags as c_int) }
+    })
+}
+
+/// `recv(2)`.
+pub(super) fn recv(fd: RawFd, to: Span, flags: c_int) -> Answer {
+    let to = iovec(&to);
+    // SAFETY: the piece is that of an entry under way, writable for it (`Kernel::enter`).
+    answer(unsafe { libc::recv(fd, to.iov_base, to.iov_len, flags) })
+}
+
+/// `send(2)`.
+pub(super) fn send(fd: RawFd, from: Span, flags: c_int) -> Answer {
+    let from = iovec(&from);
+    // SAFETY: the piece is that of an entry under way, readable for it (`Kernel::enter`).
+    answer(unsafe { libc::send(fd, from.iov_base, from.iov_len, flags) })
+}
+
+/// `poll(2)` of one descriptor, without waiting: what it is ready for.
+pub(super) fn poll(fd: RawFd, events: u32) -> Answer {
+    let mut pollfd = libc::pollfd { fd, events: events as i16, revents: 0 };
+    // SAFETY: one structure, which lives during the call.
+    int(unsafe { libc::poll(&raw mut pollfd, 1, 0) })?;
+    if pollfd.revents & libc::POLLNVAL != 0 {
+        return Err(Errno::EBADF);
+    }
+    Ok(u32::from(pollfd.revents as u16))
+}
+
+/// `fsync(2)` or `fdatasync(2)`.
+pub(super) fn sync(fd: RawFd, data_only: bool) -> Answer {
+    // SAFETY: a number.
+    int(if data_only { unsafe { libc::fdatasync(fd) } } else { unsafe { libc::fsync(fd) } })
+}
+
+/// Another descriptor of the same open file, which children do not get.
+pub(super) fn duplicate(fd: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: numbers.
+    owned(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })
+}
+
+/// Whether a number is open.
+pub(super) fn is_open(fd: RawFd) -> bool {
+    // SAFETY: numbers.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
+}
+
+/// `close(2)`.
+pub(super) fn close(fd: RawFd) -> Answer {
+    // SAFETY: the number is an entry's, whose maker owns it and gives it up (`Kernel::enter`).
+    int(unsafe { libc::close(fd) })
+}
+
+/// `epoll_create1(2)`.
+pub(super) fn epoll() -> Result<OwnedFd, Errno> {
+    // SAFETY: a number.
+    owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })
+}
+
+/// `epoll_ctl(2)`.
+pub(super) fn epoll_ctl(
+    epoll: &OwnedFd,
+    op: c_int,
+    fd: RawFd,
+    events: u32,
+    data: u64,
+) -> Answer {
+    let mut event = libc::epoll_event { events, u64: data };
+    // SAFETY: one event, which lives during the call.
+    int(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), op, fd, &raw mut event) })
+}
+
+/// `epoll_pwait2(2)`, or `epoll_pwait(2)` before Linux 5.11: waits at most `limit`, for ever
+/// without one, with the signals at `mask` (8 bytes, or null) blocked.
+pub(super) fn epoll_wait(
+    epoll: &OwnedFd,
+    events: &mut [libc::epoll_event],
+    limit: Option<Duration>,
+    mask: *const c_void,
+) -> Answer {
+    let (at, count) = (events.as_mut_ptr(), events.len() as c_int);
+    // Rounded up: to wake too early is to wake twice.
+    let millis = limit.map_or(-1, |limit| {
+        let up = limit.saturating_add(Duration::from_nanos(999_999));
+        c_int::try_from(up.as_millis()).unwrap_or(c_int::MAX)
+    });
+    let fd = epoll.as_raw_fd();
+    // SAFETY: room for so many events; the mask is null, or the caller's during the call.
+    int(unsafe { libc::epoll_pwait(fd, at, count, millis, mask.cast()) })
+}
+
+/// `eventfd(2)`, not waiting.
+pub(super) fn eventfd() -> Result<OwnedFd, Errno> {
+    // SAFETY: numbers.
+    owned(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })
+}
+
+/// Adds one to an eventfd. One that is full says so already.
+pub(super) fn signal(fd: RawFd) {
+    let one = 1_u64;
+    // SAFETY: eight bytes that live during the call.
+    unsafe { libc::write(fd, (&raw const one).cast(), 8) };
+}
+
+/// Takes what an eventfd has.
+pub(super) fn drain(fd: RawFd) {
+    let mut count = 0_u64;
+    // SAFETY: room for eight bytes during the call.
+    unsafe { libc::read(fd, (&raw mut count).cast(), 8) };
+}
+
+/// Has a descriptor stay open in a program that this one becomes.
+pub(super) fn keep_over_exec(fd: RawFd) -> Answer {
+    // SAFETY: numbers.
+    int(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) })
+}

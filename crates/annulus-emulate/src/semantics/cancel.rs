@@ -1,0 +1,133 @@
+//! Cancels: by `user_data`, descriptor, operation, one or all.
+
+use annulus_ring::Errno;
+use annulus_ring::abi::{CancelFlags, Op, SqeFlags};
+
+use super::Core;
+use super::request::{Request, State};
+use crate::world::{Recall, Token, World};
+
+/// Which requests are meant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Criteria {
+    pub(crate) flags: CancelFlags,
+    pub(crate) user_data: u64,
+    pub(crate) fd: i32,
+    pub(crate) opcode: Op,
+}
+
+impl Criteria {
+    /// Whether a request is one of those.
+    pub(super) fn fit<F>(&self, request: &Request<F>) -> bool {
+        if self.flags.contains(CancelFlags::ANY) {
+            return true;
+        }
+        if self.flags.contains(CancelFlags::FD) {
+            let is_fixed = request.flags.contains(SqeFlags::FIXED_FILE);
+            let wants_fixed = self.flags.contains(CancelFlags::FD_FIXED);
+            if request.fd != self.fd || is_fixed != wants_fixed {
+                return false;
+            }
+        }
+        if self.flags.contains(CancelFlags::OP) && request.opcode != self.opcode {
+            return false;
+        }
+        let by_data = !self.flags.intersects(CancelFlags::FD | CancelFlags::OP)
+            || self.flags.contains(CancelFlags::USERDATA);
+        !by_data || request.user_data == self.user_data
+    }
+
+    /// Whether all that fit are meant, and the answer is how many those were.
+    fn all(&self) -> bool {
+        self.flags.intersects(CancelFlags::MATCH_ALL | CancelFlags::ANY)
+    }
+}
+
+impl<W: World> Core<W> {
+    /// Cancels what `criteria` say, but for `except`: how many, or 0 where one was meant.
+    ///
+    /// # Errors
+    /// `ENOENT`: there is none. `EALREADY`: it is being done, and may or may not end early.
+    pub(crate) fn cancel_by(
+        &mut self,
+        criteria: &Criteria,
+        except: Option<Token>,
+    ) -> Result<u32, Errno> {
+        let mut count = 0;
+        loop {
+            let found = self.requests.iter().find(|(token, request)| {
+                Some(*token) != except
+                    && !request.cancelled
+                    && is_under_way(request)
+                    && criteria.fit(request)
+            });
+            let Some((token, _)) = found else { break };
+            let cancelled = self.cancel(token);
+            if !criteria.all() {
+                return cancelled.map(|()| 0);
+            }
+            count += 1;
+        }
+        if count > 0 || criteria.all() { Ok(count) } else { Err(Errno::ENOENT) }
+    }
+
+    /// Cancels one that is under way.
+    pub(super) fn cancel(&mut self, token: Token) -> Result<(), Errno> {
+        let Some(request) = self.requests.get_mut(token) else { return Err(Errno::ENOENT) };
+        match request.state {
+            State::Watching => {
+                self.world.unwatch(token);
+                self.finish(token, Err(Errno::ECANCELED));
+                Ok(())
+            }
+            State::Timing => {
+                self.finish(token, Err(Errno::ECANCELED));
+                Ok(())
+            }
+            State::Working => {
+                request.cancelled = true;
+                match self.world.recall(token) {
+                    Recall::Taken => {
+                        self.finish(token, Err(Errno::ECANCELED));
+                        Ok(())
+                    }
+                    Recall::Running | Recall::TooLate => Err(Errno::EALREADY),
+                }
+            }
+            State::Queued | State::Deferred | State::Begun => Err(Errno::ENOENT),
+        }
+    }
+
+    /// `ASYNC_CANCEL`.
+    pub(super) fn cancel_entry(&mut self, token: Token) {
+        let Some(sqe) = self.entry(token) else { return };
+        let criteria = Criteria {
+            flags: CancelFlags(sqe.rw_flags),
+            user_data: sqe.addr,
+            fd: sqe.fd,
+            opcode: Op(sqe.len as u8),
+        };
+        let result = self.cancel_by(&criteria, Some(token));
+        self.finish(token, result);
+    }
+
+    /// Ends everything that can be ended, as when the ring is closed.
+    pub(crate) fn cancel_all(&mut self) {
+        let everything = Criteria {
+            flags: CancelFlags::ANY,
+            user_data: 0,
+            fd: -1,
+            opcode: Op::NOP,
+        };
+        // Each one may let others begin, which end as well.
+        while self.cancel_by(&everything, None).is_ok_and(|count| count > 0) {
+            self.run();
+        }
+    }
+}
+
+/// Whether a cancel finds it: what waits behind others is not found, as on Linux.
+fn is_under_way<F>(request: &Request<F>) -> bool {
+    let limits = request.opcode == Op::LINK_TIMEOUT;
+    matches!(request.state, State::Watching | State::Working | State::Timing) && !limits
+}

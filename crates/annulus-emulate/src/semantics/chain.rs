@@ -1,0 +1,68 @@
+//! Links: what begins, or is cancelled, when the one before it ends; and the times that limit one.
+
+use annulus_ring::Errno;
+use annulus_ring::abi::{Op, SqeFlags};
+
+use super::Core;
+use super::request::{Request, State};
+use crate::world::{Token, World};
+
+impl<W: World> Core<W> {
+    /// Takes the link timeout out of the chain that limits the request, and begins it.
+    pub(super) fn arm_partner(&mut self, token: Token) {
+        let Some(next) = self.requests.get(token).and_then(|request| request.next) else { return };
+        let Some(limit) = self.requests.get_mut(next) else { return };
+        if limit.opcode != Op::LINK_TIMEOUT || limit.failed {
+            return;
+        }
+        limit.partner = Some(token);
+        limit.state = State::Timing;
+        let behind = limit.next.take();
+        if let Some(request) = self.requests.get_mut(token) {
+            request.next = behind;
+            request.partner = Some(next);
+        }
+        self.begin_time(next);
+    }
+
+    /// Ends the link timeout of a request that is over: its time has not come.
+    pub(super) fn end_partner(&mut self, request: &Request<W::File>) {
+        let Some(partner) = request.partner else { return };
+        if request.opcode == Op::LINK_TIMEOUT {
+            if let Some(target) = self.requests.get_mut(partner) {
+                target.partner = None;
+            }
+            return;
+        }
+        if let Some(limit) = self.requests.get_mut(partner) {
+            // Not a failure of its own: told only if all of it is to be told.
+            limit.result = -Errno::ECANCELED.raw();
+            limit.partner = None;
+            self.complete(partner);
+        }
+    }
+
+    /// Lets what is linked behind a request begin, or cancels it.
+    pub(super) fn go_on_behind(&mut self, request: &Request<W::File>) {
+        let Some(next) = request.next else { return };
+        if request.failed && !request.flags.contains(SqeFlags::IO_HARDLINK) {
+            self.cancel_behind(next, request.silences);
+        } else {
+            self.due.push_back(next);
+        }
+    }
+
+    /// Cancels what is left of a chain, one after the other.
+    fn cancel_behind(&mut self, first: Token, silent: bool) {
+        let mut next = Some(first);
+        while let Some(token) = next {
+            let Some(request) = self.requests.get_mut(token) else { return };
+            next = request.next.take();
+            if !request.failed {
+                request.result = -Errno::ECANCELED.raw();
+            }
+            request.silent = silent;
+            self.complete(token);
+        }
+    }
+}

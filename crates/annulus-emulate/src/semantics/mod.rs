@@ -1,0 +1,130 @@
+//! What io_uring means, whoever does the work: order, links, drains, times, cancels, buffers and
+//! files of a ring's own, and what a ring is told.
+//!
+//! ```text
+//! submit   entries in order → checked, copied (prepare) → chains
+//! begin    first of a chain → attempt ─ done ───────────────▶ complete → the next of the chain
+//!                                     ├ wait for its file ──▶ ready    ─┐
+//!                                     └ a thread that blocks ▶ returned ┴▶ attempt again, or done
+//! ```
+//!
+//! Everything is one state, changed by one thread at a time: who enters holds the ring's lock.
+
+mod cancel;
+mod chain;
+mod control;
+mod prepare;
+mod request;
+mod run;
+mod submit;
+mod times;
+
+pub(crate) use cancel::Criteria;
+pub(crate) use request::{Request, Requests, State};
+
+use std::collections::VecDeque;
+
+use annulus_ring::Errno;
+use annulus_ring::abi::{CqeFlags, SetupFlags};
+
+use crate::queues::{Completion, Queues};
+use crate::uaccess::Uaccess;
+use crate::world::{Token, World};
+use times::Times;
+
+/// The state of a ring.
+pub(crate) struct Core<W: World> {
+    pub(crate) queues: Queues,
+    pub(crate) world: W,
+    user: Uaccess,
+    flags: SetupFlags,
+    requests: Requests<W::File>,
+    /// Whose turn it is to begin.
+    due: VecDeque<Token>,
+    /// First ones of chains that wait for those before them to end.
+    deferred: VecDeque<Token>,
+    /// How many requests are in those chains.
+    held_back: usize,
+    /// What is submitted next waits like a drain: one was in the middle of a chain.
+    drains_next: bool,
+    times: Times,
+    /// The completions that timeouts told, which count for no other timeout.
+    timeouts_told: u32,
+    /// All completions.
+    told: u32,
+    /// The file that is signalled at each completion, and whether only at those that come later
+    /// than their submit.
+    eventfd: Option<(W::File, bool)>,
+    /// Entries are being taken.
+    submitting: bool,
+}
+
+impl<W: World> Core<W> {
+    pub(crate) fn new(queues: Queues, world: W, user: Uaccess) -> Self {
+        let flags = queues.shape().flags;
+        Self {
+            queues,
+            world,
+            user,
+            flags,
+            requests: Requests::new(),
+            due: VecDeque::new(),
+            deferred: VecDeque::new(),
+            held_back: 0,
+            drains_next: false,
+            times: Times::new(),
+            timeouts_told: 0,
+            told: 0,
+            eventfd: None,
+            submitting: false,
+        }
+    }
+
+    /// How many requests are not over.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Tells a completion.
+    fn tell(&mut self, completion: Completion) {
+        self.told = self.told.wrapping_add(1);
+        self.queues.post(completion);
+        let Some((file, only_late)) = &self.eventfd else { return };
+        if !(self.queues.eventfd_is_off() || *only_late && self.submitting) {
+            self.world.signal(file);
+        }
+    }
+
+    /// Ends a request: tells what became of it, and sees to those that go with it.
+    fn complete(&mut self, token: Token) {
+        let Some(request) = self.requests.remove(token) else { return };
+        if let Some(due) = request.due {
+            self.times.remove(due, token);
+        }
+        self.times.forget_count(token);
+        if !request.silent {
+            let Request { user_data, result, cflags, big, .. } = request;
+            self.tell(Completion { user_data, res: result, flags: cflags, big });
+        }
+        self.end_partner(&request);
+        self.go_on_behind(&request);
+    }
+
+    /// Ends a request with a result.
+    fn finish(&mut self, token: Token, result: Result<u32, Errno>) {
+        let Some(request) = self.requests.get_mut(token) else { return };
+        match result {
+            Ok(count) => request.result = count as i32,
+            Err(errno) => request.fail(-errno.raw()),
+        }
+        self.complete(token);
+    }
+
+    /// Tells one of several results of a request that goes on.
+    fn tell_more(&mut self, token: Token, result: u32, cflags: CqeFlags) {
+        let Some(request) = self.requests.get(token) else { return };
+        let (user_data, res) = (request.user_data, result as i32);
+        let flags = cflags | CqeFlags::MORE;
+        self.tell(Completion { user_data, res, flags, big: None });
+    }
+}

@@ -1,0 +1,103 @@
+//! Checking an entry's fields, and copying what it points to: once, when it is taken.
+
+use annulus_ring::Errno;
+use annulus_ring::abi::{CancelFlags, Iovec, Op, Sqe, TimeoutFlags, Timespec};
+
+use super::Core;
+use super::times;
+use crate::queues::Entry;
+use crate::world::{Span, Stable, Work, World};
+
+/// What an operation takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Traits {
+    /// `fd` names a file.
+    pub(super) names_file: bool,
+    /// It may pick its buffer from a group.
+    pub(super) selects_buffers: bool,
+    /// `ioprio` means something.
+    pub(super) has_ioprio: bool,
+}
+
+/// What `opcode` takes.
+pub(super) fn traits(opcode: Op) -> Traits {
+    let file = Traits { names_file: true, ..Traits::default() };
+    let rw = Traits { has_ioprio: true, ..file };
+    match opcode {
+        Op::READ | Op::READV | Op::RECV | Op::RECVMSG => Traits { selects_buffers: true, ..rw },
+        Op::WRITE | Op::WRITEV | Op::SEND | Op::SENDMSG => rw,
+        Op::POLL_ADD | Op::FSYNC => file,
+        _ => Traits::default(),
+    }
+}
+
+/// A link timeout comes behind an entry that it can limit, and not behind another.
+pub(super) fn check_link_timeout(sqe: &Sqe, last: Option<Op>) -> Result<(), Errno> {
+    let fine = sqe.opcode != Op::LINK_TIMEOUT || last.is_some_and(|last| last != Op::LINK_TIMEOUT);
+    if fine { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+/// `EINVAL`, unless `fine`.
+fn must(fine: bool) -> Result<(), Errno> {
+    if fine { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+impl<W: World> Core<W> {
+    /// Checks an entry's own fields, and copies what it points to.
+    pub(super) fn prepare(&self, entry: &Entry) -> Result<Work<W::File>, Errno> {
+        let mut sqe = entry.sqe;
+        let mut stable = Stable::None;
+        match sqe.opcode {
+            Op::NOP | Op::READ | Op::WRITE | Op::SEND | Op::RECV => {}
+            Op::TIMEOUT | Op::LINK_TIMEOUT => self.prepare_timeout(&mut sqe)?,
+            Op::TIMEOUT_REMOVE => self.prepare_timeout_remove(&mut sqe)?,
+            Op::ASYNC_CANCEL => {
+                must(sqe.off == 0 && sqe.splice_fd_in == 0)?;
+                let known =
+                    CancelFlags::ALL.iter().fold(CancelFlags::empty(), |all, k| all | k.value);
+                must(known.contains(CancelFlags(sqe.rw_flags)))?;
+            }
+            Op::POLL_ADD => must(sqe.buf_index == 0 && sqe.off == 0 && sqe.addr == 0)?,
+            Op::POLL_REMOVE => must(sqe.buf_index == 0 && sqe.splice_fd_in == 0)?,
+            Op::READV | Op::WRITEV => {
+                let pieces = self.user.read_many::<Iovec>(sqe.addr, sqe.len as usize)?;
+                stable = Stable::Pieces(pieces.into_iter().map(Span::from).collect());
+            }
+            Op::FSYNC => must(sqe.addr == 0 && sqe.buf_index == 0 && sqe.splice_fd_in == 0)?,
+            _ => return Err(Errno::EOPNOTSUPP),
+        }
+        Ok(Work { sqe, file: None, second: None, stable, done: 0 })
+    }
+
+    /// Copies the time, to fields that a timeout has no use for.
+    fn copy_time(&self, sqe: &mut Sqe, addr: u64) -> Result<(), Errno> {
+        let time: Timespec = self.user.read(addr)?;
+        times::duration(time)?;
+        (sqe.addr3, sqe.resv) = (time.tv_sec as u64, time.tv_nsec as u64);
+        Ok(())
+    }
+
+    fn prepare_timeout(&self, sqe: &mut Sqe) -> Result<(), Errno> {
+        let flags = TimeoutFlags(sqe.rw_flags);
+        must(sqe.buf_index == 0 && sqe.len == 1 && sqe.splice_fd_in == 0)?;
+        must(sqe.off == 0 || sqe.opcode == Op::TIMEOUT)?;
+        let known = TimeoutFlags::ABS
+            | TimeoutFlags::CLOCK_MASK
+            | TimeoutFlags::ETIME_SUCCESS
+            | TimeoutFlags::MULTISHOT;
+        must(known.contains(flags) && !flags.contains(TimeoutFlags::CLOCK_MASK))?;
+        must(!flags.contains(TimeoutFlags::MULTISHOT | TimeoutFlags::ABS))?;
+        self.copy_time(sqe, sqe.addr)
+    }
+
+    fn prepare_timeout_remove(&self, sqe: &mut Sqe) -> Result<(), Errno> {
+        let flags = TimeoutFlags(sqe.rw_flags);
+        must(sqe.buf_index == 0 && sqe.len == 0 && sqe.splice_fd_in == 0)?;
+        if !flags.intersects(TimeoutFlags::UPDATE_MASK) {
+            return must(flags.is_empty());
+        }
+        let known = TimeoutFlags::UPDATE_MASK | TimeoutFlags::ABS | TimeoutFlags::CLOCK_MASK;
+        must(known.contains(flags) && !flags.contains(TimeoutFlags::CLOCK_MASK))?;
+        self.copy_time(sqe, sqe.off)
+    }
+}

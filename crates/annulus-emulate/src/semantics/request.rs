@@ -1,0 +1,179 @@
+//! [`Request`]: an entry that was taken, until its last completion; and [`Requests`]: all of them.
+
+use std::time::Duration;
+
+use annulus_ring::abi::{CqeFlags, Op, Sqe, SqeFlags};
+
+use crate::world::{Token, Work};
+
+/// Where a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Behind another in a chain, or waiting for its turn.
+    Queued,
+    /// Waiting for those before it, as drains do.
+    Deferred,
+    /// Being begun, or gone on with.
+    Begun,
+    /// Waiting for its file.
+    Watching,
+    /// A thread does it.
+    Working,
+    /// Waiting for a time, or a number of completions.
+    Timing,
+}
+
+/// See above.
+#[derive(Debug)]
+pub(crate) struct Request<F> {
+    /// What is to be done. A thread has it while it is [`Working`](State::Working).
+    pub(crate) work: Option<Work<F>>,
+    /// What it was submitted as.
+    pub(crate) opcode: Op,
+    pub(crate) fd: i32,
+    pub(crate) flags: SqeFlags,
+    pub(crate) user_data: u64,
+    pub(crate) state: State,
+    /// It failed, or came short: what is linked behind it is cancelled.
+    pub(crate) failed: bool,
+    /// Nothing is told of it.
+    pub(crate) silent: bool,
+    /// Nothing is told of what is cancelled behind it.
+    pub(crate) silences: bool,
+    /// What is told of it: preset where it was refused before it began.
+    pub(crate) result: i32,
+    pub(crate) cflags: CqeFlags,
+    pub(crate) big: Option<[u64; 2]>,
+    /// The next of its chain.
+    pub(crate) next: Option<Token>,
+    /// The link timeout that limits it; of a link timeout, what it limits.
+    pub(crate) partner: Option<Token>,
+    /// When it is over, by the monotonic clock, while it is in the list of times.
+    pub(crate) due: Option<Duration>,
+    /// Somebody asked for its end.
+    pub(crate) cancelled: bool,
+}
+
+impl<F> Request<F> {
+    pub(crate) fn new(sqe: &Sqe) -> Self {
+        Self {
+            work: None,
+            opcode: sqe.opcode,
+            fd: sqe.fd,
+            flags: sqe.flags,
+            user_data: sqe.user_data,
+            state: State::Queued,
+            failed: false,
+            silent: sqe.flags.contains(SqeFlags::CQE_SKIP_SUCCESS),
+            silences: false,
+            result: 0,
+            cflags: CqeFlags::empty(),
+            big: None,
+            next: None,
+            partner: None,
+            due: None,
+            cancelled: false,
+        }
+    }
+
+    /// Whether another is linked behind it.
+    pub(crate) fn links(&self) -> bool {
+        self.flags.intersects(SqeFlags::IO_LINK | SqeFlags::IO_HARDLINK)
+    }
+
+    /// Takes note that it fails: it is told of then, and its chain breaks.
+    pub(crate) fn fail(&mut self, result: i32) {
+        self.result = result;
+        self.mark_failed();
+    }
+
+    /// Takes note that it came short, or failed with what `result` says.
+    pub(crate) fn mark_failed(&mut self) {
+        self.failed = true;
+        if core::mem::take(&mut self.silent) {
+            self.silences = true;
+        }
+    }
+}
+
+/// All requests of a ring, by their names.
+#[derive(Debug)]
+pub(crate) struct Requests<F> {
+    places: Vec<Place<F>>,
+    vacant: Vec<u32>,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Place<F> {
+    generation: u32,
+    request: Option<Request<F>>,
+}
+
+impl<F> Requests<F> {
+    pub(crate) fn new() -> Self {
+        Self { places: Vec::new(), vacant: Vec::new(), len: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn insert(&mut self, request: Request<F>) -> Token {
+        self.len += 1;
+        let place = self.vacant.pop().unwrap_or_else(|| {
+            self.places.push(Place { generation: 0, request: None });
+            (self.places.len() - 1) as u32
+        });
+        let found = &mut self.places[place as usize];
+        found.request = Some(request);
+        Token { place, generation: found.generation }
+    }
+
+    pub(crate) fn get(&self, token: Token) -> Option<&Request<F>> {
+        let place = self.places.get(token.place as usize)?;
+        place.request.as_ref().filter(|_| place.generation == token.generation)
+    }
+
+    pub(crate) fn get_mut(&mut self, token: Token) -> Option<&mut Request<F>> {
+        let place = self.places.get_mut(token.place as usize)?;
+        let generation = place.generation;
+        place.request.as_mut().filter(|_| generation == token.generation)
+    }
+
+    pub(crate) fn remove(&mut self, token: Token) -> Option<Request<F>> {
+        let place = self.places.get_mut(token.place as usize)?;
+        if place.generation != token.generation {
+            return None;
+        }
+        let request = place.request.take()?;
+        place.generation = place.generation.wrapping_add(1);
+        self.vacant.push(token.place);
+        self.len -= 1;
+        Some(request)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Token, &Request<F>)> {
+        (0..).zip(&self.places).filter_map(|(place, found)| {
+            let token = Token { place, generation: found.generation };
+            found.request.as_ref().map(|request| (token, request))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_never_used_twice() {
+        let mut requests: Requests<()> = Requests::new();
+        let first = requests.insert(Request::new(&Sqe::default().user_data(1)));
+        assert_eq!(requests.remove(first).map(|request| request.user_data), Some(1));
+        let second = requests.insert(Request::new(&Sqe::default().user_data(2)));
+        assert_eq!(first.place, second.place);
+        assert!(requests.get(first).is_none() && requests.remove(first).is_none());
+        assert_eq!(requests.get_mut(second).map(|request| request.user_data), Some(2));
+        assert_eq!((requests.len(), requests.iter().count()), (1, 1));
+    }
+}

@@ -1,0 +1,163 @@
+//! Letting requests begin, and go on: what is tried, what waits for its file, what a thread gets.
+
+use annulus_ring::Errno;
+use annulus_ring::abi::{CqeFlags, MsgFlags, Op, PollFlags, PollEvents, SqeFlags};
+
+use super::request::State;
+use super::{Core, prepare};
+use crate::world::{Attempt, Token, Work, World};
+
+impl<W: World> Core<W> {
+    /// Lets everything begin whose turn it is.
+    pub(crate) fn run(&mut self) {
+        loop {
+            while let Some(token) = self.due.pop_front() {
+                self.begin(token);
+            }
+            self.pass_counts();
+            self.begin_deferred();
+            if self.due.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// It is a request's turn.
+    fn begin(&mut self, token: Token) {
+        let Some(request) = self.requests.get_mut(token) else { return };
+        request.state = State::Begun;
+        if request.failed {
+            return self.complete(token);
+        }
+        self.arm_partner(token);
+        if self.begin_control(token) {
+            return;
+        }
+        if let Err(errno) = self.name_files(token) {
+            return self.finish(token, Err(errno));
+        }
+        self.attempt(token);
+    }
+
+    /// Finds the files that an entry names: now, since one before it may have opened them.
+    fn name_files(&mut self, token: Token) -> Result<(), Errno> {
+        let Some(request) = self.requests.get_mut(token) else { return Ok(()) };
+        let Some(work) = &mut request.work else { return Ok(()) };
+        let traits = prepare::traits(work.sqe.opcode);
+        if traits.names_file {
+            if request.flags.contains(SqeFlags::FIXED_FILE) {
+                // There is no table yet that could have it.
+                return Err(Errno::EBADF);
+            }
+            work.file = Some(self.world.file(work.sqe.fd)?);
+        }
+        Ok(())
+    }
+
+    /// Tries to do it.
+    pub(super) fn attempt(&mut self, token: Token) {
+        let Some(request) = self.requests.get_mut(token) else { return };
+        let Some(work) = &mut request.work else { return };
+        match self.world.attempt(work) {
+            Attempt::Done(result) => self.judge(token, result),
+            Attempt::Wait(events) => self.wait(token, events),
+            Attempt::Blocks => self.hand_over(token),
+        }
+    }
+
+    /// Has it wait for its file.
+    fn wait(&mut self, token: Token, events: PollEvents) {
+        let Some(request) = self.requests.get_mut(token) else { return };
+        let Some(file) = request.work.as_mut().and_then(|work| work.file.as_mut()) else { return };
+        let kept = self.world.keep(file.clone());
+        let watched = kept.and_then(|kept| {
+            *file = kept;
+            self.world.watch(token, file, events)
+        });
+        match watched {
+            Ok(()) => request.state = State::Watching,
+            Err(errno) => self.finish(token, Err(errno)),
+        }
+    }
+
+    /// Gives it to a thread.
+    fn hand_over(&mut self, token: Token) {
+        let Some(request) = self.requests.get_mut(token) else { return };
+        let Some(mut work) = request.work.take() else { return };
+        for file in [&mut work.file, &mut work.second].into_iter().flatten() {
+            match self.world.keep(file.clone()) {
+                Ok(kept) => *file = kept,
+                Err(errno) => return self.finish(token, Err(errno)),
+            }
+        }
+        request.state = State::Working;
+        if let Err(work) = self.world.hand_over(token, work) {
+            request.work = Some(work);
+            self.finish(token, Err(Errno::EAGAIN));
+        }
+    }
+
+    /// The file of a request may be ready.
+    pub(crate) fn ready(&mut self, token: Token, events: PollEvents) {
+        let Some(request) = self.requests.get_mut(token) else { return };
+        if request.state != State::Watching {
+            return;
+        }
+        request.state = State::Begun;
+        if request.opcode == Op::POLL_ADD {
+            self.polled(token, events);
+        } else {
+            self.attempt(token);
+        }
+    }
+
+    /// A thread has done the work.
+    pub(crate) fn returned(
+        &mut self,
+        token: Token,
+        work: Work<W::File>,
+        result: Result<u32, Errno>,
+    ) {
+        let Some(request) = self.requests.get_mut(token) else { return };
+        request.work = Some(work);
+        request.state = State::Begun;
+        let result = match result {
+            Err(Errno::EINTR) if request.cancelled => Err(Errno::ECANCELED),
+            result => result,
+        };
+        self.judge(token, result);
+    }
+
+    /// What a poll has found.
+    fn polled(&mut self, token: Token, events: PollEvents) {
+        let Some(sqe) = self.entry(token) else { return };
+        let asked = PollEvents(sqe.rw_flags) | PollEvents::ERR | PollEvents::HUP;
+        let found = PollEvents(events.bits() & asked.bits());
+        if found.is_empty() {
+            return self.wait(token, PollEvents(sqe.rw_flags));
+        }
+        if PollFlags(sqe.len).contains(PollFlags::ADD_MULTI) {
+            self.tell_more(token, found.bits(), CqeFlags::empty());
+            return self.wait(token, PollEvents(sqe.rw_flags));
+        }
+        self.finish(token, Ok(found.bits()));
+    }
+
+    /// Ends a request, whose chain goes on if the result is what was asked for.
+    fn judge(&mut self, token: Token, result: Result<u32, Errno>) {
+        let Some(sqe) = self.entry(token) else { return };
+        if let (Ok(count), Some(request)) = (result, self.requests.get_mut(token)) {
+            let is_short = match sqe.opcode {
+                Op::READ | Op::WRITE => count != sqe.len,
+                Op::SEND | Op::RECV => {
+                    MsgFlags(sqe.rw_flags).contains(MsgFlags::WAITALL) && count < sqe.len
+                }
+                _ => false,
+            };
+            if is_short {
+                request.mark_failed();
+            }
+        }
+        self.finish(token, result);
+    }
+}

@@ -1,0 +1,163 @@
+//! Taking entries: each is checked and copied, chains are put together, and what comes first of
+//! each begins.
+
+use annulus_ring::Errno;
+use annulus_ring::abi::{Op, SetupFlags, Sqe, SqeFlags};
+
+use super::request::{Request, State};
+use super::{Core, prepare};
+use crate::queues::Entry;
+use crate::world::{Token, World};
+
+/// A chain that is being put together.
+#[derive(Default)]
+struct Chain {
+    first: Option<Token>,
+    last: Option<Token>,
+}
+
+impl<W: World> Core<W> {
+    /// Takes up to `max` entries, and begins them. How many were taken.
+    pub(crate) fn submit(&mut self, max: u32) -> u32 {
+        let count = max.min(self.queues.submitted());
+        let mut taken = 0;
+        let mut chain = Chain::default();
+        self.submitting = true;
+        while taken < count {
+            // An entry that the array does not name ends a submit, and is not counted.
+            let Some(entry) = self.queues.take() else { break };
+            taken += 1;
+            let fine = self.accept(&entry, &mut chain);
+            if !fine && !self.flags.contains(SetupFlags::SUBMIT_ALL) {
+                break;
+            }
+        }
+        // A chain whose last entry says that it goes on ends with the submit.
+        if let Some(first) = chain.first.take() {
+            self.enqueue(first);
+        }
+        self.queues.release();
+        self.run();
+        self.submitting = false;
+        taken
+    }
+
+    /// Takes an entry. False if it was refused, alone or as the end of a chain: a submit ends with
+    /// it, unless it is to go on (`SUBMIT_ALL`).
+    fn accept(&mut self, entry: &Entry, chain: &mut Chain) -> bool {
+        let mut request = Request::new(&entry.sqe);
+        let prepared = self.check(&entry.sqe).and_then(|()| {
+            let last = chain.last.and_then(|last| self.requests.get(last));
+            prepare::check_link_timeout(&entry.sqe, last.map(|last| last.opcode))?;
+            self.prepare(entry)
+        });
+        let refused = prepared.as_ref().err().copied();
+        match prepared {
+            Ok(work) => request.work = Some(work),
+            Err(errno) => request.fail(-errno.raw()),
+        }
+        let links = request.links();
+        let mut drains = entry.sqe.flags.contains(SqeFlags::IO_DRAIN);
+        if chain.first.is_none() {
+            drains |= core::mem::take(&mut self.drains_next);
+        }
+        let token = self.requests.insert(request);
+        if refused.is_some() {
+            self.fail_first(chain);
+        }
+        if let Some(last) = chain.last.and_then(|last| self.requests.get_mut(last)) {
+            last.next = Some(token);
+        }
+        let first = *chain.first.get_or_insert(token);
+        chain.last = Some(token);
+        if drains && refused.is_none() {
+            self.drain(first, first != token);
+        }
+        if links {
+            return true;
+        }
+        *chain = Chain::default();
+        self.enqueue(first);
+        refused.is_none()
+    }
+
+    /// A chain with a refused entry does not begin: its first is cancelled, unless it was refused
+    /// itself.
+    fn fail_first(&mut self, chain: &Chain) {
+        let Some(first) = chain.first.and_then(|first| self.requests.get_mut(first)) else { return };
+        if !first.failed {
+            first.fail(-Errno::ECANCELED.raw());
+        }
+    }
+
+    /// Has the chain of `first` wait for all before it; and what comes behind it too, if the drain
+    /// was `within` it.
+    fn drain(&mut self, first: Token, within: bool) {
+        if let Some(first) = self.requests.get_mut(first) {
+            first.flags |= SqeFlags::IO_DRAIN;
+        }
+        self.drains_next |= within;
+    }
+
+    /// Checks what all operations have in common.
+    fn check(&self, sqe: &Sqe) -> Result<(), Errno> {
+        let known = SqeFlags::ALL.iter().fold(SqeFlags::empty(), |all, known| all | known.value);
+        if sqe.opcode.0 >= Op::NOP128.0 || !known.contains(sqe.flags) {
+            return Err(Errno::EINVAL);
+        }
+        let traits = prepare::traits(sqe.opcode);
+        if sqe.flags.contains(SqeFlags::BUFFER_SELECT) && !traits.selects_buffers {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        if sqe.ioprio != 0 && !traits.has_ioprio {
+            return Err(Errno::EINVAL);
+        }
+        if sqe.personality != 0 {
+            // Credentials are the kernel's to lend.
+            return Err(Errno::EINVAL);
+        }
+        Ok(())
+    }
+
+    /// Puts a chain behind those that wait, or lets it begin.
+    fn enqueue(&mut self, first: Token) {
+        let Some(request) = self.requests.get(first) else { return };
+        let drains = request.flags.contains(SqeFlags::IO_DRAIN);
+        let must_wait = !self.deferred.is_empty() || drains && self.has_others(first);
+        if must_wait {
+            if let Some(request) = self.requests.get_mut(first) {
+                request.state = State::Deferred;
+            }
+            self.held_back += self.chain_len(first);
+            self.deferred.push_back(first);
+        } else {
+            self.due.push_back(first);
+        }
+    }
+
+    /// Whether others than the chain of `first`, and those that wait behind a drain, are under way.
+    fn has_others(&self, first: Token) -> bool {
+        self.requests.len() - self.held_back > self.chain_len(first)
+    }
+
+    fn chain_len(&self, first: Token) -> usize {
+        let next = |token: &Token| self.requests.get(*token).and_then(|request| request.next);
+        core::iter::successors(Some(first), next).count()
+    }
+
+    /// Lets those begin that waited for others to end.
+    pub(super) fn begin_deferred(&mut self) {
+        while let Some(&first) = self.deferred.front() {
+            let drains = self
+                .requests
+                .get(first)
+                .is_some_and(|request| request.flags.contains(SqeFlags::IO_DRAIN));
+            if drains && self.requests.len() > self.held_back {
+                return;
+            }
+            self.deferred.pop_front();
+            self.held_back -= self.chain_len(first);
+            self.due.push_back(first);
+        }
+    }
+}

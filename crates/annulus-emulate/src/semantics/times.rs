@@ -1,0 +1,220 @@
+//! Times: timeouts, which end after a time or a number of completions, and link timeouts, which
+//! end others.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use annulus_ring::Errno;
+use annulus_ring::abi::{ClockId, CqeFlags, Op, Sqe, TimeoutFlags, Timespec};
+
+use super::Core;
+use super::cancel::Criteria;
+use super::request::State;
+use crate::world::{Token, World};
+
+/// What waits for a time, or a number of completions.
+#[derive(Debug)]
+pub(super) struct Times {
+    set: BTreeSet<(Duration, Token)>,
+    /// Timeouts that also end when so many completions were told.
+    counts: Vec<(Token, u32)>,
+}
+
+impl Times {
+    pub(super) fn new() -> Self {
+        Self { set: BTreeSet::new(), counts: Vec::new() }
+    }
+
+    pub(super) fn remove(&mut self, due: Duration, token: Token) {
+        self.set.remove(&(due, token));
+    }
+
+    pub(super) fn forget_count(&mut self, token: Token) {
+        if !self.counts.is_empty() {
+            self.counts.retain(|(other, _)| *other != token);
+        }
+    }
+}
+
+/// A time span or point, as an entry has it.
+///
+/// # Errors
+/// `EINVAL`: it is negative.
+pub(super) fn duration(time: Timespec) -> Result<Duration, Errno> {
+    let secs = u64::try_from(time.tv_sec).map_err(|_negative| Errno::EINVAL)?;
+    let nanos = u64::try_from(time.tv_nsec).map_err(|_negative| Errno::EINVAL)?;
+    Ok(Duration::from_secs(secs).saturating_add(Duration::from_nanos(nanos)))
+}
+
+/// The clock that a timeout's flags name.
+pub(super) fn clock(flags: TimeoutFlags) -> ClockId {
+    if flags.contains(TimeoutFlags::BOOTTIME) {
+        ClockId::BOOTTIME
+    } else if flags.contains(TimeoutFlags::REALTIME) {
+        ClockId::REALTIME
+    } else {
+        ClockId::MONOTONIC
+    }
+}
+
+impl<W: World> Core<W> {
+    /// When the next of them is due, by the monotonic clock.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        self.times.set.first().map(|(due, _)| *due)
+    }
+
+    /// When a time of an entry is, by the monotonic clock.
+    fn point(&self, time: Timespec, flags: TimeoutFlags) -> Result<Duration, Errno> {
+        let time = duration(time)?;
+        let now = self.world.now(ClockId::MONOTONIC);
+        if !flags.contains(TimeoutFlags::ABS) {
+            return Ok(now.saturating_add(time));
+        }
+        let left = time.saturating_sub(self.world.now(clock(flags)));
+        Ok(now.saturating_add(left))
+    }
+
+    fn schedule(&mut self, token: Token, due: Duration) {
+        let Some(request) = self.requests.get_mut(token) else { return };
+        if let Some(before) = request.due.replace(due) {
+            self.times.set.remove(&(before, token));
+        }
+        request.state = State::Timing;
+        self.times.set.insert((due, token));
+    }
+
+    /// Begins a timeout, or a link timeout.
+    pub(super) fn begin_time(&mut self, token: Token) {
+        let Some(sqe) = self.entry(token) else { return };
+        let (time, flags) = (timespec(&sqe), TimeoutFlags(sqe.rw_flags));
+        match self.point(time, flags) {
+            Ok(due) => self.schedule(token, due),
+            Err(errno) => return self.finish(token, Err(errno)),
+        }
+        let is_counted = sqe.opcode == Op::TIMEOUT && sqe.off > 0;
+        if is_counted && !flags.contains(TimeoutFlags::MULTISHOT) {
+            let base = self.told.wrapping_sub(self.timeouts_told);
+            self.times.counts.push((token, base.wrapping_add(sqe.off as u32)));
+        }
+    }
+
+    /// The entry of a request.
+    pub(super) fn entry(&self, token: Token) -> Option<Sqe> {
+        self.requests.get(token).and_then(|request| request.work.as_ref()).map(|work| work.sqe)
+    }
+
+    /// Ends what waited for so many completions as were told by now.
+    pub(super) fn pass_counts(&mut self) {
+        while !self.times.counts.is_empty() {
+            let told = self.told.wrapping_sub(self.timeouts_told);
+            let is_due = |(_, at): &(Token, u32)| told.wrapping_sub(*at) as i32 >= 0;
+            let Some(place) = self.times.counts.iter().position(is_due) else { return };
+            let (token, _) = self.times.counts.remove(place);
+            self.timeouts_told = self.timeouts_told.wrapping_add(1);
+            self.finish(token, Ok(0));
+        }
+    }
+
+    /// Ends what is due. Whether anything was.
+    pub(crate) fn pass_times(&mut self) -> bool {
+        if self.times.set.is_empty() {
+            return false;
+        }
+        let now = self.world.now(ClockId::MONOTONIC);
+        let mut any = false;
+        while let Some(&(due, token)) = self.times.set.first() {
+            if due > now {
+                break;
+            }
+            any = true;
+            self.times.set.pop_first();
+            let Some(request) = self.requests.get_mut(token) else { continue };
+            request.due = None;
+            if request.opcode == Op::LINK_TIMEOUT {
+                self.pass_link_timeout(token);
+            } else {
+                self.pass_timeout(token, due);
+            }
+        }
+        self.run();
+        any
+    }
+
+    /// A timeout's time has come.
+    fn pass_timeout(&mut self, token: Token, due: Duration) {
+        let Some(sqe) = self.entry(token) else { return };
+        let flags = TimeoutFlags(sqe.rw_flags);
+        let etime = -Errno::ETIME.raw();
+        if flags.contains(TimeoutFlags::MULTISHOT) && sqe.off != 1 {
+            if let Some(work) = self.requests.get_mut(token).and_then(|r| r.work.as_mut()) {
+                // 0 is for ever.
+                work.sqe.off = sqe.off.saturating_sub(1);
+            }
+            self.tell_more(token, etime as u32, CqeFlags::empty());
+            self.timeouts_told = self.timeouts_told.wrapping_add(1);
+            let span = duration(timespec(&sqe)).unwrap_or_default();
+            return self.schedule(token, due.saturating_add(span));
+        }
+        self.timeouts_told = self.timeouts_told.wrapping_add(1);
+        let Some(request) = self.requests.get_mut(token) else { return };
+        request.result = etime;
+        if !flags.contains(TimeoutFlags::ETIME_SUCCESS) {
+            request.mark_failed();
+        }
+        self.complete(token);
+    }
+
+    /// A link timeout's time has come: what it limits is cancelled.
+    fn pass_link_timeout(&mut self, token: Token) {
+        let target = self.requests.get_mut(token).and_then(|request| request.partner.take());
+        let mut result = Err(Errno::ETIME);
+        if let Some(target) = target {
+            if let Some(request) = self.requests.get_mut(target) {
+                request.partner = None;
+            }
+            if let Err(errno) = self.cancel(target) {
+                result = Err(errno);
+            }
+        }
+        let Some(request) = self.requests.get_mut(token) else { return };
+        // As Linux has it: this is no failure that would have to be told.
+        request.result = result.map_or_else(|errno: Errno| -errno.raw(), |()| 0);
+        self.complete(token);
+    }
+
+    /// `TIMEOUT_REMOVE`: ends a timeout, or gives it another time.
+    pub(super) fn change_timeout(&mut self, token: Token) {
+        let Some(sqe) = self.entry(token) else { return };
+        let flags = TimeoutFlags(sqe.rw_flags);
+        let is_link = flags.contains(TimeoutFlags::LINK_TIMEOUT_UPDATE);
+        let opcode = if is_link { Op::LINK_TIMEOUT } else { Op::TIMEOUT };
+        let found = self.requests.iter().find(|(_, request)| {
+            request.opcode == opcode && request.user_data == sqe.addr && request.due.is_some()
+        });
+        let Some((target, _)) = found else { return self.finish(token, Err(Errno::ENOENT)) };
+        let updates = TimeoutFlags::UPDATE | TimeoutFlags::LINK_TIMEOUT_UPDATE;
+        if !flags.intersects(updates) {
+            self.finish(target, Err(Errno::ECANCELED));
+            return self.finish(token, Ok(0));
+        }
+        match self.point(timespec(&sqe), flags) {
+            Ok(due) => {
+                self.schedule(target, due);
+                self.finish(token, Ok(0));
+            }
+            Err(errno) => self.finish(token, Err(errno)),
+        }
+    }
+
+    /// The timeouts that a cancel is for.
+    pub(super) fn is_time(&self, token: Token, criteria: &Criteria) -> bool {
+        self.requests.get(token).is_some_and(|request| {
+            request.opcode == Op::TIMEOUT && request.due.is_some() && criteria.fit(request)
+        })
+    }
+}
+
+/// The time that was copied when the entry was taken: in the fields that a timeout has no use for.
+pub(super) fn timespec(sqe: &Sqe) -> Timespec {
+    Timespec { tv_sec: sqe.addr3 as i64, tv_nsec: sqe.resv as i64 }
+}

@@ -1,0 +1,156 @@
+//! [`World`]: what does the primitive work of a user-space kernel. The host does it by system calls
+//! of the process; a simulator would do it in a world of its own.
+
+use std::ffi::CString;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use annulus_ring::Errno;
+use annulus_ring::abi::{ClockId, Iovec, OpenHow, PollEvents, Sqe};
+
+/// The name of a request: its place, and how often that was used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Token {
+    pub(crate) place: u32,
+    pub(crate) generation: u32,
+}
+
+impl Token {
+    pub(crate) fn bits(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.place)
+    }
+
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Self { place: bits as u32, generation: (bits >> 32) as u32 }
+    }
+}
+
+/// A piece of the program's memory, by its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) addr: u64,
+    pub(crate) bytes: usize,
+}
+
+impl Span {
+    /// What is left of it after so many bytes.
+    pub(crate) fn after(self, bytes: usize) -> Self {
+        let skipped = bytes.min(self.bytes);
+        Self { addr: self.addr.wrapping_add(skipped as u64), bytes: self.bytes - skipped }
+    }
+}
+
+impl From<Iovec> for Span {
+    fn from(iovec: Iovec) -> Self {
+        Self { addr: iovec.iov_base.addr() as u64, bytes: iovec.iov_len }
+    }
+}
+
+/// What was copied when the entry was taken: the program need not keep it any longer
+/// (`IORING_FEAT_SUBMIT_STABLE`).
+#[derive(Debug, Default)]
+pub(crate) enum Stable {
+    /// Nothing.
+    #[default]
+    None,
+    /// Pieces of a buffer.
+    Pieces(Vec<Span>),
+    /// A socket's address.
+    Address(Vec<u8>),
+    /// A path, and for some a second one, or an attribute's name.
+    Paths(CString, Option<CString>),
+    /// A path, and how to open it.
+    Open(CString, OpenHow),
+    /// The second half of a long entry: a command.
+    Command([u64; 10]),
+}
+
+/// A piece of work: an entry, and what it names.
+#[derive(Debug)]
+pub(crate) struct Work<F> {
+    /// The entry. Registered buffers and picked ones are resolved: address and length are those of
+    /// memory.
+    pub(crate) sqe: Sqe,
+    pub(crate) file: Option<F>,
+    /// The other file of SPLICE, TEE and EPOLL_CTL.
+    pub(crate) second: Option<F>,
+    pub(crate) stable: Stable,
+    /// How many bytes were moved by attempts before.
+    pub(crate) done: u32,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    /// It is done: the result, or the error.
+    Done(Result<u32, Errno>),
+    /// The file has to become ready first.
+    Wait(PollEvents),
+    /// It takes a thread that may block.
+    Blocks,
+}
+
+/// What becomes of work that a thread has, when it is to be cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recall {
+    /// No thread had begun it: it will not be done.
+    Taken,
+    /// It is being done, and will end early if it can.
+    Running,
+    /// It is over, or being done and beyond reach.
+    TooLate,
+}
+
+/// See above.
+pub(crate) trait World: Send + Sized {
+    /// An open file.
+    type File: Clone + Send + core::fmt::Debug;
+
+    /// The open file that a number names now.
+    fn file(&mut self, fd: RawFd) -> Result<Self::File, Errno>;
+
+    /// Keeps an open file whatever becomes of the number that named it.
+    fn keep(&mut self, file: Self::File) -> Result<Self::File, Errno>;
+
+    /// The number by which the process knows a file that is kept.
+    fn number(&self, file: &Self::File) -> RawFd;
+
+    /// Does the work now if that cannot block.
+    fn attempt(&mut self, work: &mut Work<Self::File>) -> Attempt;
+
+    /// Has a thread do it that may block: the result comes by the world's own way, with the token.
+    ///
+    /// # Errors
+    /// The work, if there is no thread for it.
+    fn hand_over(
+        &mut self,
+        token: Token,
+        work: Work<Self::File>,
+    ) -> Result<(), Work<Self::File>>;
+
+    /// Takes back what was handed over, as far as that can be.
+    fn recall(&mut self, token: Token) -> Recall;
+
+    /// Tells, once, when the file may be ready.
+    fn watch(
+        &mut self,
+        token: Token,
+        file: &Self::File,
+        events: PollEvents,
+    ) -> Result<(), Errno>;
+
+    /// Takes back a watch that has told nothing.
+    fn unwatch(&mut self, token: Token);
+
+    /// What the time is by a clock.
+    fn now(&self, clock: ClockId) -> Duration;
+
+    /// Closes a number of the process.
+    fn close(&mut self, fd: RawFd) -> Result<(), Errno>;
+
+    /// Gives a kept file a number of the process's own.
+    fn install(&mut self, file: &Self::File, cloexec: bool) -> Result<RawFd, Errno>;
+
+    /// Adds one to an eventfd.
+    fn signal(&mut self, file: &Self::File);
+}
