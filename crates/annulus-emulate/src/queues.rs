@@ -92,6 +92,13 @@ impl Pages {
         unsafe { self.start.add(offset) }.cast()
     }
 
+    fn slot<T>(&self, offset: usize) -> &Slot<T> {
+        let slot = self.at::<Slot<T>>(offset);
+        // SAFETY: entries and completions are integers, for which any bytes will do; the pages live
+        // as long as this borrow, and a slot may be shared: whose turn it is, the queues say.
+        unsafe { slot.as_ref() }
+    }
+
     fn word(&self, offset: usize) -> &AtomicU32 {
         let word = self.at::<AtomicU32>(offset);
         // SAFETY: a word of the pages, zero from the beginning, which live as long as this borrow,
@@ -205,11 +212,11 @@ impl Queues {
         let begin = self.sqes + at as usize * bytes;
         // SAFETY: a slot below the tail, which the program released: it is this side's until the
         // head passes it.
-        let sqe = unsafe { self.pages.at::<Slot<Sqe>>(begin).as_ref().read() };
+        let sqe = unsafe { self.pages.slot::<Sqe>(begin).read() };
         let mut rest = [0; 8];
         if bytes == 128 {
             // SAFETY: as above: the second half of the slot.
-            rest = unsafe { self.pages.at::<Slot<[u64; 8]>>(begin + 64).as_ref().read() };
+            rest = unsafe { self.pages.slot::<[u64; 8]>(begin + 64).read() };
         }
         Some(Entry { sqe, rest })
     }
@@ -294,23 +301,23 @@ impl Queues {
     }
 
     fn write(&self, at: u32, cqe: Cqe) {
-        let slot = self.pages.at::<Slot<Cqe>>(self.cqes + at as usize * self.shape.cqe_bytes());
+        let slot = self.pages.slot::<Cqe>(self.cqes + at as usize * self.shape.cqe_bytes());
         // SAFETY: a slot between the tail and the head's end: this side's until the tail passes it.
-        unsafe { slot.as_ref().write(cqe) };
+        unsafe { slot.write(cqe) };
     }
 
     /// Writes the second half of a long completion's own slot.
     fn write_big(&self, at: u32, big: [u64; 2]) {
-        let slot = self.pages.at::<Slot<[u64; 2]>>(self.cqes + at as usize * 32 + 16);
+        let slot = self.pages.slot::<[u64; 2]>(self.cqes + at as usize * 32 + 16);
         // SAFETY: as `write`.
-        unsafe { slot.as_ref().write(big) };
+        unsafe { slot.write(big) };
     }
 
     /// Writes the second slot of a long completion among short ones.
     fn write_second(&self, at: u32, big: [u64; 2]) {
-        let slot = self.pages.at::<Slot<[u64; 2]>>(self.cqes + at as usize * 16);
+        let slot = self.pages.slot::<[u64; 2]>(self.cqes + at as usize * 16);
         // SAFETY: as `write`.
-        unsafe { slot.as_ref().write(big) };
+        unsafe { slot.write(big) };
     }
 
     /// Raises flags that the program looks at.

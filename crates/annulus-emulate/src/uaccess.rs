@@ -167,9 +167,6 @@ mod tests {
         assert_eq!(user().text(addr, 5), Ok(Some(text.to_owned())));
         assert_eq!(user().text(addr, 4), Ok(None));
         let long = CString::new(vec![b'x'; PATH_BYTES_MAX]).expect("no zero");
-        assert_eq!(
-            user().path(long.as_ptr().expose_provenance() as u64),
-            Err(Errno::ENAMETOOLONG)
-        );
+        assert_eq!(user().path(long.as_ptr().expose_provenance() as u64), Err(Errno::ENAMETOOLONG));
     }
 }

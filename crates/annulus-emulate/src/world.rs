@@ -122,22 +122,13 @@ pub(crate) trait World: Send + Sized {
     ///
     /// # Errors
     /// The work, if there is no thread for it.
-    fn hand_over(
-        &mut self,
-        token: Token,
-        work: Work<Self::File>,
-    ) -> Result<(), Work<Self::File>>;
+    fn hand_over(&mut self, token: Token, work: Work<Self::File>) -> Result<(), Work<Self::File>>;
 
     /// Takes back what was handed over, as far as that can be.
     fn recall(&mut self, token: Token) -> Recall;
 
     /// Tells, once, when the file may be ready.
-    fn watch(
-        &mut self,
-        token: Token,
-        file: &Self::File,
-        events: PollEvents,
-    ) -> Result<(), Errno>;
+    fn watch(&mut self, token: Token, file: &Self::File, events: PollEvents) -> Result<(), Errno>;
 
     /// Takes back a watch that has told nothing.
     fn unwatch(&mut self, token: Token);

@@ -19,11 +19,11 @@ use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use annulus_ring::Errno;
 use annulus_ring::abi::{
     ClockId, EnterFlags, Features, GeteventsArg, Params, RegisterOp, SetupFlags, Sqe, Timespec,
 };
-use annulus_ring::kernel::{Descriptors, Kernel, Process, RingMemory};
+use annulus_ring::kernel::{Descriptors, Kernel, Plan, Process, RingMemory};
+use annulus_ring::{CqeKind, Errno, Error, SqeKind};
 
 use crate::queues::{Queues, Shape};
 use crate::semantics::Core;
@@ -32,9 +32,22 @@ use machine::Machine;
 use poller::{Events, Poller};
 use pool::{Habits, Pool};
 
-/// The most entries a ring may have, as Linux has it.
-const SQ_ENTRIES_MAX: u32 = 32768;
-const CQ_ENTRIES_MAX: u32 = 2 * SQ_ENTRIES_MAX;
+/// The set-up flags that are known here. What is about the kernel's own threads, task work and
+/// memory is granted, and means nothing.
+const KNOWN: SetupFlags = SetupFlags::CQSIZE
+    .union(SetupFlags::CLAMP)
+    .union(SetupFlags::ATTACH_WQ)
+    .union(SetupFlags::R_DISABLED)
+    .union(SetupFlags::SUBMIT_ALL)
+    .union(SetupFlags::COOP_TASKRUN)
+    .union(SetupFlags::TASKRUN_FLAG)
+    .union(SetupFlags::SQE128)
+    .union(SetupFlags::CQE32)
+    .union(SetupFlags::SINGLE_ISSUER)
+    .union(SetupFlags::DEFER_TASKRUN)
+    .union(SetupFlags::NO_MMAP)
+    .union(SetupFlags::NO_SQARRAY)
+    .union(SetupFlags::CQE_MIXED);
 
 /// What it does as Linux says it with these.
 const FEATURES: Features = Features::SINGLE_MMAP
@@ -78,13 +91,28 @@ impl core::fmt::Debug for Host {
 }
 
 impl Host {
-    /// Sets a ring up. `params` is changed to what it is.
+    /// Makes a ring as `plan` says.
     ///
     /// # Errors
-    /// `EINVAL`: no entries, or too many, or flags that exclude each other. `EMFILE`, `ENFILE`: no
-    /// descriptors left. `ENOMEM`.
-    pub(crate) fn new(entries: u32, params: &mut Params) -> Result<Self, Errno> {
-        let shape = shape(entries, params)?;
+    /// `EINVAL`: lengths that Linux refuses, or flags that are not known here. `EMFILE`, `ENFILE`:
+    /// no descriptors left. `ENOMEM`.
+    pub(crate) fn set_up<S: SqeKind, C: CqeKind>(
+        plan: &mut Plan,
+    ) -> Result<(Self, RingMemory<S, C::Slot>, Params), Error> {
+        let made = plan.lengths().and_then(|(sq_entries, cq_entries)| {
+            let flags = plan.flags() | plan.wishes();
+            if !KNOWN.contains(flags) {
+                return Err(Errno::EINVAL);
+            }
+            Self::new(Shape { sq_entries, cq_entries, flags })
+        });
+        let failed = |errno| Error::os(errno, "making a ring in user space");
+        let (host, params) = made.map_err(failed)?;
+        let memory = host.inner.state().core.queues.memory();
+        Ok((host, memory, params))
+    }
+
+    fn new(shape: Shape) -> Result<(Self, Params), Errno> {
         let queues = Queues::new(shape)?;
         let poller = Arc::new(Poller::new()?);
         let habits = Habits {
@@ -97,16 +125,16 @@ impl Host {
         // SAFETY: entries come by `enter` and `register` alone, whose callers promise that what they
         // point to is valid as their operations demand.
         let user = unsafe { Uaccess::promised() };
-        params.sq_entries = shape.sq_entries;
-        params.cq_entries = shape.cq_entries;
-        params.features = FEATURES;
+        let params = Params {
+            sq_entries: shape.sq_entries,
+            cq_entries: shape.cq_entries,
+            flags: shape.flags,
+            features: FEATURES,
+            ..Params::default()
+        };
         let state = State { core: Core::new(queues, machine, user), leads: false, wakes_at: None };
-        let inner = Arc::new(Inner {
-            state: Mutex::new(state),
-            followers: Condvar::new(),
-            poller,
-            pool,
-        });
+        let inner =
+            Arc::new(Inner { state: Mutex::new(state), followers: Condvar::new(), poller, pool });
         let told = Arc::downgrade(&inner);
         inner.pool.deliver_to(Arc::new(move |token, work, result| {
             if let Some(inner) = told.upgrade() {
@@ -116,34 +144,8 @@ impl Host {
                 inner.wake(&state);
             }
         }));
-        Ok(Self { inner })
+        Ok((Self { inner }, params))
     }
-
-    /// The queues' memory.
-    pub(crate) fn memory<S, C>(&self) -> RingMemory<S, C> {
-        self.inner.state().core.queues.memory()
-    }
-}
-
-/// The lengths that a ring gets.
-fn shape(entries: u32, params: &Params) -> Result<Shape, Errno> {
-    let flags = params.flags;
-    let clamps = flags.contains(SetupFlags::CLAMP);
-    let fit = |entries: u32, max: u32| match entries {
-        0 => Err(Errno::EINVAL),
-        entries if entries > max && !clamps => Err(Errno::EINVAL),
-        entries => Ok(entries.min(max).next_power_of_two()),
-    };
-    let sq_entries = fit(entries, SQ_ENTRIES_MAX)?;
-    let cq_entries = if flags.contains(SetupFlags::CQSIZE) {
-        fit(params.cq_entries, CQ_ENTRIES_MAX)?
-    } else {
-        2 * sq_entries
-    };
-    if cq_entries < sq_entries {
-        return Err(Errno::EINVAL);
-    }
-    Ok(Shape { sq_entries, cq_entries, flags })
 }
 
 impl Inner {
@@ -305,9 +307,11 @@ unsafe impl Kernel for Host {
         if taken > 0 { Ok(taken) } else { waited.map(|()| 0) }
     }
 
-    unsafe fn register(&self, op: RegisterOp, _: *mut c_void, _: u32) -> Result<u32, Errno> {
-        let _ = op;
-        Err(Errno::EINVAL)
+    unsafe fn register(&self, op: RegisterOp, arg: *mut c_void, count: u32) -> Result<u32, Errno> {
+        let mut state = self.inner.state();
+        let answer = state.core.register(op, arg.expose_provenance() as u64, count);
+        self.inner.wake(&state);
+        answer
     }
 
     unsafe fn call(&self, sqe: &Sqe) -> Result<u32, Errno> {

@@ -64,12 +64,7 @@ impl Poller {
     }
 
     /// Tells of `fd`, one of our own, when it may be ready for `events`.
-    pub(super) fn watch(
-        &self,
-        token: Token,
-        fd: RawFd,
-        events: PollEvents,
-    ) -> Result<(), Errno> {
+    pub(super) fn watch(&self, token: Token, fd: RawFd, events: PollEvents) -> Result<(), Errno> {
         let mut watched = self.watched();
         let found = watched.entry(fd);
         let is_new = matches!(found, std::collections::hash_map::Entry::Vacant(_));

@@ -76,9 +76,8 @@ impl Pool {
         state.threads += 1;
         drop(state);
         let pool = Arc::clone(self);
-        let started = std::thread::Builder::new()
-            .name(self.habits.name.clone())
-            .spawn(move || pool.serve());
+        let started =
+            std::thread::Builder::new().name(self.habits.name.clone()).spawn(move || pool.serve());
         if started.is_ok() {
             return Ok(());
         }

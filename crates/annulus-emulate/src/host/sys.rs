@@ -102,8 +102,9 @@ pub(super) fn poll(fd: RawFd, events: u32) -> Answer {
 
 /// `fsync(2)` or `fdatasync(2)`.
 pub(super) fn sync(fd: RawFd, data_only: bool) -> Answer {
+    let call = if data_only { libc::fdatasync } else { libc::fsync };
     // SAFETY: a number.
-    int(if data_only { unsafe { libc::fdatasync(fd) } } else { unsafe { libc::fsync(fd) } })
+    int(unsafe { call(fd) })
 }
 
 /// Another descriptor of the same open file, which children do not get.
@@ -131,13 +132,7 @@ pub(super) fn epoll() -> Result<OwnedFd, Errno> {
 }
 
 /// `epoll_ctl(2)`.
-pub(super) fn epoll_ctl(
-    epoll: &OwnedFd,
-    op: c_int,
-    fd: RawFd,
-    events: u32,
-    data: u64,
-) -> Answer {
+pub(super) fn epoll_ctl(epoll: &OwnedFd, op: c_int, fd: RawFd, events: u32, data: u64) -> Answer {
     let mut event = libc::epoll_event { events, u64: data };
     // SAFETY: one event, which lives during the call.
     int(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), op, fd, &raw mut event) })

@@ -2,19 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use annulus_ring::abi::{Cqe, Params, Sqe, SqeFlags, Timespec};
-use annulus_ring::{Movable, RingOf, Wait, op};
+use annulus_ring::abi::{Sqe, SqeFlags, Timespec};
+use annulus_ring::{Wait, op};
 
-use super::*;
-
-type HostRing = RingOf<Movable, Sqe, Cqe, Host>;
+type HostRing = crate::Ring;
 
 fn ring(entries: u32) -> HostRing {
-    let mut params = Params { flags: SetupFlags::NO_SQARRAY, ..Params::default() };
-    let host = Host::new(entries, &mut params).expect("a ring");
-    let memory = host.memory();
-    // SAFETY: the memory is this kernel's, which the ring keeps; nobody else has it.
-    unsafe { RingOf::from_parts(host, memory, params) }
+    crate::Builder::new()
+        .entries(entries)
+        .kernel(crate::KernelChoice::Host)
+        .build()
+        .expect("a ring")
 }
 
 fn push(ring: &mut HostRing, sqe: Sqe) {

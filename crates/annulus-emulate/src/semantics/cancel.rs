@@ -113,12 +113,8 @@ impl<W: World> Core<W> {
 
     /// Ends everything that can be ended, as when the ring is closed.
     pub(crate) fn cancel_all(&mut self) {
-        let everything = Criteria {
-            flags: CancelFlags::ANY,
-            user_data: 0,
-            fd: -1,
-            opcode: Op::NOP,
-        };
+        let everything =
+            Criteria { flags: CancelFlags::ANY, user_data: 0, fd: -1, opcode: Op::NOP };
         // Each one may let others begin, which end as well.
         while self.cancel_by(&everything, None).is_ok_and(|count| count > 0) {
             self.run();

@@ -1,7 +1,7 @@
 //! What a ring does by itself: nothing, cancels, times, and changes of what others wait for.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{NopFlags, Op, PollFlags, PollEvents};
+use annulus_ring::abi::{NopFlags, Op, PollEvents, PollFlags};
 
 use super::Core;
 use super::request::State;

@@ -14,13 +14,13 @@ mod cancel;
 mod chain;
 mod control;
 mod prepare;
+mod register;
 mod request;
 mod run;
 mod submit;
 mod times;
 
-pub(crate) use cancel::Criteria;
-pub(crate) use request::{Request, Requests, State};
+use request::{Request, Requests};
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
 //! Letting requests begin, and go on: what is tried, what waits for its file, what a thread gets.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{CqeFlags, MsgFlags, Op, PollFlags, PollEvents, SqeFlags};
+use annulus_ring::abi::{CqeFlags, MsgFlags, Op, PollEvents, PollFlags, SqeFlags};
 
 use super::request::State;
 use super::{Core, prepare};

@@ -84,7 +84,9 @@ impl<W: World> Core<W> {
     /// A chain with a refused entry does not begin: its first is cancelled, unless it was refused
     /// itself.
     fn fail_first(&mut self, chain: &Chain) {
-        let Some(first) = chain.first.and_then(|first| self.requests.get_mut(first)) else { return };
+        let Some(first) = chain.first.and_then(|first| self.requests.get_mut(first)) else {
+            return;
+        };
         if !first.failed {
             first.fail(-Errno::ECANCELED.raw());
         }

@@ -1,12 +1,18 @@
-//! Checking an entry's fields, and copying what it points to: once, when it is taken.
+//! Checking an entry's fields, and copying what it points to: once, when it is taken. Each family of
+//! operations has a file.
+
+mod fs;
+mod misc;
+mod net;
+mod rw;
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{CancelFlags, Iovec, Op, Sqe, TimeoutFlags, Timespec};
+use annulus_ring::abi::{CancelFlags, Op, Sqe, TimeoutFlags, Timespec};
 
 use super::Core;
 use super::times;
 use crate::queues::Entry;
-use crate::world::{Span, Stable, Work, World};
+use crate::world::{Stable, Work, World};
 
 /// What an operation takes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,20 +27,20 @@ pub(super) struct Traits {
 
 /// What `opcode` takes.
 pub(super) fn traits(opcode: Op) -> Traits {
-    let file = Traits { names_file: true, ..Traits::default() };
-    let rw = Traits { has_ioprio: true, ..file };
-    match opcode {
-        Op::READ | Op::READV | Op::RECV | Op::RECVMSG => Traits { selects_buffers: true, ..rw },
-        Op::WRITE | Op::WRITEV | Op::SEND | Op::SENDMSG => rw,
-        Op::POLL_ADD | Op::FSYNC => file,
-        _ => Traits::default(),
-    }
+    let families = [rw::traits, net::traits, fs::traits, misc::traits];
+    families.iter().find_map(|family| family(opcode)).unwrap_or_default()
 }
 
 /// A link timeout comes behind an entry that it can limit, and not behind another.
 pub(super) fn check_link_timeout(sqe: &Sqe, last: Option<Op>) -> Result<(), Errno> {
     let fine = sqe.opcode != Op::LINK_TIMEOUT || last.is_some_and(|last| last != Op::LINK_TIMEOUT);
     if fine { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+fn prepare_cancel(sqe: &Sqe) -> Result<(), Errno> {
+    must(sqe.off == 0 && sqe.splice_fd_in == 0)?;
+    let known = CancelFlags::ALL.iter().fold(CancelFlags::empty(), |all, k| all | k.value);
+    must(known.contains(CancelFlags(sqe.rw_flags)))
 }
 
 /// `EINVAL`, unless `fine`.
@@ -45,28 +51,20 @@ fn must(fine: bool) -> Result<(), Errno> {
 impl<W: World> Core<W> {
     /// Checks an entry's own fields, and copies what it points to.
     pub(super) fn prepare(&self, entry: &Entry) -> Result<Work<W::File>, Errno> {
-        let mut sqe = entry.sqe;
-        let mut stable = Stable::None;
-        match sqe.opcode {
-            Op::NOP | Op::READ | Op::WRITE | Op::SEND | Op::RECV => {}
-            Op::TIMEOUT | Op::LINK_TIMEOUT => self.prepare_timeout(&mut sqe)?,
-            Op::TIMEOUT_REMOVE => self.prepare_timeout_remove(&mut sqe)?,
-            Op::ASYNC_CANCEL => {
-                must(sqe.off == 0 && sqe.splice_fd_in == 0)?;
-                let known =
-                    CancelFlags::ALL.iter().fold(CancelFlags::empty(), |all, k| all | k.value);
-                must(known.contains(CancelFlags(sqe.rw_flags)))?;
-            }
-            Op::POLL_ADD => must(sqe.buf_index == 0 && sqe.off == 0 && sqe.addr == 0)?,
-            Op::POLL_REMOVE => must(sqe.buf_index == 0 && sqe.splice_fd_in == 0)?,
-            Op::READV | Op::WRITEV => {
-                let pieces = self.user.read_many::<Iovec>(sqe.addr, sqe.len as usize)?;
-                stable = Stable::Pieces(pieces.into_iter().map(Span::from).collect());
-            }
-            Op::FSYNC => must(sqe.addr == 0 && sqe.buf_index == 0 && sqe.splice_fd_in == 0)?,
-            _ => return Err(Errno::EOPNOTSUPP),
-        }
-        Ok(Work { sqe, file: None, second: None, stable, done: 0 })
+        let sqe = entry.sqe;
+        let mut work = Work { sqe, file: None, second: None, stable: Stable::None, done: 0 };
+        let user = self.user;
+        let prepared = match sqe.opcode {
+            Op::NOP => Some(Ok(())),
+            Op::TIMEOUT | Op::LINK_TIMEOUT => Some(self.prepare_timeout(&mut work.sqe)),
+            Op::TIMEOUT_REMOVE => Some(self.prepare_timeout_remove(&mut work.sqe)),
+            Op::ASYNC_CANCEL => Some(prepare_cancel(&sqe)),
+            _ => rw::prepare(user, entry, &mut work)
+                .or_else(|| net::prepare(user, entry, &mut work))
+                .or_else(|| fs::prepare(user, entry, &mut work))
+                .or_else(|| misc::prepare(user, entry, &mut work)),
+        };
+        prepared.unwrap_or(Err(Errno::EOPNOTSUPP)).map(|()| work)
     }
 
     /// Copies the time, to fields that a timeout has no use for.

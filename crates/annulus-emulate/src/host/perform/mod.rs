@@ -1,0 +1,50 @@
+//! The work itself, by system calls: tried without waiting, or done to its end on a thread that may
+//! wait. Each family of operations has a file.
+
+mod fs;
+mod misc;
+mod net;
+mod rw;
+
+use std::os::fd::RawFd;
+
+use annulus_ring::Errno;
+use annulus_ring::abi::Sqe;
+
+use super::machine::File;
+use crate::world::{Attempt, Span, Stable, Work};
+
+type HostWork = Work<File>;
+
+/// Tries it without waiting.
+pub(super) fn attempt(work: &mut HostWork) -> Attempt {
+    let families = [rw::attempt, net::attempt, fs::attempt, misc::attempt];
+    let found = families.iter().find_map(|family| family(work));
+    found.unwrap_or(Attempt::Done(Err(Errno::EOPNOTSUPP)))
+}
+
+/// Does it, however long it takes.
+pub(super) fn to_the_end(work: &mut HostWork) -> Result<u32, Errno> {
+    let families = [rw::to_the_end, net::to_the_end, fs::to_the_end, misc::to_the_end];
+    let found = families.iter().find_map(|family| family(work));
+    found.unwrap_or(Err(Errno::EOPNOTSUPP))
+}
+
+/// The number by which a piece of work knows its file.
+fn number(work: &HostWork) -> Result<RawFd, Errno> {
+    work.file.as_ref().map(File::raw).ok_or(Errno::EBADF)
+}
+
+/// What is left of the buffer of an entry that has one.
+fn piece(work: &HostWork) -> Span {
+    let Sqe { addr, len, .. } = work.sqe;
+    Span { addr, bytes: len as usize }.after(work.done as usize)
+}
+
+/// How many bytes are wanted in all.
+fn total(work: &HostWork) -> usize {
+    match &work.stable {
+        Stable::Pieces(pieces) => pieces.iter().map(|piece| piece.bytes).sum(),
+        _ => work.sqe.len as usize,
+    }
+}

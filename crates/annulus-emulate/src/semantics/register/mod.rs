@@ -1,0 +1,25 @@
+//! Registrations: what a ring has of its own, and how it behaves. Each family has a file.
+
+mod buffers;
+mod files;
+mod ring;
+
+use annulus_ring::Errno;
+use annulus_ring::abi::RegisterOp;
+
+use super::Core;
+use crate::world::World;
+
+impl<W: World> Core<W> {
+    /// `io_uring_register(2)`: `arg` is the address of what `op` says, `count` of them.
+    ///
+    /// # Errors
+    /// `EINVAL`: a registration that is not known here, or a wrong argument.
+    pub(crate) fn register(&mut self, op: RegisterOp, arg: u64, count: u32) -> Result<u32, Errno> {
+        let found = self
+            .register_files(op, arg, count)
+            .or_else(|| self.register_buffers(op, arg, count))
+            .or_else(|| self.register_ring(op, arg, count));
+        found.unwrap_or(Err(Errno::EINVAL))
+    }
+}
