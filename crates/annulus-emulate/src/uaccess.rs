@@ -10,7 +10,10 @@ use core::mem::MaybeUninit;
 use std::ffi::CString;
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{EpollEvent, GeteventsArg, Iovec, OpenHow, Timespec};
+use annulus_ring::abi::{
+    EpollEvent, FileIndexRange, GeteventsArg, Iovec, OpenHow, RsrcRegister, RsrcUpdate,
+    RsrcUpdate2, Timespec,
+};
 
 /// The longest path, with its end (`PATH_MAX`).
 const PATH_BYTES_MAX: usize = 4096;
@@ -30,6 +33,7 @@ macro_rules! plain {
     )*};
 }
 plain!(u8, u16, u32, i32, u64, Iovec, Timespec, GeteventsArg, OpenHow, EpollEvent);
+plain!(FileIndexRange, RsrcRegister, RsrcUpdate, RsrcUpdate2);
 
 /// Leave to touch the program's memory where its entries say so.
 ///

@@ -109,6 +109,12 @@ pub(crate) trait World: Send + Sized {
     /// The open file that a number names now.
     fn file(&mut self, fd: RawFd) -> Result<Self::File, Errno>;
 
+    /// Whether a number of the process is a ring's.
+    fn is_ring(&self, fd: RawFd) -> bool;
+
+    /// How many files the process may have open.
+    fn files_max(&self) -> u64;
+
     /// Keeps an open file whatever becomes of the number that named it.
     fn keep(&mut self, file: Self::File) -> Result<Self::File, Errno>;
 

@@ -44,6 +44,14 @@ impl World for Machine {
         if sys::is_open(fd) { Ok(File { raw: fd, kept: None }) } else { Err(Errno::EBADF) }
     }
 
+    fn is_ring(&self, fd: RawFd) -> bool {
+        fd == self.poller.fd().as_raw_fd()
+    }
+
+    fn files_max(&self) -> u64 {
+        sys::files_max()
+    }
+
     fn keep(&mut self, file: File) -> Result<File, Errno> {
         if file.kept.is_some() {
             return Ok(file);

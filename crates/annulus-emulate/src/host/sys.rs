@@ -119,6 +119,14 @@ pub(super) fn is_open(fd: RawFd) -> bool {
     unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
 }
 
+/// How many files the process may have open.
+pub(super) fn files_max() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: one structure, which lives during the call.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    limit.rlim_cur
+}
+
 /// `close(2)`.
 pub(super) fn close(fd: RawFd) -> Answer {
     // SAFETY: the number is an entry's, whose maker owns it and gives it up (`Kernel::enter`).

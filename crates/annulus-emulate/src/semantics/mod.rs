@@ -13,11 +13,13 @@
 mod cancel;
 mod chain;
 mod control;
+mod files;
 mod prepare;
 mod register;
 mod request;
 mod run;
 mod submit;
+mod tags;
 mod times;
 
 use request::{Request, Requests};
@@ -30,6 +32,7 @@ use annulus_ring::abi::{CqeFlags, SetupFlags};
 use crate::queues::{Completion, Queues};
 use crate::uaccess::Uaccess;
 use crate::world::{Token, World};
+use files::FileTable;
 use times::Times;
 
 /// The state of a ring.
@@ -47,6 +50,7 @@ pub(crate) struct Core<W: World> {
     held_back: usize,
     /// What is submitted next waits like a drain: one was in the middle of a chain.
     drains_next: bool,
+    files: FileTable<W::File>,
     times: Times,
     /// The completions that timeouts told, which count for no other timeout.
     timeouts_told: u32,
@@ -72,6 +76,7 @@ impl<W: World> Core<W> {
             deferred: VecDeque::new(),
             held_back: 0,
             drains_next: false,
+            files: FileTable::new(),
             times: Times::new(),
             timeouts_told: 0,
             told: 0,
@@ -97,7 +102,7 @@ impl<W: World> Core<W> {
 
     /// Ends a request: tells what became of it, and sees to those that go with it.
     fn complete(&mut self, token: Token) {
-        let Some(request) = self.requests.remove(token) else { return };
+        let Some(mut request) = self.requests.remove(token) else { return };
         if let Some(due) = request.due {
             self.times.remove(due, token);
         }
@@ -105,6 +110,9 @@ impl<W: World> Core<W> {
         if !request.silent {
             let Request { user_data, result, cflags, big, .. } = request;
             self.tell(Completion { user_data, res: result, flags: cflags, big });
+        }
+        for tag in core::mem::take(&mut request.holds) {
+            self.release(tag);
         }
         self.end_partner(&request);
         self.go_on_behind(&request);

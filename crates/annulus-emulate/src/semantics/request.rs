@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use annulus_ring::abi::{CqeFlags, Op, Sqe, SqeFlags};
 
+use super::tags::Tag;
 use crate::world::{Token, Work};
 
 /// Where a request is.
@@ -52,6 +53,8 @@ pub(crate) struct Request<F> {
     pub(crate) due: Option<Duration>,
     /// Somebody asked for its end.
     pub(crate) cancelled: bool,
+    /// The registered files and buffers that it uses, those that have tags.
+    pub(super) holds: Vec<Tag>,
 }
 
 impl<F> Request<F> {
@@ -73,6 +76,7 @@ impl<F> Request<F> {
             partner: None,
             due: None,
             cancelled: false,
+            holds: Vec::new(),
         }
     }
 

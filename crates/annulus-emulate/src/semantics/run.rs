@@ -43,13 +43,16 @@ impl<W: World> Core<W> {
     fn name_files(&mut self, token: Token) -> Result<(), Errno> {
         let Some(request) = self.requests.get_mut(token) else { return Ok(()) };
         let Some(work) = &mut request.work else { return Ok(()) };
-        let traits = prepare::traits(work.sqe.opcode);
-        if traits.names_file {
-            if request.flags.contains(SqeFlags::FIXED_FILE) {
-                // There is no table yet that could have it.
-                return Err(Errno::EBADF);
-            }
-            work.file = Some(self.world.file(work.sqe.fd)?);
+        if !prepare::traits(work.sqe.opcode).names_file {
+            return Ok(());
+        }
+        let (fd, is_fixed) = (work.sqe.fd, request.flags.contains(SqeFlags::FIXED_FILE));
+        let file = match is_fixed {
+            true => self.fixed_file(token, fd as u32)?,
+            false => self.world.file(fd)?,
+        };
+        if let Some(work) = self.requests.get_mut(token).and_then(|r| r.work.as_mut()) {
+            work.file = Some(file);
         }
         Ok(())
     }
@@ -146,6 +149,13 @@ impl<W: World> Core<W> {
     /// Ends a request, whose chain goes on if the result is what was asked for.
     fn judge(&mut self, token: Token, result: Result<u32, Errno>) {
         let Some(sqe) = self.entry(token) else { return };
+        // A direct result: what was opened is the table's.
+        let result = match (result, sqe.opcode, sqe.splice_fd_in) {
+            (Ok(fd), Op::OPENAT | Op::OPENAT2 | Op::ACCEPT | Op::SOCKET, index) if index != 0 => {
+                self.install_fixed(index as u32, fd as i32)
+            }
+            (result, ..) => result,
+        };
         if let (Ok(count), Some(request)) = (result, self.requests.get_mut(token)) {
             let is_short = match sqe.opcode {
                 Op::READ | Op::WRITE => count != sqe.len,

@@ -10,7 +10,7 @@ use annulus_ring::Errno;
 use annulus_ring::abi::{CancelFlags, Op, Sqe, TimeoutFlags, Timespec};
 
 use super::Core;
-use super::times;
+use super::{files, times};
 use crate::queues::Entry;
 use crate::world::{Stable, Work, World};
 
@@ -44,7 +44,7 @@ fn prepare_cancel(sqe: &Sqe) -> Result<(), Errno> {
 }
 
 /// `EINVAL`, unless `fine`.
-fn must(fine: bool) -> Result<(), Errno> {
+pub(super) fn must(fine: bool) -> Result<(), Errno> {
     if fine { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
@@ -59,6 +59,8 @@ impl<W: World> Core<W> {
             Op::TIMEOUT | Op::LINK_TIMEOUT => Some(self.prepare_timeout(&mut work.sqe)),
             Op::TIMEOUT_REMOVE => Some(self.prepare_timeout_remove(&mut work.sqe)),
             Op::ASYNC_CANCEL => Some(prepare_cancel(&sqe)),
+            Op::FILES_UPDATE => Some(files::prepare_files_update(&sqe)),
+            Op::FIXED_FD_INSTALL => Some(files::prepare_install(&sqe)),
             _ => rw::prepare(user, entry, &mut work)
                 .or_else(|| net::prepare(user, entry, &mut work))
                 .or_else(|| fs::prepare(user, entry, &mut work))

@@ -10,6 +10,21 @@ use annulus_ring::abi::RegisterOp;
 use super::Core;
 use crate::world::World;
 
+/// `EINVAL`, unless `fine`.
+fn must(fine: bool) -> Result<(), Errno> {
+    if fine { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+/// Does something `count` times, up to the first error: how many, or the error if it was the first.
+fn counted(count: u32, mut one: impl FnMut(u32) -> Result<(), Errno>) -> Result<u32, Errno> {
+    for done in 0..count {
+        if let Err(errno) = one(done) {
+            return if done > 0 { Ok(done) } else { Err(errno) };
+        }
+    }
+    Ok(count)
+}
+
 impl<W: World> Core<W> {
     /// `io_uring_register(2)`: `arg` is the address of what `op` says, `count` of them.
     ///
