@@ -65,6 +65,16 @@ impl Linux {
         }
     }
 
+    /// What this kernel is called where there are others: `linux`.
+    ///
+    /// ```
+    /// assert_eq!(annulus_ring::LocalRing::new(8)?.kernel().name(), "linux");
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn name(&self) -> &'static str {
+        "linux"
+    }
+
     /// The ring's descriptor, if it has one.
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         use std::os::fd::AsFd;

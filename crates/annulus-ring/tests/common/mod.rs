@@ -1,8 +1,12 @@
-//! What the tests share: the third outcome, and an end for those that hang.
+//! What the tests share: the third outcome, which kernel it is, and an end for those that hang.
+//!
+//! Here the kernel is Linux. The same files are compiled as tests of `annulus-suite`, and run there
+//! on the kernel that `ANNULUS_KERNEL` names.
 #![allow(dead_code, reason = "each file of tests uses what it needs")]
 
 mod harness;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use annulus_ring::abi::{Op, RegisterOp};
@@ -15,6 +19,21 @@ pub use harness::{limit, skip};
 /// How long a test may take that has no reason to take longer.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
+/// Whether rings are of the kernel in user space.
+pub fn on_host() -> bool {
+    static ON_HOST: OnceLock<bool> = OnceLock::new();
+    *ON_HOST.get_or_init(|| LocalRing::new(1).expect("a ring").kernel().name() == "host")
+}
+
+/// Whether the test `name`, which is of Linux alone for this `reason`, is skipped: on the kernel in
+/// user space. The caller returns then.
+pub fn only_on_linux(name: &str, reason: &str) -> bool {
+    if on_host() {
+        skip(name, reason);
+    }
+    on_host()
+}
+
 /// Whether this kernel says that it has not the operation `op`: then the test `name`, which is
 /// skipped, has nothing to do.
 pub fn lacks(name: &str, op: Op) -> bool {
@@ -23,7 +42,7 @@ pub fn lacks(name: &str, op: Op) -> bool {
     if !ops.is_supported(op) {
         let known = Op::ALL.iter().find(|known| known.value == op);
         let (op, since) = known.map_or(("it", "?"), |known| (known.name, known.since));
-        skip(name, &format!("no {op} before Linux {since}"));
+        skip_lacking(name, op, since);
     }
     !ops.is_supported(op)
 }
@@ -36,7 +55,14 @@ pub fn lacks_registration(name: &str, op: RegisterOp) -> bool {
     if lacks {
         let known = RegisterOp::ALL.iter().find(|known| known.value == op);
         let (op, since) = known.map_or(("it", "?"), |known| (known.name, known.since));
-        skip(name, &format!("no {op} before Linux {since}"));
+        skip_lacking(name, op, since);
     }
     lacks
+}
+
+fn skip_lacking(name: &str, op: &str, since: &str) {
+    match on_host() {
+        true => skip(name, &format!("no {op} in user space")),
+        false => skip(name, &format!("no {op} before Linux {since}")),
+    }
 }
