@@ -17,31 +17,18 @@
 mod choice;
 mod host;
 mod queues;
+pub mod register;
+mod rings;
 mod semantics;
 mod uaccess;
 mod world;
 
+// What is named below, or is a module of ours, goes before what this brings.
 #[doc(no_inline)]
 pub use annulus_ring::*;
 
 pub use choice::{AnyKernel, KERNEL_VARIABLE, KernelChoice};
 pub use host::Host;
-
-use annulus_ring::abi::{Cqe, Sqe};
-
-/// [`annulus_ring::Builder`], of any kernel.
-pub type Builder<S = Sqe, C = Cqe> = BuilderOf<S, C, AnyKernel>;
-/// [`annulus_ring::LocalRing`], of any kernel.
-pub type LocalRing<S = Sqe, C = Cqe> = RingOf<Local, S, C, AnyKernel>;
-/// [`annulus_ring::Ring`], of any kernel.
-pub type Ring<S = Sqe, C = Cqe> = RingOf<Movable, S, C, AnyKernel>;
-/// [`annulus_ring::SharedRing`], of any kernel.
-pub type SharedRing = SharedRingOf<AnyKernel>;
-/// [`annulus_ring::SharedBuilder`], of any kernel.
-pub type SharedBuilder = SharedBuilderOf<AnyKernel>;
-/// [`annulus_ring::Parked`], of any kernel.
-pub type Parked<S = Sqe, C = Cqe, K = AnyKernel> = annulus_ring::Parked<S, C, K>;
-/// [`annulus_ring::SubmissionHalf`], of any kernel.
-pub type SubmissionHalf<S = Sqe, K = AnyKernel> = annulus_ring::SubmissionHalf<S, K>;
-/// [`annulus_ring::CompletionHalf`], of any kernel.
-pub type CompletionHalf<C = Cqe, K = AnyKernel> = annulus_ring::CompletionHalf<C, K>;
+pub use rings::{
+    Builder, CompletionHalf, LocalRing, Parked, Ring, SharedBuilder, SharedRing, SubmissionHalf,
+};

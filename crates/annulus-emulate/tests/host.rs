@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use annulus_ring::abi::{Sqe, SqeFlags, Timespec};
-use annulus_ring::{Wait, op};
+use annulus_emulate::abi::{Sqe, SqeFlags, Timespec};
+use annulus_emulate::{Wait, op};
 
-type HostRing = crate::Ring;
+type HostRing = annulus_emulate::Ring;
 
 fn ring(entries: u32) -> HostRing {
-    crate::Builder::new()
+    annulus_emulate::Builder::new()
         .entries(entries)
-        .kernel(crate::KernelChoice::Host)
+        .kernel(annulus_emulate::KernelChoice::Host)
         .build()
         .expect("a ring")
 }

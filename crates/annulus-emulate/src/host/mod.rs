@@ -122,8 +122,8 @@ impl Host {
         };
         let pool = Arc::new(Pool::new(habits));
         let machine = Machine { poller: Arc::clone(&poller), pool: Arc::clone(&pool) };
-        // SAFETY: entries come by `enter` and `register` alone, whose callers promise that what they
-        // point to is valid as their operations demand.
+        // SAFETY: entries come by `enter` and `register` alone, whose callers promise that what
+        // they point to is valid as their operations demand.
         let user = unsafe { Uaccess::promised() };
         let params = Params {
             sq_entries: shape.sq_entries,
@@ -268,9 +268,9 @@ fn wait_argument(
     Ok((Some(limit), mask))
 }
 
-// SAFETY: `Queues` takes and posts as the waist says; its memory lives in `Inner`, which this keeps;
-// entries' memory is touched between `enter` and the last completion (`Core`), by calls on the
-// addresses that they carry.
+// SAFETY: `Queues` takes and posts as the waist says; its memory lives in `Inner`, which this
+// keeps; entries' memory is touched between `enter` and the last completion (`Core`), by calls on
+// the addresses that they carry.
 unsafe impl Kernel for Host {
     type Descriptors = Process;
 
@@ -338,6 +338,3 @@ impl Drop for Host {
         self.inner.pool.close();
     }
 }
-
-#[cfg(test)]
-mod tests;

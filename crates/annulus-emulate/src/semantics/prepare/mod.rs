@@ -1,5 +1,5 @@
-//! Checking an entry's fields, and copying what it points to: once, when it is taken. Each family of
-//! operations has a file.
+//! Checking an entry's fields, and copying what it points to: once, when it is taken. Each family
+//! of operations has a file.
 
 mod fs;
 mod misc;
