@@ -13,6 +13,8 @@ const RANKS: &[(&str, u32)] = &[
     ("annulus-ring", 0),
     ("annulus-capi", 1),
     ("annulus-emulate", 1),
+    // Tests only: nobody imports it.
+    ("annulus-suite", 2),
     ("annulus-runtime", 2),
     ("annulus", 3),
     ("annulus-cli", 4),

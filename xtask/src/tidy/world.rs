@@ -26,6 +26,7 @@ const LISTED: &[(&str, &str)] = &[
         "crates/annulus-ring/src/abi/private",
         "its getrandom makes an entry: the kernel below decides",
     ),
+    ("crates/annulus-emulate/src/host", "the kernel that is the real world, by system calls"),
     ("crates/annulus-runtime/src/engine/metadata", "its times are the files': no clock is read"),
     ("crates/annulus-ring/src/shared/thread", "a shared ring's thread that submits, if asked for"),
     ("crates/annulus-ring/src/probe", "it asks what the machine can do"),
