@@ -137,6 +137,10 @@ pub struct Plan {
     /// What the caller says is harmless, although it has no name here.
     pub(crate) vouched: SetupFlags,
     pub(crate) keep_from_children: bool,
+    /// How often a lack of locked memory was waited out, in all set-ups of this plan.
+    pub(crate) waits_count: usize,
+    /// The lengths that were asked for, if the plan was halved.
+    pub(crate) whole: Option<(u32, u32)>,
     /// The ring whose workers are shared, held open until this one is made; or why it cannot be.
     pub(crate) workers_of: Option<core::result::Result<OwnedFd, Errno>>,
 }
@@ -150,6 +154,8 @@ impl Plan {
             unwanted: SetupFlags::empty(),
             vouched: SetupFlags::empty(),
             keep_from_children: false,
+            waits_count: 0,
+            whole: None,
             workers_of: None,
         }
     }
@@ -187,6 +193,30 @@ impl Plan {
             return Ok(());
         };
         Err(Error::usage(wrong))
+    }
+
+    /// Asks for a ring half as long. What was waited for locked memory is not waited for again.
+    ///
+    /// False where it is as short as can be: then nothing is changed.
+    pub fn halve(&mut self) -> bool {
+        let (sq_entries, cq_entries) = (self.sq_entries(), self.cq_entries());
+        if sq_entries <= 1 {
+            return false;
+        }
+        self.whole = self.whole.or(Some((self.entries, self.params.cq_entries)));
+        self.entries = sq_entries / 2;
+        if self.params.flags.contains(SetupFlags::CQSIZE) {
+            self.params.cq_entries = cq_entries / 2;
+        }
+        true
+    }
+
+    /// Asks for a ring as long as it was before it was [halved](Self::halve).
+    pub fn restore(&mut self) {
+        if let Some((entries, cq_entries)) = self.whole.take() {
+            self.entries = entries;
+            self.params.cq_entries = cq_entries;
+        }
     }
 
     /// How many submission entries, as they were asked for.
@@ -279,4 +309,24 @@ impl Plan {
 /// Every flag with a name.
 fn named() -> SetupFlags {
     SetupFlags::ALL.iter().fold(SetupFlags::empty(), |all, known| all | known.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_plan_is_half_of_both_queues() {
+        let mut plan = Plan { entries: 100, ..Plan::new() };
+        assert!(plan.halve());
+        assert_eq!((plan.entries(), plan.lengths()), (64, Ok((64, 128))));
+        plan.params.flags |= SetupFlags::CQSIZE;
+        plan.params.cq_entries = 1000;
+        assert!(plan.halve());
+        assert_eq!(plan.lengths(), Ok((32, 512)));
+        plan.restore();
+        assert_eq!(plan.entries(), 100);
+        plan.entries = 1;
+        assert!(!plan.halve());
+    }
 }

@@ -115,7 +115,7 @@ unsafe impl SetUp for Linux {
 impl Pollable for Linux {}
 
 /// Calls the kernel, leaving out what is only wished for until it agrees.
-fn ask(plan: &Plan, region: Option<&RingRegion>) -> Result<(u32, Params, Option<usize>)> {
+fn ask(plan: &mut Plan, region: Option<&RingRegion>) -> Result<(u32, Params, Option<usize>)> {
     let required = plan.flags();
     let wishes = plan.wishes().difference(latched_off());
     // Twice with all of them: a refusal for a flag comes again, and one that does not must not
@@ -148,11 +148,10 @@ fn ask(plan: &Plan, region: Option<&RingRegion>) -> Result<(u32, Params, Option<
 
 /// One set-up, tried again for a moment while locked memory is short.
 fn try_set_up(
-    plan: &Plan,
+    plan: &mut Plan,
     flags: SetupFlags,
     region: Option<&RingRegion>,
 ) -> core::result::Result<(u32, Params, Option<usize>), Errno> {
-    let mut waits = ENOMEM_WAITS_MS.iter();
     loop {
         let mut params = Params { flags, ..plan.params };
         let rings_at = match region {
@@ -163,9 +162,12 @@ fn try_set_up(
         // it has no other use.
         match unsafe { setup(plan.entries, &mut params) } {
             Ok(answer) => return Ok((answer, params, rings_at)),
-            Err(Errno::ENOMEM) => match waits.next().filter(|_| may_fit(plan, flags)) {
-                Some(ms) => std::thread::sleep(core::time::Duration::from_millis(*ms)),
-                None => return Err(Errno::ENOMEM),
+            Err(Errno::ENOMEM) => match ENOMEM_WAITS_MS.get(plan.waits_count) {
+                Some(ms) if may_fit(plan, flags) => {
+                    plan.waits_count += 1;
+                    std::thread::sleep(core::time::Duration::from_millis(*ms));
+                }
+                _ => return Err(Errno::ENOMEM),
             },
             Err(errno) => return Err(errno),
         }
