@@ -27,7 +27,7 @@ mod world;
 #[doc(no_inline)]
 pub use annulus_ring::*;
 
-pub use choice::{AnyKernel, KERNEL_VARIABLE, KernelChoice};
+pub use choice::{AnyKernel, Decision, KERNEL_VARIABLE, KernelChoice};
 pub use host::Host;
 pub use rings::{
     Builder, CompletionHalf, LocalRing, Parked, Ring, SharedBuilder, SharedRing, SubmissionHalf,

@@ -1,9 +1,18 @@
 //! Which kernel a ring is made of: [`KernelChoice`], and [`AnyKernel`], which is either.
 
+mod decision;
+#[cfg_attr(feature = "tracing", path = "listener/enabled.rs")]
+#[cfg_attr(not(feature = "tracing"), path = "listener/disabled.rs")]
+mod listener;
+mod notice;
+mod proof;
+mod select;
+
+pub use decision::Decision;
+
 use core::ffi::c_void;
 use core::fmt;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use annulus_ring::abi::{EnterFlags, Params, RegisterOp, Sqe, Timespec};
 use annulus_ring::kernel::{Kernel, Plan, Pollable, Process, Resized, RingMemory, SetUp};
@@ -29,10 +38,21 @@ pub enum KernelChoice {
     /// nothing.
     #[default]
     Environment,
-    /// Linux's io_uring where it can be had, else the host kernel; that it is not Linux's is said
-    /// once, on standard error, with the cause and the cure.
+    /// Linux's io_uring where it works, which a NOP proves once in a process; else the host kernel.
+    ///
+    /// Where a limit on locked memory is in the way (`ENOMEM`), a ring of Linux is made shorter
+    /// first, down to an eighth of what was asked for: see
+    /// [`sq_entries`](annulus_ring::LocalRing::sq_entries).
+    ///
+    /// What is not as it was asked for is said once in a process, in one line on standard error,
+    /// with the cause, the cure, and how to refuse it; with the feature `tracing` it is a warning
+    /// event instead, if a subscriber listens.
+    ///
+    /// A request that would be refused of any ring here (too long, or with a flag that this Linux
+    /// does not know) is an error as it is on Linux, and never the reason to fall back.
     Auto,
-    /// Linux's io_uring, or an error that says why not.
+    /// Linux's io_uring as it was asked for, or an error that says why not, and what to do: no
+    /// shorter ring, and no other kernel.
     Linux,
     /// The kernel in user space.
     Host,
@@ -54,7 +74,7 @@ impl KernelChoice {
             Some("host") => Ok(Self::Host),
             _ => Err(Error::os(
                 Errno::EINVAL,
-                "reading ANNULUS_KERNEL: it is neither linux, host nor auto",
+                "reading the environment: ANNULUS_KERNEL must be linux, host or auto",
             )),
         }
     }
@@ -69,6 +89,9 @@ pub enum AnyKernel {
     /// The kernel in user space.
     Host(Host),
 }
+
+/// A ring that was made: its kernel, its memory, and what it is.
+type Made<S, C> = (AnyKernel, RingMemory<S, <C as CqeKind>::Slot>, Params);
 
 impl AnyKernel {
     /// Whether it is the kernel in user space.
@@ -187,18 +210,8 @@ unsafe impl SetUp for AnyKernel {
     fn set_up<S: SqeKind, C: CqeKind>(
         plan: &mut Plan,
         choice: &KernelChoice,
-    ) -> Result<(Self, RingMemory<S, C::Slot>, Params)> {
-        let choice = choice.resolve()?;
-        if choice != KernelChoice::Host {
-            match Linux::set_up::<S, C>(plan, &()) {
-                Ok((linux, memory, params)) => return Ok((Self::Linux(linux), memory, params)),
-                Err(error) if choice == KernelChoice::Linux => return Err(error),
-                Err(error) if is_blocked(&error) => warn(&error),
-                Err(error) => return Err(error),
-            }
-        }
-        let (host, memory, params) = Host::set_up::<S, C>(plan)?;
-        Ok((Self::Host(host), memory, params))
+    ) -> Result<Made<S, C>> {
+        select::set_up::<S, C>(plan, *choice)
     }
 
     fn settle(&mut self) {
@@ -235,21 +248,3 @@ unsafe impl SetUp for AnyKernel {
 }
 
 impl Pollable for AnyKernel {}
-
-/// Whether an error means that Linux's io_uring is not to be had here.
-fn is_blocked(error: &Error) -> bool {
-    let blocked = [Errno::EPERM, Errno::EACCES, Errno::ENOSYS, Errno::ENOMEM];
-    error.errno().is_some_and(|errno| blocked.contains(&errno))
-}
-
-/// Says once that the host kernel answers, why, and how to refuse that.
-fn warn(error: &Error) {
-    static SAID: AtomicBool = AtomicBool::new(false);
-    // Relaxed: pairs with nothing: one of those that find it unset says it.
-    if !SAID.swap(true, Ordering::Relaxed) {
-        eprintln!(
-            "annulus: rings run in user space, since io_uring is not to be had: {error}. \
-             {KERNEL_VARIABLE}=linux makes this an error, {KERNEL_VARIABLE}=host silences it."
-        );
-    }
-}
