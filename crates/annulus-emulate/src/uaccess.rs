@@ -7,16 +7,19 @@
 
 use core::ffi::{CStr, c_char};
 use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicU16, Ordering};
 use std::ffi::CString;
 
 use annulus_ring::Errno;
 use annulus_ring::abi::{
-    EpollEvent, FileIndexRange, GeteventsArg, Iovec, OpenHow, RsrcRegister, RsrcUpdate,
-    RsrcUpdate2, Timespec,
+    Buf, BufReg, BufStatus, CloneBuffers, EpollEvent, FileIndexRange, GeteventsArg, Iovec, OpenHow,
+    RsrcRegister, RsrcUpdate, RsrcUpdate2, Timespec,
 };
 
 /// The longest path, with its end (`PATH_MAX`).
 const PATH_BYTES_MAX: usize = 4096;
+/// What is beyond the beginning of a page.
+const PAGE_MASK: u64 = 4095;
 /// Below that nothing is mapped.
 const FIRST_ADDRESS: u64 = 4096;
 
@@ -33,7 +36,7 @@ macro_rules! plain {
     )*};
 }
 plain!(u8, u16, u32, i32, u64, Iovec, Timespec, GeteventsArg, OpenHow, EpollEvent);
-plain!(FileIndexRange, RsrcRegister, RsrcUpdate, RsrcUpdate2);
+plain!(Buf, BufReg, BufStatus, CloneBuffers, FileIndexRange, RsrcRegister, RsrcUpdate, RsrcUpdate2);
 
 /// Leave to touch the program's memory where its entries say so.
 ///
@@ -111,6 +114,38 @@ impl Uaccess {
         // SAFETY: the entry says that there is room for so many (`promised`); ours are elsewhere.
         unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
         Ok(())
+    }
+
+    /// Has memory be there, to be written to, as what is registered must.
+    ///
+    /// # Errors
+    /// `EFAULT`: it is not mapped, or not to be written to.
+    pub(crate) fn populate(self, addr: u64, bytes: usize) -> Result<(), Errno> {
+        let begin = addr & !PAGE_MASK;
+        let end = addr.checked_add(bytes as u64).ok_or(Errno::EFAULT)?;
+        let at = core::ptr::with_exposed_provenance_mut(checked(begin)?);
+        let length = (end.checked_add(PAGE_MASK).ok_or(Errno::EFAULT)? & !PAGE_MASK) - begin;
+        // SAFETY: no content changes: pages that are there already stay as they are, and those of
+        // a mapping that are not come as its first touch would bring them.
+        let result = unsafe { libc::madvise(at, length as usize, libc::MADV_POPULATE_WRITE) };
+        if result == 0 {
+            return Ok(());
+        }
+        match std::io::Error::last_os_error().raw_os_error() {
+            // Before Linux 5.14, or memory that cannot be touched so: it is as good as it is.
+            Some(libc::EINVAL) => Ok(()),
+            _ => Err(Errno::EFAULT),
+        }
+    }
+
+    /// Reads a tail that the program moves, and all that it wrote before.
+    pub(crate) fn tail(self, addr: u64) -> Result<u16, Errno> {
+        let at = core::ptr::with_exposed_provenance_mut::<u16>(checked(addr)?);
+        // SAFETY: the tail of a ring of buffers, aligned since the ring begins a page, and there
+        // until it is unregistered (`promised`); both sides touch it as an atomic.
+        let tail = unsafe { AtomicU16::from_ptr(at) };
+        // Acquire: pairs with the program's release of the tail: what it put in comes before.
+        Ok(tail.load(Ordering::Acquire))
     }
 
     /// Copies a path.

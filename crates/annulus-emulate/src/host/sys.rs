@@ -108,9 +108,19 @@ pub(super) fn sync(fd: RawFd, data_only: bool) -> Answer {
 }
 
 /// Another descriptor of the same open file, which children do not get.
+///
+/// It is out of the way, where there is room: a program may know which number it gets next.
 pub(super) fn duplicate(fd: RawFd) -> Result<OwnedFd, Errno> {
+    const OURS_FROM: c_int = 512;
     // SAFETY: numbers.
-    owned(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })
+    let far = owned(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, OURS_FROM) });
+    match far {
+        Err(Errno::EINVAL | Errno::EMFILE) => {
+            // SAFETY: numbers.
+            owned(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })
+        }
+        far => far,
+    }
 }
 
 /// Whether a number is open.

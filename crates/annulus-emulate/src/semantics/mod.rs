@@ -10,6 +10,7 @@
 //!
 //! Everything is one state, changed by one thread at a time: who enters holds the ring's lock.
 
+mod buffers;
 mod cancel;
 mod chain;
 mod control;
@@ -32,6 +33,7 @@ use annulus_ring::abi::{CqeFlags, SetupFlags};
 use crate::queues::{Completion, Queues};
 use crate::uaccess::Uaccess;
 use crate::world::{Token, World};
+use buffers::BufferTable;
 use files::FileTable;
 use times::Times;
 
@@ -51,6 +53,7 @@ pub(crate) struct Core<W: World> {
     /// What is submitted next waits like a drain: one was in the middle of a chain.
     drains_next: bool,
     files: FileTable<W::File>,
+    buffers: BufferTable,
     times: Times,
     /// The completions that timeouts told, which count for no other timeout.
     timeouts_told: u32,
@@ -77,6 +80,7 @@ impl<W: World> Core<W> {
             held_back: 0,
             drains_next: false,
             files: FileTable::new(),
+            buffers: BufferTable::new(),
             times: Times::new(),
             timeouts_told: 0,
             told: 0,

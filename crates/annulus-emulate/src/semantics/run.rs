@@ -33,7 +33,7 @@ impl<W: World> Core<W> {
         if self.begin_control(token) {
             return;
         }
-        if let Err(errno) = self.name_files(token) {
+        if let Err(errno) = self.name_files(token).and_then(|()| self.check_fixed(token)) {
             return self.finish(token, Err(errno));
         }
         self.attempt(token);
@@ -158,7 +158,7 @@ impl<W: World> Core<W> {
         };
         if let (Ok(count), Some(request)) = (result, self.requests.get_mut(token)) {
             let is_short = match sqe.opcode {
-                Op::READ | Op::WRITE => count != sqe.len,
+                Op::READ | Op::WRITE | Op::READ_FIXED | Op::WRITE_FIXED => count != sqe.len,
                 Op::SEND | Op::RECV => {
                     MsgFlags(sqe.rw_flags).contains(MsgFlags::WAITALL) && count < sqe.len
                 }

@@ -18,8 +18,12 @@ fn offset(sqe: &Sqe, done: u32) -> u64 {
 /// Tries it without waiting. `None`: it is of another family.
 pub(super) fn attempt(work: &mut HostWork) -> Option<Attempt> {
     Some(match work.sqe.opcode {
-        Op::READ | Op::READV => transfer(work, sys::read, PollEvents::IN),
-        Op::WRITE | Op::WRITEV => transfer(work, sys::write, PollEvents::OUT),
+        Op::READ | Op::READV | Op::READ_FIXED | Op::READV_FIXED => {
+            transfer(work, sys::read, PollEvents::IN)
+        }
+        Op::WRITE | Op::WRITEV | Op::WRITE_FIXED | Op::WRITEV_FIXED => {
+            transfer(work, sys::write, PollEvents::OUT)
+        }
         Op::POLL_ADD => poll(work),
         Op::FSYNC => Attempt::Blocks,
         _ => return None,
@@ -83,8 +87,10 @@ fn poll(work: &HostWork) -> Attempt {
 /// Does it, however long it takes. `None`: it is of another family.
 pub(super) fn to_the_end(work: &mut HostWork) -> Option<Result<u32, Errno>> {
     Some(match work.sqe.opcode {
-        Op::READ | Op::READV => transfer_all(work, sys::read),
-        Op::WRITE | Op::WRITEV => transfer_all(work, sys::write),
+        Op::READ | Op::READV | Op::READ_FIXED | Op::READV_FIXED => transfer_all(work, sys::read),
+        Op::WRITE | Op::WRITEV | Op::WRITE_FIXED | Op::WRITEV_FIXED => {
+            transfer_all(work, sys::write)
+        }
         Op::FSYNC => {
             let flags = FsyncFlags(work.sqe.rw_flags);
             number(work).and_then(|fd| sys::sync(fd, flags.contains(FsyncFlags::DATASYNC)))

@@ -13,7 +13,10 @@ pub(super) fn traits(opcode: Op) -> Option<Traits> {
     let file = Traits { names_file: true, ..Traits::default() };
     Some(match opcode {
         Op::READ | Op::READV => Traits { selects_buffers: true, has_ioprio: true, ..file },
-        Op::WRITE | Op::WRITEV => Traits { has_ioprio: true, ..file },
+        Op::WRITE | Op::WRITEV | Op::READ_FIXED | Op::WRITE_FIXED => {
+            Traits { has_ioprio: true, ..file }
+        }
+        Op::READV_FIXED | Op::WRITEV_FIXED => Traits { has_ioprio: true, ..file },
         Op::FSYNC | Op::POLL_ADD => file,
         _ => return None,
     })
@@ -27,8 +30,8 @@ pub(super) fn prepare<F>(
 ) -> Option<Result<(), Errno>> {
     let sqe = &entry.sqe;
     Some(match sqe.opcode {
-        Op::READ | Op::WRITE => Ok(()),
-        Op::READV | Op::WRITEV => {
+        Op::READ | Op::WRITE | Op::READ_FIXED | Op::WRITE_FIXED => Ok(()),
+        Op::READV | Op::WRITEV | Op::READV_FIXED | Op::WRITEV_FIXED => {
             let pieces = user.read_many::<Iovec>(sqe.addr, sqe.len as usize);
             pieces.map(|pieces| {
                 work.stable = Stable::Pieces(pieces.into_iter().map(Span::from).collect());
