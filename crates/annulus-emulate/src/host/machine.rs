@@ -9,7 +9,7 @@ use annulus_ring::{Errno, FdKind, kernel::Descriptors, kernel::Process};
 
 use super::poller::{Kept, Poller};
 use super::pool::Pool;
-use super::{perform, sys};
+use super::{perform, rings, sys};
 use crate::world::{Attempt, Recall, Token, Work, World};
 
 /// An open file: by the program's number, as long as that is looked at at once; or kept.
@@ -45,7 +45,7 @@ impl World for Machine {
     }
 
     fn is_ring(&self, fd: RawFd) -> bool {
-        fd == self.poller.fd().as_raw_fd()
+        rings::is_ring(fd)
     }
 
     fn files_max(&self) -> u64 {

@@ -12,15 +12,17 @@ mod machine;
 mod perform;
 mod poller;
 mod pool;
+mod rings;
 mod sys;
 
 use core::ffi::c_void;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use annulus_ring::abi::{
-    ClockId, EnterFlags, Features, GeteventsArg, Params, RegisterOp, SetupFlags, Sqe, Timespec,
+    ClockId, CloneBuffers, EnterFlags, Features, GeteventsArg, Params, RegisterOp, SetupFlags, Sqe,
+    Timespec,
 };
 use annulus_ring::kernel::{Descriptors, Kernel, Plan, Process, RingMemory};
 use annulus_ring::{CqeKind, Errno, Error, SqeKind};
@@ -144,6 +146,7 @@ impl Host {
                 inner.wake(&state);
             }
         }));
+        rings::enlist(&inner);
         Ok((Self { inner }, params))
     }
 }
@@ -159,6 +162,28 @@ impl Inner {
             self.poller.ring();
         }
         self.followers.notify_all();
+    }
+
+    /// Takes registered buffers of another ring, or of this one.
+    ///
+    /// # Errors
+    /// Those of `Core::clone_buffers`; `EBADF`: there is no such descriptor; `EOPNOTSUPP`: it is no
+    /// ring of this kernel.
+    fn clone_buffers(&self, arg: u64, count: u32) -> Result<u32, Errno> {
+        if arg == 0 || count != 1 {
+            return Err(Errno::EINVAL);
+        }
+        // SAFETY: the argument is what the registration takes (`Kernel::register`).
+        let user = unsafe { Uaccess::promised() };
+        let given: CloneBuffers = user.read(arg)?;
+        let fd = given.src_fd as RawFd;
+        // Before this ring's lock is taken: two rings may take from each other.
+        let source = match rings::find(fd) {
+            Some(ring) => Ok(ring.state().core.buffers_to_clone()),
+            None if sys::is_open(fd) => Err(Errno::EOPNOTSUPP),
+            None => Err(Errno::EBADF),
+        };
+        self.state().core.clone_buffers(&given, source)
     }
 
     /// Goes on with what files and the bell brought.
@@ -308,6 +333,9 @@ unsafe impl Kernel for Host {
     }
 
     unsafe fn register(&self, op: RegisterOp, arg: *mut c_void, count: u32) -> Result<u32, Errno> {
+        if op == RegisterOp::CLONE_BUFFERS {
+            return self.inner.clone_buffers(arg.expose_provenance() as u64, count);
+        }
         let mut state = self.inner.state();
         let answer = state.core.register(op, arg.expose_provenance() as u64, count);
         self.inner.wake(&state);
@@ -334,6 +362,7 @@ unsafe impl Kernel for Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
+        rings::strike_out(&self.inner);
         self.inner.state().core.cancel_all();
         self.inner.pool.close();
     }
