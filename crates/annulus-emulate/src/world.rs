@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{ClockId, Iovec, OpenHow, PollEvents, Sqe};
+use annulus_ring::abi::{ClockId, CqeFlags, Iovec, OpenHow, PollEvents, Sqe};
 
 /// The name of a request: its place, and how often that was used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,7 +26,7 @@ impl Token {
 }
 
 /// A piece of the program's memory, by its address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) addr: u64,
     pub(crate) bytes: usize,
@@ -57,12 +57,51 @@ pub(crate) enum Stable {
     Pieces(Vec<Span>),
     /// A socket's address.
     Address(Vec<u8>),
+    /// What a socket sends or receives, and with what.
+    Message(Box<Message>),
     /// A path, and for some a second one, or an attribute's name.
     Paths(CString, Option<CString>),
     /// A path, and how to open it.
     Open(CString, OpenHow),
     /// The second half of a long entry: a command.
     Command([u64; 10]),
+}
+
+/// A message of a socket, as its header says.
+#[derive(Debug, Default)]
+pub(crate) struct Message {
+    pub(crate) pieces: Vec<Span>,
+    /// Whom it is sent to.
+    pub(crate) address: Vec<u8>,
+    /// Where the sender's address goes, and how much of it.
+    pub(crate) name: Span,
+    /// Control data: sent, or where what is received goes.
+    pub(crate) control: Span,
+    /// The header itself, where what was received is told; 0 if there is none.
+    pub(crate) header: u64,
+    pub(crate) received: Received,
+}
+
+/// What came with a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// The whole length of the sender's address, however much of it there was room for.
+    pub(crate) name_bytes: u32,
+    pub(crate) control_bytes: usize,
+    pub(crate) flags: u32,
+}
+
+/// What there is to say of an attempt beside its result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// What the completion says.
+    pub(crate) cflags: CqeFlags,
+    /// It came short of what was asked for, or is cut off: its chain breaks.
+    pub(crate) is_broken: bool,
+    /// The socket is known to have no more at the moment.
+    pub(crate) is_drained: bool,
+    /// A multishot is over with this result.
+    pub(crate) is_last: bool,
 }
 
 /// A piece of work: an entry, and what it names.
@@ -77,6 +116,8 @@ pub(crate) struct Work<F> {
     pub(crate) stable: Stable,
     /// How many bytes were moved by attempts before.
     pub(crate) done: u32,
+    /// What the last attempt had to say.
+    pub(crate) outcome: Outcome,
 }
 
 /// What came of an attempt.

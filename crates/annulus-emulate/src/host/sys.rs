@@ -1,6 +1,8 @@
 //! The system calls that the work is done by, on the raw addresses and numbers of entries: nothing
 //! here decides anything.
 
+pub(super) mod net;
+
 use core::ffi::{c_int, c_void};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -73,20 +75,6 @@ pub(super) fn write(fd: RawFd, from: &[Span], offset: u64, flags: u32) -> Answer
         // SAFETY: the pieces are those of an entry under way, readable for it (`Kernel::enter`).
         unsafe { libc::pwritev2(fd, iovecs, count, offset as i64, flags as c_int) }
     })
-}
-
-/// `recv(2)`.
-pub(super) fn recv(fd: RawFd, to: Span, flags: c_int) -> Answer {
-    let to = iovec(&to);
-    // SAFETY: the piece is that of an entry under way, writable for it (`Kernel::enter`).
-    answer(unsafe { libc::recv(fd, to.iov_base, to.iov_len, flags) })
-}
-
-/// `send(2)`.
-pub(super) fn send(fd: RawFd, from: Span, flags: c_int) -> Answer {
-    let from = iovec(&from);
-    // SAFETY: the piece is that of an entry under way, readable for it (`Kernel::enter`).
-    answer(unsafe { libc::send(fd, from.iov_base, from.iov_len, flags) })
 }
 
 /// `poll(2)` of one descriptor, without waiting: what it is ready for.

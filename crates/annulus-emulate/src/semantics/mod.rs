@@ -19,6 +19,7 @@ mod prepare;
 mod register;
 mod request;
 mod run;
+mod sockets;
 mod submit;
 mod tags;
 mod times;
@@ -112,8 +113,14 @@ impl<W: World> Core<W> {
         }
         self.times.forget_count(token);
         if !request.silent {
-            let Request { user_data, result, cflags, big, .. } = request;
+            let Request { user_data, result, mut cflags, big, .. } = request;
+            if sockets::notifies(&request) {
+                cflags |= CqeFlags::MORE;
+            }
             self.tell(Completion { user_data, res: result, flags: cflags, big });
+        }
+        if sockets::notifies(&request) {
+            self.notify(&request);
         }
         for tag in core::mem::take(&mut request.holds) {
             self.release(tag);
@@ -127,7 +134,11 @@ impl<W: World> Core<W> {
         let Some(request) = self.requests.get_mut(token) else { return };
         match result {
             Ok(count) => request.result = count as i32,
-            Err(errno) => request.fail(-errno.raw()),
+            // What was moved before is not lost.
+            Err(errno) => match request.work.as_ref().map_or(0, |work| work.done) {
+                0 => request.fail(-errno.raw()),
+                done => request.fail(done as i32),
+            },
         }
         self.complete(token);
     }

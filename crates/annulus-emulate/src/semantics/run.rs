@@ -1,11 +1,15 @@
 //! Letting requests begin, and go on: what is tried, what waits for its file, what a thread gets.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{CqeFlags, MsgFlags, Op, PollEvents, PollFlags, SqeFlags};
+use annulus_ring::abi::{CqeFlags, Op, PollEvents, PollFlags, SqeFlags};
 
 use super::request::State;
+use super::sockets::Shot;
 use super::{Core, prepare};
 use crate::world::{Attempt, Token, Work, World};
+
+/// How often a multishot is tried in a row (`MULTISHOT_MAX_RETRY`).
+const SHOTS_MAX: u32 = 32;
 
 impl<W: World> Core<W> {
     /// Lets everything begin whose turn it is.
@@ -57,15 +61,23 @@ impl<W: World> Core<W> {
         Ok(())
     }
 
-    /// Tries to do it.
+    /// Tries to do it; a multishot again and again, until others are to have their turn.
     pub(super) fn attempt(&mut self, token: Token) {
-        let Some(request) = self.requests.get_mut(token) else { return };
-        let Some(work) = &mut request.work else { return };
-        match self.world.attempt(work) {
-            Attempt::Done(result) => self.judge(token, result),
-            Attempt::Wait(events) => self.wait(token, events),
-            Attempt::Blocks => self.hand_over(token),
+        for _ in 0..SHOTS_MAX {
+            let Some(request) = self.requests.get_mut(token) else { return };
+            let Some(work) = &mut request.work else { return };
+            let shot = match self.world.attempt(work) {
+                Attempt::Done(result) => self.judge(token, result),
+                Attempt::Wait(events) => return self.wait(token, events),
+                Attempt::Blocks => return self.hand_over(token),
+            };
+            match shot {
+                Shot::Last => return,
+                Shot::Wait(events) => return self.wait(token, events),
+                Shot::Again => {}
+            }
         }
+        self.wait(token, PollEvents::IN);
     }
 
     /// Has it wait for its file.
@@ -128,7 +140,11 @@ impl<W: World> Core<W> {
             Err(Errno::EINTR) if request.cancelled => Err(Errno::ECANCELED),
             result => result,
         };
-        self.judge(token, result);
+        match self.judge(token, result) {
+            Shot::Last => {}
+            Shot::Wait(events) => self.wait(token, events),
+            Shot::Again => self.attempt(token),
+        }
     }
 
     /// What a poll has found.
@@ -146,9 +162,10 @@ impl<W: World> Core<W> {
         self.finish(token, Ok(found.bits()));
     }
 
-    /// Ends a request, whose chain goes on if the result is what was asked for.
-    fn judge(&mut self, token: Token, result: Result<u32, Errno>) {
-        let Some(sqe) = self.entry(token) else { return };
+    /// Ends a request, whose chain goes on if the result is what was asked for; unless it is a
+    /// multishot that goes on.
+    fn judge(&mut self, token: Token, result: Result<u32, Errno>) -> Shot {
+        let Some(sqe) = self.entry(token) else { return Shot::Last };
         // A direct result: what was opened is the table's.
         let result = match (result, sqe.opcode, sqe.splice_fd_in) {
             (Ok(fd), Op::OPENAT | Op::OPENAT2 | Op::ACCEPT | Op::SOCKET, index) if index != 0 => {
@@ -156,18 +173,21 @@ impl<W: World> Core<W> {
             }
             (result, ..) => result,
         };
+        let result = self.tell_header(token, result);
+        let shot = self.shoot(token, result);
+        if shot != Shot::Last {
+            return shot;
+        }
         if let (Ok(count), Some(request)) = (result, self.requests.get_mut(token)) {
-            let is_short = match sqe.opcode {
-                Op::READ | Op::WRITE | Op::READ_FIXED | Op::WRITE_FIXED => count != sqe.len,
-                Op::SEND | Op::RECV => {
-                    MsgFlags(sqe.rw_flags).contains(MsgFlags::WAITALL) && count < sqe.len
-                }
-                _ => false,
-            };
-            if is_short {
+            let outcome = request.work.as_ref().map(|work| work.outcome).unwrap_or_default();
+            request.cflags |= outcome.cflags;
+            let is_transfer =
+                matches!(sqe.opcode, Op::READ | Op::WRITE | Op::READ_FIXED | Op::WRITE_FIXED);
+            if is_transfer && count != sqe.len || outcome.is_broken {
                 request.mark_failed();
             }
         }
         self.finish(token, result);
+        Shot::Last
     }
 }

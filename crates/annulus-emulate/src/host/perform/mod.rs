@@ -41,10 +41,21 @@ fn piece(work: &HostWork) -> Span {
     Span { addr, bytes: len as usize }.after(work.done as usize)
 }
 
+/// The pieces that are left after so many bytes.
+fn rest(pieces: &[Span], mut done: usize) -> Vec<Span> {
+    let left = pieces.iter().map(|piece| {
+        let left = piece.after(done);
+        done -= piece.bytes - left.bytes;
+        left
+    });
+    left.filter(|piece| piece.bytes > 0).collect()
+}
+
 /// How many bytes are wanted in all.
 fn total(work: &HostWork) -> usize {
     match &work.stable {
         Stable::Pieces(pieces) => pieces.iter().map(|piece| piece.bytes).sum(),
+        Stable::Message(message) => message.pieces.iter().map(|piece| piece.bytes).sum(),
         _ => work.sqe.len as usize,
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use annulus_ring::Errno;
 use annulus_ring::abi::{FsyncFlags, Op, PollEvents, RwFlags, Sqe};
 
-use super::{HostWork, number, piece, total};
+use super::{HostWork, number, piece, rest, total};
 use crate::host::machine::File;
 use crate::host::sys;
 use crate::world::{Attempt, Span, Stable};
@@ -42,16 +42,6 @@ fn transfer_part(work: &HostWork, call: Transfer, more: RwFlags) -> Result<u32, 
         Stable::Pieces(pieces) => call(fd, &rest(pieces, work.done as usize), at, flags),
         _ => call(fd, &[piece(work)], at, flags),
     }
-}
-
-/// The pieces that are left after so many bytes.
-fn rest(pieces: &[Span], mut done: usize) -> Vec<Span> {
-    let left = pieces.iter().map(|piece| {
-        let left = piece.after(done);
-        done -= piece.bytes - left.bytes;
-        left
-    });
-    left.filter(|piece| piece.bytes > 0).collect()
 }
 
 fn transfer(work: &mut HostWork, call: Transfer, events: PollEvents) -> Attempt {

@@ -6,13 +6,15 @@ mod misc;
 mod net;
 mod rw;
 
+pub(super) use net::header;
+
 use annulus_ring::Errno;
 use annulus_ring::abi::{CancelFlags, Op, Sqe, TimeoutFlags, Timespec};
 
 use super::Core;
 use super::{files, times};
 use crate::queues::Entry;
-use crate::world::{Stable, Work, World};
+use crate::world::{Outcome, Stable, Work, World};
 
 /// What an operation takes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,7 +54,8 @@ impl<W: World> Core<W> {
     /// Checks an entry's own fields, and copies what it points to.
     pub(super) fn prepare(&self, entry: &Entry) -> Result<Work<W::File>, Errno> {
         let sqe = entry.sqe;
-        let mut work = Work { sqe, file: None, second: None, stable: Stable::None, done: 0 };
+        let (stable, outcome) = (Stable::None, Outcome::default());
+        let mut work = Work { sqe, file: None, second: None, stable, done: 0, outcome };
         let user = self.user;
         let prepared = match sqe.opcode {
             Op::NOP => Some(Ok(())),

@@ -1,0 +1,143 @@
+//! Sends and receives.
+
+use core::ffi::c_int;
+use std::os::fd::RawFd;
+
+use annulus_ring::Errno;
+use annulus_ring::abi::{CqeFlags, MsgFlags, PollEvents, RecvSendFlags, SqeFlags};
+
+use super::{is_internet, is_readable, is_stream};
+use crate::host::perform::{HostWork, number, piece, rest, total};
+use crate::host::sys;
+use crate::world::{Attempt, Outcome, Span, Stable};
+
+/// Whether an entry is to wait before its first attempt; the second time it is not.
+fn polls_first(work: &mut HostWork) -> bool {
+    let flags = RecvSendFlags(work.sqe.ioprio);
+    work.sqe.ioprio = flags.difference(RecvSendFlags::POLL_FIRST).bits();
+    flags.contains(RecvSendFlags::POLL_FIRST)
+}
+
+/// The flags of a call that does not wait.
+fn flags(work: &HostWork) -> MsgFlags {
+    MsgFlags(work.sqe.rw_flags) | MsgFlags::DONTWAIT | MsgFlags::NOSIGNAL
+}
+
+/// What is left of a message after what was moved before.
+fn left(work: &HostWork) -> Option<Vec<Span>> {
+    match &work.stable {
+        Stable::Message(message) => Some(rest(&message.pieces, work.done as usize)),
+        _ => None,
+    }
+}
+
+/// A send. A bundle sends all of it, or ends.
+pub(super) fn send(work: &mut HostWork) -> Result<Attempt, Errno> {
+    let fd = number(work)?;
+    if polls_first(work) {
+        sys::net::option(fd, libc::SO_TYPE)?;
+        return Ok(Attempt::Wait(PollEvents::OUT));
+    }
+    let flags = flags(work).bits() as c_int;
+    let left = left(work);
+    let sent = match (&mut work.stable, left) {
+        (Stable::Message(message), Some(left)) => {
+            if work.done > 0 {
+                // It went with the first part.
+                message.control = Span::default();
+            }
+            sys::net::sendmsg(fd, message, &left, flags)
+        }
+        _ => sys::net::send(fd, piece(work), flags),
+    };
+    Ok(judge(work, fd, sent, PollEvents::OUT))
+}
+
+/// A send that need not copy: it does, and its notification says so.
+pub(super) fn send_zero_copy(work: &mut HostWork) -> Result<Attempt, Errno> {
+    let fd = number(work)?;
+    let kind = sys::net::option(fd, libc::SO_TYPE)?;
+    if !is_internet(fd) || !matches!(kind, libc::SOCK_STREAM | libc::SOCK_DGRAM) {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    send(work)
+}
+
+/// A receive.
+pub(super) fn receive(work: &mut HostWork) -> Result<Attempt, Errno> {
+    let fd = number(work)?;
+    if polls_first(work) {
+        sys::net::option(fd, libc::SO_TYPE)?;
+        return Ok(Attempt::Wait(PollEvents::IN));
+    }
+    let asked = flags(work);
+    let flags = asked.bits() as c_int;
+    let left = left(work);
+    let got = match (&mut work.stable, left) {
+        (Stable::Message(message), Some(left)) => sys::net::recvmsg(fd, message, &left, flags),
+        _ => sys::net::recv(fd, piece(work), flags),
+    };
+    let events = if asked.contains(MsgFlags::ERRQUEUE) { PollEvents::ERR } else { PollEvents::IN };
+    let attempt = judge(work, fd, got, events);
+    if let Attempt::Done(Ok(count)) = attempt {
+        see_what_is_left(work, fd, count);
+    }
+    Ok(attempt)
+}
+
+/// What became of a transfer.
+fn judge(work: &mut HostWork, fd: RawFd, moved: Result<u32, Errno>, events: PollEvents) -> Attempt {
+    let asked = MsgFlags(work.sqe.rw_flags);
+    let is_bundle = RecvSendFlags(work.sqe.ioprio).contains(RecvSendFlags::BUNDLE);
+    let wants_all = asked.contains(MsgFlags::WAITALL) || is_bundle && events == PollEvents::OUT;
+    let may_wait = !asked.contains(MsgFlags::DONTWAIT);
+    work.outcome = Outcome::default();
+    match moved {
+        Ok(count) => {
+            work.done += count;
+            let is_short = wants_all && (work.done as usize) < total(work);
+            if is_short && count > 0 && may_wait && !is_bundle && is_sequence(fd) {
+                return Attempt::Wait(events);
+            }
+            work.outcome.is_broken = is_short || wants_all && is_cut_off(work);
+            work.outcome.is_last = count == 0;
+            Attempt::Done(Ok(work.done))
+        }
+        Err(Errno::EAGAIN) if may_wait => Attempt::Wait(events),
+        Err(_) if work.done > 0 => {
+            (work.outcome.is_broken, work.outcome.is_last) = (true, true);
+            Attempt::Done(Ok(work.done))
+        }
+        Err(errno) => Attempt::Done(Err(errno)),
+    }
+}
+
+/// Whether what is sent over it has an order: part of it may be followed by the rest.
+fn is_sequence(fd: RawFd) -> bool {
+    let kind = sys::net::option(fd, libc::SO_TYPE);
+    matches!(kind, Ok(libc::SOCK_STREAM | libc::SOCK_SEQPACKET))
+}
+
+/// Whether a message that was received had no room.
+fn is_cut_off(work: &HostWork) -> bool {
+    let Stable::Message(message) = &work.stable else { return false };
+    MsgFlags(message.received.flags).intersects(MsgFlags::TRUNC | MsgFlags::CTRUNC)
+}
+
+/// What Linux says of the streams that know it: whether there is more. After the end of a TCP
+/// stream there is, since that has still to be told.
+fn see_what_is_left(work: &mut HostWork, fd: RawFd, count: u32) {
+    if count > 0 || work.sqe.flags.contains(SqeFlags::BUFFER_SELECT) {
+        let is_readable = is_readable(fd);
+        // Others do not know: what is readable there is found by trying.
+        let knows = is_stream(fd);
+        let has_more = is_readable && knows && {
+            let queued = sys::net::queue_bytes(fd, libc::FIONREAD);
+            is_internet(fd) || queued.is_ok_and(|bytes| bytes > 0)
+        };
+        if has_more {
+            work.outcome.cflags |= CqeFlags::SOCK_NONEMPTY;
+        }
+        work.outcome.is_drained = knows && !has_more;
+    }
+}
