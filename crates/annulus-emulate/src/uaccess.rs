@@ -12,9 +12,11 @@ use std::ffi::CString;
 
 use annulus_ring::Errno;
 use annulus_ring::abi::{
-    Buf, BufReg, BufStatus, CloneBuffers, EpollEvent, FileIndexRange, GeteventsArg, Iovec, OpenHow,
-    RsrcRegister, RsrcUpdate, RsrcUpdate2, Timespec,
+    AttrPi, Buf, BufReg, BufStatus, CloneBuffers, EpollEvent, FileIndexRange, GeteventsArg, Iovec,
+    OpenHow, RsrcRegister, RsrcUpdate, RsrcUpdate2, Timespec,
 };
+
+use crate::world::Span;
 
 /// The longest path, with its end (`PATH_MAX`).
 const PATH_BYTES_MAX: usize = 4096;
@@ -22,6 +24,8 @@ const PATH_BYTES_MAX: usize = 4096;
 const PAGE_MASK: u64 = 4095;
 /// Below that nothing is mapped.
 const FIRST_ADDRESS: u64 = 4096;
+/// From there on nothing is a program's, on any machine.
+const END_ADDRESS: u64 = 1 << 56;
 
 /// A type that any bytes are a value of, and that has no bytes beside its fields.
 ///
@@ -35,7 +39,7 @@ macro_rules! plain {
         unsafe impl Plain for $Type {}
     )*};
 }
-plain!(u8, u16, u32, i32, u64, Iovec, Timespec, GeteventsArg, OpenHow, EpollEvent);
+plain!(u8, u16, u32, i32, u64, Iovec, Timespec, GeteventsArg, OpenHow, EpollEvent, AttrPi);
 plain!(Buf, BufReg, BufStatus, CloneBuffers, FileIndexRange, RsrcRegister, RsrcUpdate, RsrcUpdate2);
 
 /// Leave to touch the program's memory where its entries say so.
@@ -47,7 +51,8 @@ pub(crate) struct Uaccess(());
 
 /// An address that may be one.
 fn checked(addr: u64) -> Result<usize, Errno> {
-    if addr < FIRST_ADDRESS { Err(Errno::EFAULT) } else { Ok(addr as usize) }
+    let may_be = (FIRST_ADDRESS..END_ADDRESS).contains(&addr);
+    if may_be { Ok(addr as usize) } else { Err(Errno::EFAULT) }
 }
 
 impl Uaccess {
@@ -59,6 +64,13 @@ impl Uaccess {
     ///   is so.
     pub(crate) unsafe fn promised() -> Self {
         Self(())
+    }
+
+    /// Looks whether memory can be a program's at all, as Linux does when it takes an entry. What
+    /// is there is seen by the call that moves bytes.
+    pub(crate) fn check_span(self, span: Span) -> Result<(), Errno> {
+        let end = span.addr.checked_add(span.bytes as u64);
+        if end.is_some_and(|end| end <= END_ADDRESS) { Ok(()) } else { Err(Errno::EFAULT) }
     }
 
     /// Copies a value out of the program's memory; it need not be aligned there.

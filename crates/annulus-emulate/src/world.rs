@@ -25,14 +25,23 @@ impl Token {
     }
 }
 
-/// A piece of the program's memory, by its address.
+/// The most that one read or write moves (`MAX_RW_COUNT`): it counts as all, if more was asked for.
+pub(crate) const TRANSFER_BYTES_MAX: usize = 0x7fff_f000;
+
+/// A piece of the program's memory, by its address: laid out as an [`Iovec`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub(crate) struct Span {
     pub(crate) addr: u64,
     pub(crate) bytes: usize,
 }
 
 impl Span {
+    /// No more of it than one read or write moves.
+    pub(crate) fn clamped(self) -> Self {
+        Self { bytes: self.bytes.min(TRANSFER_BYTES_MAX), ..self }
+    }
+
     /// What is left of it after so many bytes.
     pub(crate) fn after(self, bytes: usize) -> Self {
         let skipped = bytes.min(self.bytes);
@@ -63,6 +72,8 @@ pub(crate) enum Stable {
     Paths(CString, Option<CString>),
     /// A path, and how to open it.
     Open(CString, OpenHow),
+    /// An attribute's name, its file's path, and the value that it is to have.
+    Attribute { name: CString, path: Option<CString>, value: Vec<u8> },
     /// The second half of a long entry: a command.
     Command([u64; 10]),
 }
@@ -118,6 +129,17 @@ pub(crate) struct Work<F> {
     pub(crate) done: u32,
     /// What the last attempt had to say.
     pub(crate) outcome: Outcome,
+}
+
+impl<F> Work<F> {
+    /// How many bytes a read or write is to move.
+    pub(crate) fn total_bytes(&self) -> usize {
+        let asked = match &self.stable {
+            Stable::Pieces(pieces) => pieces.iter().map(|piece| piece.bytes).sum(),
+            _ => self.sqe.len as usize,
+        };
+        asked.min(TRANSFER_BYTES_MAX)
+    }
 }
 
 /// What came of an attempt.

@@ -4,8 +4,8 @@ use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use annulus_ring::abi::{ClockId, PollEvents};
-use annulus_ring::{Errno, FdKind, kernel::Descriptors, kernel::Process};
+use annulus_ring::Errno;
+use annulus_ring::abi::{ClockId, OpenFlags, PollEvents};
 
 use super::poller::{Kept, Poller};
 use super::pool::Pool;
@@ -16,6 +16,8 @@ use crate::world::{Attempt, Recall, Token, Work, World};
 #[derive(Clone, Debug)]
 pub(super) struct File {
     raw: RawFd,
+    /// How it was opened, as of when it was named.
+    flags: u32,
     kept: Option<Arc<Kept>>,
 }
 
@@ -24,10 +26,27 @@ impl File {
         self.kept.as_ref().map_or(self.raw, |kept| kept.raw())
     }
 
+    /// How it was opened ([`OpenFlags`]).
+    pub(super) fn flags(&self) -> u32 {
+        self.flags
+    }
+
+    fn kind(&self) -> Option<libc::mode_t> {
+        sys::fs::kind(self.raw()).ok()
+    }
+
     /// Whether it becomes ready some time: a regular file or a directory never does.
     pub(super) fn is_pollable(&self) -> bool {
-        let kind = Process.describe(self.raw()).map(|description| description.kind);
-        !matches!(kind, Ok(FdKind::Regular | FdKind::Block | FdKind::Directory))
+        !matches!(self.kind(), Some(libc::S_IFREG | libc::S_IFBLK | libc::S_IFDIR))
+    }
+
+    /// Whether it is as long as it is: what comes short of it ends there, or was interrupted.
+    pub(super) fn has_an_end(&self) -> bool {
+        matches!(self.kind(), Some(libc::S_IFREG | libc::S_IFBLK))
+    }
+
+    pub(super) fn is_socket(&self) -> bool {
+        self.kind() == Some(libc::S_IFSOCK)
     }
 }
 
@@ -41,7 +60,10 @@ impl World for Machine {
     type File = File;
 
     fn file(&mut self, fd: RawFd) -> Result<File, Errno> {
-        if sys::is_open(fd) { Ok(File { raw: fd, kept: None }) } else { Err(Errno::EBADF) }
+        let flags = sys::fs::status_flags(fd)?;
+        // That is a place, not an open file.
+        let is_place = OpenFlags(flags).contains(OpenFlags::PATH);
+        if is_place { Err(Errno::EBADF) } else { Ok(File { raw: fd, flags, kept: None }) }
     }
 
     fn is_ring(&self, fd: RawFd) -> bool {
@@ -57,7 +79,8 @@ impl World for Machine {
             return Ok(file);
         }
         let fd = sys::duplicate(file.raw)?;
-        Ok(File { raw: file.raw, kept: Some(Arc::new(Kept::new(fd, Arc::clone(&self.poller)))) })
+        let kept = Kept::new(fd, Arc::clone(&self.poller));
+        Ok(File { kept: Some(Arc::new(kept)), ..file })
     }
 
     fn number(&self, file: &File) -> RawFd {

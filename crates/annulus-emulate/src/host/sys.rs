@@ -1,6 +1,7 @@
 //! The system calls that the work is done by, on the raw addresses and numbers of entries: nothing
 //! here decides anything.
 
+pub(super) mod fs;
 pub(super) mod net;
 
 use core::ffi::{c_int, c_void};
@@ -36,21 +37,23 @@ fn owned(result: c_int) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(result) })
 }
 
+// A piece is what `libc` has as one.
+const _: () = assert!(
+    size_of::<Span>() == size_of::<libc::iovec>()
+        && align_of::<Span>() == align_of::<libc::iovec>()
+        && core::mem::offset_of!(Span, addr) == core::mem::offset_of!(libc::iovec, iov_base)
+        && core::mem::offset_of!(Span, bytes) == core::mem::offset_of!(libc::iovec, iov_len)
+);
+
+/// Pieces as `libc` has them.
+fn iovecs(pieces: &[Span]) -> (*const libc::iovec, c_int) {
+    (pieces.as_ptr().cast(), pieces.len() as c_int)
+}
+
 /// A piece as `libc` has it.
 fn iovec(piece: &Span) -> libc::iovec {
     let iov_base = core::ptr::with_exposed_provenance_mut(piece.addr as usize);
     libc::iovec { iov_base, iov_len: piece.bytes }
-}
-
-/// Makes a call with pieces as `libc` has them: mostly it is one.
-fn with_iovecs(pieces: &[Span], call: impl FnOnce(*const libc::iovec, c_int) -> isize) -> Answer {
-    match pieces {
-        [piece] => answer(call(&iovec(piece), 1)),
-        pieces => {
-            let iovecs: Vec<_> = pieces.iter().map(iovec).collect();
-            answer(call(iovecs.as_ptr(), iovecs.len() as c_int))
-        }
-    }
 }
 
 /// What the time is.
@@ -63,18 +66,16 @@ pub(super) fn now(clock: ClockId) -> Duration {
 
 /// `preadv2(2)`; an offset of −1 is the file's own position.
 pub(super) fn read(fd: RawFd, to: &[Span], offset: u64, flags: u32) -> Answer {
-    with_iovecs(to, |iovecs, count| {
-        // SAFETY: the pieces are those of an entry under way, writable for it (`Kernel::enter`).
-        unsafe { libc::preadv2(fd, iovecs, count, offset as i64, flags as c_int) }
-    })
+    let (to, count) = iovecs(to);
+    // SAFETY: the pieces are those of an entry under way, writable for it (`Kernel::enter`).
+    answer(unsafe { libc::preadv2(fd, to, count, offset as i64, flags as c_int) })
 }
 
 /// `pwritev2(2)`.
 pub(super) fn write(fd: RawFd, from: &[Span], offset: u64, flags: u32) -> Answer {
-    with_iovecs(from, |iovecs, count| {
-        // SAFETY: the pieces are those of an entry under way, readable for it (`Kernel::enter`).
-        unsafe { libc::pwritev2(fd, iovecs, count, offset as i64, flags as c_int) }
-    })
+    let (from, count) = iovecs(from);
+    // SAFETY: the pieces are those of an entry under way, readable for it (`Kernel::enter`).
+    answer(unsafe { libc::pwritev2(fd, from, count, offset as i64, flags as c_int) })
 }
 
 /// `poll(2)` of one descriptor, without waiting: what it is ready for.
@@ -86,13 +87,6 @@ pub(super) fn poll(fd: RawFd, events: u32) -> Answer {
         return Err(Errno::EBADF);
     }
     Ok(u32::from(pollfd.revents as u16))
-}
-
-/// `fsync(2)` or `fdatasync(2)`.
-pub(super) fn sync(fd: RawFd, data_only: bool) -> Answer {
-    let call = if data_only { libc::fdatasync } else { libc::fsync };
-    // SAFETY: a number.
-    int(unsafe { call(fd) })
 }
 
 /// Another descriptor of the same open file, which children do not get.

@@ -179,11 +179,21 @@ impl<W: World> Core<W> {
             return shot;
         }
         if let (Ok(count), Some(request)) = (result, self.requests.get_mut(token)) {
-            let outcome = request.work.as_ref().map(|work| work.outcome).unwrap_or_default();
-            request.cflags |= outcome.cflags;
-            let is_transfer =
-                matches!(sqe.opcode, Op::READ | Op::WRITE | Op::READ_FIXED | Op::WRITE_FIXED);
-            if is_transfer && count != sqe.len || outcome.is_broken {
+            let Some(work) = &request.work else { return shot };
+            request.cflags |= work.outcome.cflags;
+            let is_transfer = matches!(
+                request.opcode,
+                Op::READ
+                    | Op::READV
+                    | Op::READ_FIXED
+                    | Op::READV_FIXED
+                    | Op::WRITE
+                    | Op::WRITEV
+                    | Op::WRITE_FIXED
+                    | Op::WRITEV_FIXED
+            );
+            let is_short = is_transfer && count as usize != work.total_bytes();
+            if is_short || work.outcome.is_broken {
                 request.mark_failed();
             }
         }

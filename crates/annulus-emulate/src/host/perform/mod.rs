@@ -54,8 +54,7 @@ fn rest(pieces: &[Span], mut done: usize) -> Vec<Span> {
 /// How many bytes are wanted in all.
 fn total(work: &HostWork) -> usize {
     match &work.stable {
-        Stable::Pieces(pieces) => pieces.iter().map(|piece| piece.bytes).sum(),
         Stable::Message(message) => message.pieces.iter().map(|piece| piece.bytes).sum(),
-        _ => work.sqe.len as usize,
+        _ => work.total_bytes(),
     }
 }

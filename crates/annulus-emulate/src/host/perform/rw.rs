@@ -1,69 +1,56 @@
-//! Reads, writes, syncs and polls.
-
-use std::os::fd::RawFd;
+//! Reads, writes and polls.
+//!
+//! ```text
+//! attempt  direct ▶ a thread: it waits for the device, whatever it is told
+//!          not to wait (RWF_NOWAIT) ─ all, or the end ▶ done
+//!                                    ├ a part of a regular file ▶ again: the end, or what follows
+//!                                    ├ EAGAIN ▶ wait for the file; for a regular one, a thread
+//!                                    └ it cannot be told so ▶ ask whether it is ready
+//! ```
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{FsyncFlags, Op, PollEvents, RwFlags, Sqe};
+use annulus_ring::abi::{Op, OpenFlags, PollEvents, RwFlags};
 
-use super::{HostWork, number, piece, rest, total};
+use super::{HostWork, number, piece, rest};
 use crate::host::machine::File;
 use crate::host::sys;
 use crate::world::{Attempt, Span, Stable};
 
-/// The offset of what is left.
-fn offset(sqe: &Sqe, done: u32) -> u64 {
-    if sqe.off == u64::MAX { u64::MAX } else { sqe.off.wrapping_add(u64::from(done)) }
+/// Which way bytes go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Read,
+    Write,
 }
 
-/// Tries it without waiting. `None`: it is of another family.
-pub(super) fn attempt(work: &mut HostWork) -> Option<Attempt> {
-    Some(match work.sqe.opcode {
-        Op::READ | Op::READV | Op::READ_FIXED | Op::READV_FIXED => {
-            transfer(work, sys::read, PollEvents::IN)
-        }
-        Op::WRITE | Op::WRITEV | Op::WRITE_FIXED | Op::WRITEV_FIXED => {
-            transfer(work, sys::write, PollEvents::OUT)
-        }
-        Op::POLL_ADD => poll(work),
-        Op::FSYNC => Attempt::Blocks,
+impl Way {
+    fn events(self) -> PollEvents {
+        if self == Way::Read { PollEvents::IN } else { PollEvents::OUT }
+    }
+}
+
+fn way(opcode: Op) -> Option<Way> {
+    Some(match opcode {
+        Op::READ | Op::READV | Op::READ_FIXED | Op::READV_FIXED => Way::Read,
+        Op::WRITE | Op::WRITEV | Op::WRITE_FIXED | Op::WRITEV_FIXED => Way::Write,
         _ => return None,
     })
 }
 
-/// `preadv2` or `pwritev2`.
-type Transfer = fn(RawFd, &[Span], u64, u32) -> Result<u32, Errno>;
-
-/// Reads or writes what is left, with these flags beside the entry's.
-fn transfer_part(work: &HostWork, call: Transfer, more: RwFlags) -> Result<u32, Errno> {
-    let fd = number(work)?;
-    let flags = work.sqe.rw_flags | more.bits();
-    let at = offset(&work.sqe, work.done);
-    match &work.stable {
-        Stable::Pieces(pieces) => call(fd, &rest(pieces, work.done as usize), at, flags),
-        _ => call(fd, &[piece(work)], at, flags),
+/// Tries it without waiting. `None`: it is of another family.
+pub(super) fn attempt(work: &mut HostWork) -> Option<Attempt> {
+    if work.sqe.opcode == Op::POLL_ADD {
+        return Some(poll(work));
     }
+    way(work.sqe.opcode).map(|way| transfer(work, way))
 }
 
-fn transfer(work: &mut HostWork, call: Transfer, events: PollEvents) -> Attempt {
-    let file = work.file.as_ref();
-    let may_wait = !RwFlags(work.sqe.rw_flags).contains(RwFlags::NOWAIT);
-    let is_pollable = file.is_some_and(File::is_pollable);
-    match transfer_part(work, call, RwFlags::NOWAIT) {
-        Ok(count) => {
-            work.done += count;
-            // Of a file a part may have been at hand: a thread gets the rest, or finds the end.
-            let goes_on = count > 0 && !is_pollable && (work.done as usize) < total(work);
-            if goes_on && may_wait { Attempt::Blocks } else { Attempt::Done(Ok(work.done)) }
-        }
-        Err(Errno::EAGAIN | Errno::EINTR) if may_wait && is_pollable => Attempt::Wait(events),
-        Err(Errno::EAGAIN | Errno::EOPNOTSUPP | Errno::EINTR) if may_wait => Attempt::Blocks,
-        // Positions are not for pipes and sockets, and io_uring does not look at them there.
-        Err(Errno::ESPIPE) if work.sqe.off != u64::MAX => {
-            work.sqe.off = u64::MAX;
-            transfer(work, call, events)
-        }
-        Err(errno) => Attempt::Done(Err(errno)),
-    }
+/// Does it, however long it takes. `None`: it is of another family.
+pub(super) fn to_the_end(work: &mut HostWork) -> Option<Result<u32, Errno>> {
+    way(work.sqe.opcode).map(|way| match transfer_all(work, way) {
+        Err(_) if work.done > 0 => Ok(work.done),
+        result => result,
+    })
 }
 
 fn poll(work: &HostWork) -> Attempt {
@@ -74,33 +61,131 @@ fn poll(work: &HostWork) -> Attempt {
     }
 }
 
-/// Does it, however long it takes. `None`: it is of another family.
-pub(super) fn to_the_end(work: &mut HostWork) -> Option<Result<u32, Errno>> {
-    Some(match work.sqe.opcode {
-        Op::READ | Op::READV | Op::READ_FIXED | Op::READV_FIXED => transfer_all(work, sys::read),
-        Op::WRITE | Op::WRITEV | Op::WRITE_FIXED | Op::WRITEV_FIXED => {
-            transfer_all(work, sys::write)
+/// What Linux refuses before it looks for bytes, in its order. The calls behind it would refuse
+/// other things first, or look at less where no bytes are asked for.
+fn check(work: &HostWork, file: &File, way: Way) -> Result<(), Errno> {
+    let mode = OpenFlags(file.flags() & libc::O_ACCMODE as u32);
+    let other = if way == Way::Read { OpenFlags::WRONLY } else { OpenFlags::RDONLY };
+    if mode == other || mode.bits() == libc::O_ACCMODE as u32 {
+        return Err(Errno::EBADF);
+    }
+    let sqe = &work.sqe;
+    let flags = RwFlags(sqe.rw_flags);
+    if !flags.is_empty() {
+        let known = RwFlags::ALL.iter().fold(RwFlags::empty(), |all, known| all | known.value);
+        if !known.contains(flags) || way == Way::Read && flags.contains(RwFlags::ATOMIC) {
+            return Err(Errno::EOPNOTSUPP);
         }
-        Op::FSYNC => {
-            let flags = FsyncFlags(work.sqe.rw_flags);
-            number(work).and_then(|fd| sys::sync(fd, flags.contains(FsyncFlags::DATASYNC)))
+        let refused = [RwFlags::APPEND | RwFlags::NOAPPEND, RwFlags::HIPRI];
+        if refused.iter().any(|refused| flags.contains(*refused)) {
+            return Err(Errno::EINVAL);
         }
-        _ => return None,
-    })
+    }
+    // Protection is for devices that have it: Linux has no call for it but its own.
+    if sqe.resv != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let end = sqe.off.saturating_add(work.total_bytes() as u64);
+    if sqe.off != u64::MAX && i64::try_from(end).is_err() {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
 }
 
-fn transfer_all(work: &mut HostWork, call: Transfer) -> Result<u32, Errno> {
+/// Reads or writes what is left, with these flags beside the entry's.
+fn transfer_part(work: &HostWork, way: Way, more: RwFlags) -> Result<u32, Errno> {
+    let fd = number(work)?;
+    let flags = work.sqe.rw_flags | more.bits();
+    let at = match work.sqe.off {
+        u64::MAX => u64::MAX,
+        begin => begin.wrapping_add(work.done.into()),
+    };
+    let call = if way == Way::Read { sys::read } else { sys::write };
+    match &work.stable {
+        Stable::Pieces(pieces) if work.done == 0 => call(fd, pieces, at, flags),
+        Stable::Pieces(pieces) => call(fd, &rest(pieces, work.done as usize), at, flags),
+        _ => call(fd, &[piece(work)], at, flags),
+    }
+}
+
+fn transfer(work: &mut HostWork, way: Way) -> Attempt {
+    let Some(file) = work.file.clone() else { return Attempt::Done(Err(Errno::EBADF)) };
+    if let Err(errno) = check(work, &file, way) {
+        return Attempt::Done(Err(errno));
+    }
+    let may_wait = !RwFlags(work.sqe.rw_flags).contains(RwFlags::NOWAIT);
+    if OpenFlags(file.flags()).contains(OpenFlags::DIRECT) && !file.is_pollable() {
+        return Attempt::Blocks;
+    }
     loop {
-        match transfer_part(work, call, RwFlags::empty()) {
+        match transfer_part(work, way, RwFlags::NOWAIT) {
             Ok(count) => {
                 work.done += count;
-                if count == 0 || work.done as usize >= total(work) {
-                    return Ok(work.done);
+                let is_part = count > 0 && (work.done as usize) < work.total_bytes();
+                if is_part && may_wait && file.has_an_end() {
+                    continue;
                 }
+                return Attempt::Done(Ok(work.done));
             }
-            Err(Errno::EINTR) if work.done == 0 => return Err(Errno::EINTR),
-            Err(_) if work.done > 0 => return Ok(work.done),
-            Err(errno) => return Err(errno),
+            // Positions are not for pipes, and io_uring does not look at them there. Sockets do.
+            Err(Errno::ESPIPE) if work.sqe.off != u64::MAX => {
+                if work.sqe.off != 0 && file.is_socket() {
+                    return Attempt::Done(Err(Errno::ESPIPE));
+                }
+                work.sqe.off = u64::MAX;
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) if may_wait => {
+                return if file.is_pollable() {
+                    Attempt::Wait(way.events())
+                } else {
+                    Attempt::Blocks
+                };
+            }
+            Err(Errno::EOPNOTSUPP) if may_wait => return without_being_told(work, &file, way),
+            Err(errno) => return refused(work, &file, way, errno),
+        }
+    }
+}
+
+/// It ends with an error, if nothing was moved before.
+fn refused(work: &HostWork, file: &File, way: Way, errno: Errno) -> Attempt {
+    if work.done > 0 {
+        return Attempt::Done(Ok(work.done));
+    }
+    // io_uring does not even try to write to a regular file without waiting, unless its file system
+    // is good at it: then this call would have done it.
+    let never_tried = errno == Errno::EOPNOTSUPP
+        && way == Way::Write
+        && work.sqe.rw_flags == RwFlags::NOWAIT.bits()
+        && file.has_an_end();
+    Attempt::Done(Err(if never_tried { Errno::EAGAIN } else { errno }))
+}
+
+/// A file that cannot be told not to wait: it may say whether it is ready.
+fn without_being_told(work: &mut HostWork, file: &File, way: Way) -> Attempt {
+    if !file.is_pollable() {
+        return Attempt::Blocks;
+    }
+    let never_waits = OpenFlags(file.flags()).contains(OpenFlags::NONBLOCK);
+    match sys::poll(file.raw(), way.events().bits()) {
+        Ok(0) if never_waits => Attempt::Done(Err(Errno::EAGAIN)),
+        Ok(0) => Attempt::Wait(way.events()),
+        Ok(_) if never_waits => Attempt::Done(transfer_part(work, way, RwFlags::empty())),
+        Ok(_) => Attempt::Blocks,
+        Err(errno) => Attempt::Done(Err(errno)),
+    }
+}
+
+/// On a thread: a read comes as short as it does; a write to a regular file goes on.
+fn transfer_all(work: &mut HostWork, way: Way) -> Result<u32, Errno> {
+    loop {
+        let count = transfer_part(work, way, RwFlags::empty())?;
+        work.done += count;
+        let is_part = count > 0 && (work.done as usize) < work.total_bytes();
+        let goes_on =
+            is_part && way == Way::Write && work.file.as_ref().is_some_and(File::has_an_end);
+        if !goes_on {
+            return Ok(work.done);
         }
     }
 }

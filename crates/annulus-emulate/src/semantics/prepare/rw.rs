@@ -1,23 +1,27 @@
-//! Reads, writes, syncs and polls.
+//! Reads, writes and polls.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{Iovec, Op};
+use annulus_ring::abi::{AttrPi, Iovec, Op, RwAttrFlags, Sqe, SqeFlags};
 
 use super::{Traits, must};
 use crate::queues::Entry;
 use crate::uaccess::Uaccess;
-use crate::world::{Span, Stable, Work};
+use crate::world::{Span, Stable, TRANSFER_BYTES_MAX, Work};
+
+/// How many pieces a vector has at most (`UIO_MAXIOV`).
+const PIECES_MAX: u32 = 1024;
+/// The classes of `ioprio`, above these bits.
+const IOPRIO_CLASS_SHIFT: u32 = 13;
 
 /// What an operation of this family takes.
 pub(super) fn traits(opcode: Op) -> Option<Traits> {
     let file = Traits { names_file: true, ..Traits::default() };
     Some(match opcode {
         Op::READ | Op::READV => Traits { selects_buffers: true, has_ioprio: true, ..file },
-        Op::WRITE | Op::WRITEV | Op::READ_FIXED | Op::WRITE_FIXED => {
-            Traits { has_ioprio: true, ..file }
-        }
+        Op::WRITE | Op::WRITEV => Traits { has_ioprio: true, ..file },
+        Op::READ_FIXED | Op::WRITE_FIXED => Traits { has_ioprio: true, ..file },
         Op::READV_FIXED | Op::WRITEV_FIXED => Traits { has_ioprio: true, ..file },
-        Op::FSYNC | Op::POLL_ADD => file,
+        Op::POLL_ADD => file,
         _ => return None,
     })
 }
@@ -30,16 +34,82 @@ pub(super) fn prepare<F>(
 ) -> Option<Result<(), Errno>> {
     let sqe = &entry.sqe;
     Some(match sqe.opcode {
-        Op::READ | Op::WRITE | Op::READ_FIXED | Op::WRITE_FIXED => Ok(()),
-        Op::READV | Op::WRITEV | Op::READV_FIXED | Op::WRITEV_FIXED => {
-            let pieces = user.read_many::<Iovec>(sqe.addr, sqe.len as usize);
-            pieces.map(|pieces| {
-                work.stable = Stable::Pieces(pieces.into_iter().map(Span::from).collect());
+        Op::READ | Op::WRITE => common(user, sqe).and_then(|()| {
+            if sqe.flags.contains(SqeFlags::BUFFER_SELECT) {
+                return Ok(());
+            }
+            user.check_span(Span { addr: sqe.addr, bytes: sqe.len as usize }.clamped())
+        }),
+        Op::READV | Op::WRITEV => common(user, sqe).and_then(|()| {
+            if sqe.flags.contains(SqeFlags::BUFFER_SELECT) {
+                return length_of_pick(user, work);
+            }
+            vector(user, work)
+        }),
+        // Whether it lies within the registered buffer is seen when it begins.
+        Op::READ_FIXED | Op::WRITE_FIXED => common(user, sqe),
+        Op::READV_FIXED | Op::WRITEV_FIXED => {
+            common(user, sqe).and_then(|()| pieces(user, sqe)).map(|pieces| {
+                work.stable = Stable::Pieces(pieces);
             })
         }
-        Op::FSYNC => must(sqe.addr == 0 && sqe.buf_index == 0 && sqe.splice_fd_in == 0),
         Op::POLL_ADD => must(sqe.buf_index == 0 && sqe.off == 0 && sqe.addr == 0),
         Op::POLL_REMOVE => must(sqe.buf_index == 0 && sqe.splice_fd_in == 0),
         _ => return None,
     })
+}
+
+/// What all reads and writes are checked for.
+fn common(user: Uaccess, sqe: &Sqe) -> Result<(), Errno> {
+    if sqe.ioprio != 0 {
+        // None (without a level), real time, best effort, idle. It is granted, and means nothing.
+        let (class, level) = (sqe.ioprio >> IOPRIO_CLASS_SHIFT, sqe.ioprio & 7);
+        must(matches!(class, 1..=3) || class == 0 && level == 0)?;
+    }
+    if sqe.resv != 0 {
+        must(sqe.resv == RwAttrFlags::PI.bits())?;
+        let protection: AttrPi = user.read(sqe.addr3)?;
+        must(protection.rsvd == 0)?;
+        let bytes = protection.len as usize;
+        user.check_span(Span { addr: protection.addr, bytes }.clamped())?;
+    }
+    Ok(())
+}
+
+/// With a picked buffer, a vector has one piece, which says how much is wanted.
+fn length_of_pick<F>(user: Uaccess, work: &mut Work<F>) -> Result<(), Errno> {
+    must(work.sqe.len == 1)?;
+    let piece: Iovec = user.read(work.sqe.addr)?;
+    work.sqe.len = piece.iov_len as u32;
+    Ok(())
+}
+
+/// Copies a vector. One of one piece is as if that were the entry's own.
+fn vector<F>(user: Uaccess, work: &mut Work<F>) -> Result<(), Errno> {
+    if work.sqe.len == 1 {
+        let piece = length_checked(user.read(work.sqe.addr)?)?.clamped();
+        user.check_span(piece)?;
+        (work.sqe.addr, work.sqe.len) = (piece.addr, piece.bytes as u32);
+        return Ok(());
+    }
+    let mut pieces = pieces(user, &work.sqe)?;
+    let mut left = TRANSFER_BYTES_MAX;
+    for piece in &mut pieces {
+        user.check_span(*piece)?;
+        piece.bytes = piece.bytes.min(left);
+        left -= piece.bytes;
+    }
+    work.stable = Stable::Pieces(pieces);
+    Ok(())
+}
+
+fn pieces(user: Uaccess, sqe: &Sqe) -> Result<Vec<Span>, Errno> {
+    must(sqe.len <= PIECES_MAX)?;
+    let pieces = user.read_many::<Iovec>(sqe.addr, sqe.len as usize)?;
+    pieces.into_iter().map(length_checked).collect()
+}
+
+fn length_checked(piece: Iovec) -> Result<Span, Errno> {
+    must(isize::try_from(piece.iov_len).is_ok())?;
+    Ok(Span::from(piece))
 }
