@@ -14,7 +14,7 @@ pub const EXIT_CODES: &str = "\
 Exit codes:
   0    done; io_uring is usable
   1    io_uring is usable, with limits (probe)
-  2    io_uring is not usable here (bench: the ordinary way was measured alone)
+  2    io_uring is not usable here (bench: and it was asked for)
   3    something failed: one line on stderr says what, why, and what to do
   64   the command line is wrong
   130  interrupted by Ctrl-C (128 + the signal's number)

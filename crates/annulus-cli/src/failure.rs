@@ -11,7 +11,7 @@ pub enum Exit {
     Done,
     /// `probe`: io_uring is usable, with limits.
     Limited,
-    /// io_uring is not usable here; `bench` measured the ordinary way alone.
+    /// io_uring is not usable here; `bench` was asked to measure it.
     Unusable,
     /// Something failed; one line on stderr says what.
     Failed,
@@ -87,7 +87,7 @@ impl Failure {
 
     /// io_uring cannot be used, and nothing else was asked for.
     pub fn unusable(why: &str) -> Self {
-        let cure = "`annulus probe` says why, `--engine threads` measures the ordinary way";
+        let cure = "`annulus probe` says why, `--kernel host` measures the one in user space";
         Self { exit: Exit::Unusable, ..Self::new("io_uring is not usable", why).cure(cure) }
     }
 

@@ -4,6 +4,7 @@ mod explain;
 mod json;
 mod ops;
 mod require;
+mod runs_on;
 mod seccomp;
 mod text;
 
@@ -20,7 +21,8 @@ Say whether io_uring can be used here, and if not, why
 
 Everything is tried, nothing is taken from the kernel's version: a ring must be made and answer,
 each set-up flag must make one, buffer rings must receive. It takes some milliseconds and leaves
-nothing behind.
+nothing behind. It also says what a program that uses Annulus would run on: Linux's io_uring, or the
+kernel in user space that stands in for it (ANNULUS_KERNEL).
 
 The exit code is 0 if io_uring is usable, 1 if it is usable with limits (they are listed), 2 if it
 is not usable, 3 if the probe itself failed. With --require it is 0 if all of what is required is
@@ -71,11 +73,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<Exit, Failure> {
         (Verdict::Usable, true) => Exit::Done,
     };
     if ui.json {
-        ui.object(&json::Object::new(&report, &missing, exit))?;
+        let runs_on = runs_on::RunsOn::find();
+        ui.object(&json::Object::new(&report, runs_on, &missing, exit))?;
     } else if args.ops {
         ui.line(&ops::table(&report, ui))?;
     } else {
-        ui.line(&text::render(&report, ui))?;
+        ui.line(&text::render(&report, &runs_on::RunsOn::find(), ui))?;
     }
     if !missing.is_empty() {
         ui.warn(&format!("missing: {}", missing.join(", ")));

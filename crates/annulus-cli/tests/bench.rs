@@ -137,8 +137,8 @@ fn check_cell(cell: &Value) {
     match (cell["engine"].as_str().unwrap(), cell["depth"].as_u64().unwrap()) {
         ("threads", _) => assert!((calls - 1.0).abs() < 0.01, "{cell}"),
         // One enter submits one and waits for it; a completion may come with the enter before.
-        ("uring", 1) => assert!((calls - 1.0).abs() < 0.01, "{cell}"),
-        ("uring", _) => assert!((0.2..=1.01).contains(&calls), "{cell}"),
+        ("uring" | "host", 1) => assert!((calls - 1.0).abs() < 0.01, "{cell}"),
+        ("uring" | "host", _) => assert!((0.2..=1.01).contains(&calls), "{cell}"),
         other => panic!("{other:?}"),
     }
 }
@@ -280,7 +280,7 @@ fn run_filtered(call: i64, line: &'static str) -> Output {
 }
 
 #[test]
-fn without_io_uring_the_ordinary_way_is_measured_alone() {
+fn without_io_uring_the_kernel_in_user_space_is_measured() {
     // io_uring_setup and io_uring_enter have the same numbers on every architecture.
     for call in [425, 426] {
         let output = run_filtered(
@@ -288,14 +288,67 @@ fn without_io_uring_the_ordinary_way_is_measured_alone() {
             "bench --rw nop,read --cached --direct --size 1M --time 10ms --rounds 1",
         );
         let (text, warning) = (stdout(&output), stderr(&output));
-        assert_eq!(output.status.code(), Some(2), "{call}: {warning}");
-        assert!(warning.contains("io_uring is not usable: "), "{call}: {warning}");
-        assert!(text.contains("1 thread") && !text.contains("ring  "), "{call}: {text}");
+        assert_eq!(output.status.code(), Some(0), "{call}: {warning}");
+        let lines = warning.lines().filter(|line| line.contains("io_uring is not usable: "));
+        assert_eq!(lines.count(), 1, "{call}: {warning}");
+        for word in ["seccomp", "fix:", "--kernel linux makes this an error"] {
+            assert!(warning.contains(word), "{call}: {word}: {warning}");
+        }
+        assert!(text.contains("1 thread") && text.contains("host kernel"), "{call}: {text}");
+        assert!(!text.contains("ring  "), "{call}: {text}");
 
-        let output = run_filtered(call, "bench --engine uring --rw nop --time 10ms --rounds 1");
+        let line = "bench --kernel linux --engine uring --rw nop --time 10ms --rounds 1";
+        let output = run_filtered(call, line);
         assert_eq!(output.status.code(), Some(2), "{call}");
-        assert_eq!(stderr(&output).lines().count(), 1, "{call}: {}", stderr(&output));
+        let text = stderr(&output);
+        assert_eq!(text.lines().count(), 1, "{call}: {text}");
+        assert!(text.contains("seccomp") && text.contains("fix:"), "{call}: {text}");
+
+        let line = "bench --kernel both --rw nop --time 10ms --rounds 1";
+        let output = run_filtered(call, line);
+        assert_eq!(output.status.code(), Some(2), "{call}: {}", stderr(&output));
+        assert!(stdout(&output).contains("host kernel"), "{call}: {}", stdout(&output));
     }
+}
+
+#[test]
+fn both_kernels_are_measured_beside_each_other() {
+    let dir = Dir::new("both");
+    let line = format!("{} --rw nop,read --kernel both --json", tiny(&dir.0));
+    let output = run(&line);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["settings"]["kernel"], "both");
+    for workload in report["workloads"].as_array().unwrap() {
+        let cells = workload["cells"].as_array().unwrap();
+        if workload["skipped"].is_null() {
+            assert_eq!(cells.len(), 6, "two depths, three engines: {workload}");
+        }
+        cells.iter().for_each(check_cell);
+        for comparison in workload["comparisons"].as_array().unwrap() {
+            assert!(["uring", "host"].contains(&comparison["engine"].as_str().unwrap()));
+        }
+    }
+    let output = run(&format!("{} --rw nop,read --cached --kernel both", tiny(&dir.0)));
+    let text = stdout(&output);
+    for words in ["The ring against", "The host kernel against", "enters: the system calls"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
+fn the_environment_names_the_kernel() {
+    let of = |kernel: &str| {
+        let mut command = annulus("bench --rw nop --time 10ms --rounds 1 --depth 1 --json");
+        command.env("ANNULUS_KERNEL", kernel).output().unwrap()
+    };
+    for (kernel, engine) in [("host", "host"), ("linux", "uring"), ("auto", "uring")] {
+        let report: Value = serde_json::from_slice(&of(kernel).stdout).unwrap();
+        assert_eq!(report["settings"]["engines"][0], engine, "{kernel}");
+    }
+    let wrong = of("epoll");
+    assert_eq!(wrong.status.code(), Some(64));
+    assert!(stderr(&wrong).contains("linux, host or auto"), "{}", stderr(&wrong));
 }
 
 #[test]

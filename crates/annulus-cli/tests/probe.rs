@@ -139,6 +139,8 @@ fn here_it_agrees_with_itself() {
     let supported = report["ops_supported_count"].as_u64().unwrap();
     assert!(text(&human).contains(&format!("opcodes    {supported} of the 65 known")));
     assert_eq!(report["ops"].as_array().unwrap().len(), 65);
+    assert_eq!(report["runs_on"]["kernel"], "linux");
+    assert!(text(&human).contains("runs on    Linux; ANNULUS_KERNEL=host forces"));
     assert_eq!(report["ops"][22]["name"], "IORING_OP_READ");
     assert_eq!(report["ops"][22]["liburing"], "io_uring_prep_read");
     let kernel = report["evidence"]["kernel"].as_str().unwrap();
@@ -162,6 +164,35 @@ fn under_a_filter_it_names_it_and_the_cure() {
         assert_eq!(report["evidence"]["enter"], name);
         assert_eq!(report["exit_code"], 2);
     }
+}
+
+/// Runs the probe with `ANNULUS_KERNEL` = `kernel`.
+fn with_kernel(kernel: &str, args: &[&str]) -> Output {
+    let mut command = annulus(args);
+    command.env("ANNULUS_KERNEL", kernel);
+    finish(command)
+}
+
+#[test]
+fn it_says_what_a_program_would_run_on() {
+    for calls in [ALL, &[ENTER]] {
+        let human = filtered(calls, EPERM, &[]);
+        check(&human, 2, &["runs on    the kernel in user space", "ANNULUS_KERNEL=linux makes it"]);
+        assert_eq!(errors(&human), "", "nothing is said twice");
+        let report = object(&filtered(calls, EPERM, &["--json"]));
+        let runs_on = &report["runs_on"];
+        assert_eq!((&runs_on["kernel"], &runs_on["asked_for"]), (&"host".into(), &false.into()));
+        let because = runs_on["because"].as_str().unwrap();
+        assert!(because.contains("EPERM: a seccomp filter"), "{because}");
+    }
+    let host = with_kernel("host", &[]);
+    check(&host, run(&[]).status.code().unwrap(), &["ANNULUS_KERNEL=host asks for it"]);
+    let report = object(&with_kernel("host", &["--json"]));
+    assert_eq!(report["runs_on"]["kernel"], "host");
+    assert_eq!(report["runs_on"]["asked_for"], true);
+    let wrong = with_kernel("uring", &[]);
+    assert!(text(&wrong).contains("runs on    nothing: "), "{}", text(&wrong));
+    assert!(text(&wrong).contains("must be linux, host or auto"), "{}", text(&wrong));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use super::plan::{Cache, Engine, Rw, Settings, Time, WORKLOADS, Workload};
+use super::plan::{Cache, Engine, Kernel, Rw, Settings, Time, WORKLOADS, Workload};
 use crate::failure::Failure;
 use crate::units::{parse_duration, parse_size};
 
@@ -82,6 +82,9 @@ struct Options {
         default_value = "uring,threads"
     )]
     engine: Vec<Engine>,
+    /// Which kernel answers the ring
+    #[arg(long, global = true, value_enum, default_value_t = Kernel::Auto)]
+    kernel: Kernel,
     /// What is done [default: all; on `disk`: read,write]
     #[arg(long, global = true, value_name = "WHAT,…", value_delimiter = ',', value_enum)]
     rw: Vec<Rw>,
@@ -150,6 +153,7 @@ impl Args {
             workloads,
             depths: sorted(&options.depth),
             engines: sorted(&options.engine),
+            kernel: options.kernel,
             rounds: options.rounds,
             time: match options.time {
                 Some(time) => Time::Each(time),
@@ -287,6 +291,8 @@ mod tests {
             "--time 10",
             "--time 1ms",
             "--engine epoll",
+            "--engine host",
+            "--kernel windows",
             "--rw nop --direct",
             "--dir /a disk /b",
             "disk",

@@ -8,6 +8,7 @@
 mod args;
 mod buffer;
 mod files;
+mod kernels;
 mod machine;
 mod plan;
 mod plot;
@@ -27,7 +28,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use annulus_ring::LocalRing;
+use annulus_emulate::KernelChoice;
 
 pub use args::Args;
 
@@ -36,6 +37,7 @@ use crate::out::Ui;
 use crate::signals::Signals;
 use crate::units;
 use files::{TestFile, TestFiles};
+use kernels::Rings;
 use machine::Machine;
 use plan::{Cache, Engine, Settings, Workload};
 use progress::Progress;
@@ -50,15 +52,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<Exit, Failure> {
     let signals = Signals::watch()?;
     let progress = Progress::new(ui);
     let machine = Machine::look(&settings.dir);
-    let mut ring = try_ring(&settings);
-    if let Some(error) = &ring.error {
-        settings.engines.retain(|engine| *engine != Engine::Uring);
-        if settings.engines.is_empty() {
-            return Err(Failure::unusable(error));
-        }
-    }
+    let Rings { report: mut ring, warning, exit } = kernels::choose(&mut settings)?;
     let files = TestFiles::make(&settings, &signals, &progress)?;
-    if ring.usable
+    if settings.engines.contains(&Engine::Uring)
         && let Ok(file) = files.of(Cache::Direct)
     {
         ring.fixed_buffers = Some(try_buffers(&settings, file)?);
@@ -76,7 +72,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<Exit, Failure> {
     let mut report = Report {
         schema: 1,
         annulus: env!("CARGO_PKG_VERSION"),
-        warnings: warnings(&machine, &ring, &files),
+        warnings: warnings(&machine, warning, &ring, &files),
         machine,
         settings: describe(&settings, &files, each),
         io_uring: ring,
@@ -88,18 +84,18 @@ pub fn run(args: &Args, ui: &Ui) -> Result<Exit, Failure> {
     begin(ui, &report)?;
     report.workloads = measure_all(&runner, each, ui)?;
     report.elapsed_ms = progress.elapsed().as_millis() as u64;
-    finish(ui, &report, svg)
+    finish(ui, &report, svg)?;
+    Ok(exit)
 }
 
 /// What the reader of the numbers should know.
-fn warnings(machine: &Machine, ring: &RingReport, files: &TestFiles) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if let Some(error) = &ring.error {
-        warnings.push(format!(
-            "io_uring is not usable: {error} (the ordinary way is measured alone; `annulus probe` \
-             says more)"
-        ));
-    }
+fn warnings(
+    machine: &Machine,
+    kernel: Option<String>,
+    ring: &RingReport,
+    files: &TestFiles,
+) -> Vec<String> {
+    let mut warnings: Vec<String> = kernel.into_iter().collect();
     if ring.fixed_buffers == Some(false) {
         let text = "direct operations go without registered buffers: the limit of locked memory is \
                     too low for them (raise `ulimit -l`)";
@@ -144,7 +140,7 @@ fn measure_all(runner: &Runner<'_>, each: Duration, ui: &Ui) -> Result<Vec<Outco
 }
 
 /// What comes after the tables, or instead of them.
-fn finish(ui: &Ui, report: &Report, svg: Option<SvgFile>) -> Result<Exit, Failure> {
+fn finish(ui: &Ui, report: &Report, svg: Option<SvgFile>) -> Result<(), Failure> {
     if ui.json {
         ui.object(report)?;
     } else {
@@ -161,44 +157,13 @@ fn finish(ui: &Ui, report: &Report, svg: Option<SvgFile>) -> Result<Exit, Failur
     if let Some(svg) = svg {
         svg.write(&svg::draw(report))?;
     }
-    Ok(if report.io_uring.usable { Exit::Done } else { Exit::Unusable })
-}
-
-/// Makes a ring as the measurements will, and lets it do a NOP: a ring that can be made but not
-/// entered is of no use.
-fn try_ring(settings: &Settings) -> RingReport {
-    let work = RingWork {
-        rw: plan::Rw::Nop,
-        file: None,
-        blocks: 0,
-        block_bytes: settings.block_bytes,
-        fixed_buffers: false,
-    };
-    let depth = settings.depths.last().copied().unwrap_or(1);
-    let tried = LocalRing::new(depth)
-        .map_err(|error| Failure::new("set-up", error))
-        .map(|ring| (format!("{:?}", ring.setup_flags()), ring.is_descriptor_registered()));
-    let tried = tried.and_then(|facts| {
-        let mut driver = Driver::new(1, work)?;
-        driver.turn()?;
-        driver.finish().map(|()| facts)
-    });
-    match tried {
-        Ok((flags, registered_descriptor)) => RingReport {
-            usable: true,
-            setup_flags: Some(flags),
-            registered_descriptor,
-            ..RingReport::default()
-        },
-        Err(failure) => {
-            RingReport { error: Some(failure.why().to_owned()), ..RingReport::default() }
-        }
-    }
+    Ok(())
 }
 
 /// Whether the most buffers that will be needed can be registered.
 fn try_buffers(settings: &Settings, file: &TestFile) -> Result<bool, Failure> {
     let work = RingWork {
+        kernel: KernelChoice::Linux,
         rw: plan::Rw::Read,
         file: Some(&file.file),
         blocks: 1,
@@ -226,6 +191,7 @@ fn describe(settings: &Settings, files: &TestFiles, each: Duration) -> SettingsR
     SettingsReport {
         depths: settings.depths.clone(),
         engines: settings.engines.clone(),
+        kernel: settings.kernel,
         rounds: settings.rounds,
         time_ms: each.as_millis() as u64,
         block_bytes: settings.block_bytes,

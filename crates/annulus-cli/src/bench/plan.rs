@@ -11,8 +11,36 @@ use serde::Serialize;
 pub enum Engine {
     /// One thread and one io_uring
     Uring,
+    /// One thread and one ring of the kernel in user space: what `--kernel` makes of `uring`
+    #[value(skip)]
+    Host,
     /// pread and pwrite on threads
     Threads,
+}
+
+impl Engine {
+    /// What it is called where it is compared.
+    pub fn subject(self) -> &'static str {
+        match self {
+            Self::Uring => "the ring",
+            Self::Host => "the host kernel",
+            Self::Threads => "the ordinary way",
+        }
+    }
+}
+
+/// Which kernel answers the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Kernel {
+    /// What ANNULUS_KERNEL says; else Linux where it works, else host
+    Auto,
+    /// Linux's io_uring, or an error
+    Linux,
+    /// The kernel in user space: epoll and threads
+    Host,
+    /// Both, beside each other
+    Both,
 }
 
 /// What is done.
@@ -101,6 +129,7 @@ pub struct Settings {
     pub workloads: Vec<Workload>,
     pub depths: Vec<u32>,
     pub engines: Vec<Engine>,
+    pub kernel: Kernel,
     pub rounds: u32,
     pub time: Time,
     pub block_bytes: u32,
@@ -149,6 +178,7 @@ mod tests {
             workloads: WORKLOADS.to_vec(),
             depths: vec![1, 32],
             engines: vec![Engine::Uring, Engine::Threads],
+            kernel: Kernel::Auto,
             rounds: 2,
             time: Time::Total(Duration::from_secs(1)),
             block_bytes: 4096,

@@ -69,7 +69,7 @@ fn bar(ui: &Ui, cell: &CellReport, depth: &str, name: &str, top: f64, width: usi
     let room = width.saturating_sub(head.chars().count() + 7).max(4);
     let (full, shade) = lengths(cell.ops_per_s.min, cell.ops_per_s.max, top, room);
     let (solid, light) = if ui.unicode { ("█", "▒") } else { ("#", "=") };
-    let style = if cell.engine == Engine::Uring { Style::Ring } else { Style::Other };
+    let style = if cell.engine == Engine::Threads { Style::Other } else { Style::Ring };
     let bar = format!("{}{}", solid.repeat(full), light.repeat(shade));
     Line {
         columns: head.chars().count() + full + shade + tail.chars().count(),

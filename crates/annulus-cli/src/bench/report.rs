@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::machine::Machine;
-use super::plan::{Cell, Engine, Workload};
+use super::plan::{Cell, Engine, Kernel, Workload};
 use super::stats::{Comparison, Summary};
 use super::window::Sample;
 
@@ -28,6 +28,8 @@ pub struct Report {
 pub struct SettingsReport {
     pub depths: Vec<u32>,
     pub engines: Vec<Engine>,
+    /// Which kernel was asked for.
+    pub kernel: Kernel,
     pub rounds: u32,
     /// How long an engine ran in a round.
     pub time_ms: u64,
@@ -56,7 +58,7 @@ pub struct Outcome {
     /// Why it was not measured, if it was not.
     pub skipped: Option<String>,
     pub cells: Vec<CellReport>,
-    /// The ring against threads, at each depth.
+    /// The rings against threads, at each depth.
     pub comparisons: Vec<Against>,
 }
 
@@ -73,10 +75,12 @@ pub struct CellReport {
     pub rounds: Vec<Sample>,
 }
 
-/// The ring against threads at one depth.
+/// A ring against threads at one depth.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Against {
     pub depth: u32,
+    /// Which ring: Linux's, or the host's.
+    pub engine: Engine,
     /// Operations per second: higher is better.
     pub ops: Comparison,
     /// CPU time per operation: lower is better.
@@ -121,20 +125,21 @@ impl Outcome {
             cells.iter().find(move |cell| cell.depth == depth && cell.engine == engine)
         };
         let mut comparisons = Vec::new();
-        for ring in cells.iter().filter(|cell| cell.engine == Engine::Uring) {
+        for ring in cells.iter().filter(|cell| cell.engine != Engine::Threads) {
             if let Some(threads) = of(ring.depth, Engine::Threads)
                 && let Some(ops) = Comparison::of(&ring.ops_per_s, &threads.ops_per_s)
                 && let Some(cpu) = Comparison::of(&ring.cpu_ns_per_op, &threads.cpu_ns_per_op)
             {
-                comparisons.push(Against { depth: ring.depth, ops, cpu });
+                comparisons.push(Against { depth: ring.depth, engine: ring.engine, ops, cpu });
             }
         }
         Self { workload, skipped: None, cells, comparisons }
     }
 
-    /// The comparison at `depth`.
-    pub fn against(&self, depth: u32) -> Option<&Against> {
-        self.comparisons.iter().find(|against| against.depth == depth)
+    /// The comparison of `engine` with threads at `depth`.
+    pub fn against(&self, depth: u32, engine: Engine) -> Option<&Against> {
+        let is_it = |against: &&Against| against.depth == depth && against.engine == engine;
+        self.comparisons.iter().find(is_it)
     }
 }
 
@@ -155,7 +160,7 @@ pub mod tests {
             instructions_kernel: None,
             kernel_workers: 0,
         };
-        let threads = if engine == Engine::Uring { 1 } else { depth };
+        let threads = if engine == Engine::Threads { depth } else { 1 };
         CellReport::new(Cell { depth, engine }, threads, rates.iter().map(sample).collect())
             .unwrap()
     }
@@ -178,11 +183,12 @@ pub mod tests {
         let outcome = outcome();
         let depths: Vec<u32> = outcome.cells.iter().map(|cell| cell.depth).collect();
         assert_eq!(depths, [1, 1, 32, 32]);
-        assert_eq!(outcome.against(1).unwrap().ops.verdict, Verdict::NoDifference);
-        let deep = outcome.against(32).unwrap();
+        assert_eq!(outcome.against(1, Engine::Uring).unwrap().ops.verdict, Verdict::NoDifference);
+        let deep = outcome.against(32, Engine::Uring).unwrap();
         assert_eq!((deep.ops.verdict, deep.cpu.verdict), (Verdict::Higher, Verdict::Lower));
         assert!((deep.ops.ratio - 82.0 / 42.0).abs() < 1e-9);
-        assert_eq!(outcome.against(128), None);
+        assert_eq!(outcome.against(128, Engine::Uring), None);
+        assert_eq!(outcome.against(32, Engine::Host), None);
     }
 
     #[test]

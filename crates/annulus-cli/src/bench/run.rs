@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use annulus_emulate::KernelChoice;
+
 use super::files::TestFiles;
 use super::plan::{Cache, Cell, Engine, Rw, Settings, Time, Workload};
 use super::progress::Progress;
@@ -116,7 +118,11 @@ impl Runner<'_> {
     }
 
     fn announce(&self, workload: Workload, cell: Cell, round: u32, each: Duration) {
-        let engine = if cell.engine == Engine::Uring { "ring" } else { "threads" };
+        let engine = match cell.engine {
+            Engine::Uring => "ring",
+            Engine::Host => "host kernel",
+            Engine::Threads => "threads",
+        };
         let (name, depth, rounds) = (workload.name(), cell.depth, self.settings.rounds);
         let what = format!("{name}, depth {depth}, {engine}, round {} of {rounds}", round + 1);
         let span = self.span(workload, each);
@@ -125,7 +131,7 @@ impl Runner<'_> {
 
     fn threads(&self, workload: Workload, cell: Cell) -> u32 {
         match cell.engine {
-            Engine::Uring => 1,
+            Engine::Uring | Engine::Host => 1,
             Engine::Threads => workload.threads(cell.depth, self.cpus),
         }
     }
@@ -142,9 +148,12 @@ impl Runner<'_> {
         let counters = self.count_instructions.then(Counters::open).and_then(Result::ok);
         let threads = self.threads(workload, cell);
         match cell.engine {
-            Engine::Uring => {
-                let fixed_buffers = workload.cache == Some(Cache::Direct);
-                let work = RingWork { rw, file, blocks, block_bytes, fixed_buffers };
+            Engine::Uring | Engine::Host => {
+                let kernel = ring_kernel(cell.engine);
+                // In user space nothing is pinned: there is nothing to save.
+                let fixed_buffers =
+                    workload.cache == Some(Cache::Direct) && kernel == KernelChoice::Linux;
+                let work = RingWork { kernel, rw, file, blocks, block_bytes, fixed_buffers };
                 let make = |_| Driver::new(cell.depth, work);
                 measure(threads, span, self.signals, counters.as_ref(), make)
             }
@@ -154,4 +163,9 @@ impl Runner<'_> {
             }
         }
     }
+}
+
+/// The kernel of an engine's ring: never the one that there happens to be, nor a shorter ring.
+fn ring_kernel(engine: Engine) -> KernelChoice {
+    if engine == Engine::Host { KernelChoice::Host } else { KernelChoice::Linux }
 }

@@ -23,10 +23,12 @@ const STYLE: &str = "
   .title { font-size: 18px; font-weight: 600 } .name { font-size: 14px; font-weight: 600 }
   .axis { stroke: #999; fill: none } .grid { stroke: #ddd; fill: none }
   .uring { stroke: #0b7285; fill: #0b7285 } .threads { stroke: #d9480f; fill: #d9480f }
+  .host { stroke: #5f3dc4; fill: #5f3dc4 }
   .line { fill: none; stroke-width: 2 } .spread { stroke-width: 1.5; fill: none }
   @media (prefers-color-scheme: dark) {
     .page { fill: #16181d } text { fill: #ddd } .grid { stroke: #333 } .axis { stroke: #777 }
     .uring { stroke: #3bc9db; fill: #3bc9db } .threads { stroke: #ff922b; fill: #ff922b }
+    .host { stroke: #b197fc; fill: #b197fc }
   }
 ";
 
@@ -85,9 +87,11 @@ pub fn draw(report: &Report) -> String {
 }
 
 fn legend(svg: &mut String) {
-    for (x, class, words) in
-        [(20.0, "uring", "one ring on one thread"), (200.0, "threads", "the ordinary way")]
-    {
+    for (x, class, words) in [
+        (20.0, "uring", "one ring"),
+        (110.0, "host", "host kernel"),
+        (215.0, "threads", "the ordinary way"),
+    ] {
         element(svg, &format!("<circle class=\"{class}\" cx=\"{x}\" cy=\"72\" r=\"4\"/>"));
         text(svg, (x + 10.0, 76.0), "", "start", words);
     }
@@ -122,12 +126,17 @@ fn chart(svg: &mut String, outcome: &Outcome, quantity: &Quantity, corner: (f64,
     }
     text(svg, (left + CHART_WIDTH / 2.0, bottom + 34.0), "", "middle", "depth");
     // A little to the left and to the right, so that one does not hide the other's spread.
-    for (engine, class, aside) in
-        [(Engine::Threads, "threads", -3.0), (Engine::Uring, "uring", 3.0)]
-    {
+    for (engine, class, aside) in [
+        (Engine::Threads, "threads", -3.0),
+        (Engine::Host, "host", 0.0),
+        (Engine::Uring, "uring", 3.0),
+    ] {
         let x = |depth| x(depth) + aside;
         let cells: Vec<&CellReport> =
             outcome.cells.iter().filter(|cell| cell.engine == engine).collect();
+        if cells.is_empty() {
+            continue;
+        }
         let points: Vec<String> = cells
             .iter()
             .map(|cell| format!("{:.1},{:.1}", x(cell.depth), y((quantity.of)(cell).median)))

@@ -77,13 +77,12 @@ pub fn table(ui: &Ui, outcome: &Outcome, block_bytes: u32) -> String {
         if ui.verbose {
             lines.push(ui.paint(Style::Dim, &rounds(cell)));
         }
-        if cell.engine == Engine::Threads
-            && let Some(against) = outcome.against(cell.depth)
-        {
-            lines.push(format!("        {}", judgement(ui, against)));
+        if cell.engine == Engine::Threads {
+            let of_depth = outcome.comparisons.iter().filter(|it| it.depth == cell.depth);
+            lines.extend(of_depth.map(|against| format!("        {}", judgement(ui, against))));
         }
     }
-    for note in [cores(outcome), workers(outcome)].into_iter().flatten() {
+    for note in [cores(outcome), workers(outcome), enters(outcome)].into_iter().flatten() {
         lines.push(fold(&format!("        {note}"), ui.columns, 8));
     }
     lines.join("\n") + "\n"
@@ -102,7 +101,7 @@ fn row(ui: &Ui, outcome: &Outcome, cell: &CellReport, first: bool) -> String {
         few if few < 0.095 => format!("{few:.3}"),
         many => format!("{many:.2}"),
     };
-    let style = if cell.engine == Engine::Uring { Style::Ring } else { Style::Plain };
+    let style = if cell.engine == Engine::Threads { Style::Plain } else { Style::Ring };
     format!(
         "{depth:>6}  {}{:>9}  {spread:>16}  {cpu:>8}  {calls:>8}  {instructions:>8}",
         ui.paint(style, &format!("{name:<12}")),
@@ -114,6 +113,7 @@ fn row(ui: &Ui, outcome: &Outcome, cell: &CellReport, first: bool) -> String {
 pub fn engine(outcome: &Outcome, cell: &CellReport) -> String {
     match (cell.engine, outcome.workload.rw, cell.threads) {
         (Engine::Uring, ..) => "ring".to_owned(),
+        (Engine::Host, ..) => "host kernel".to_owned(),
         (Engine::Threads, Rw::Nop, _) => "system call".to_owned(),
         (Engine::Threads, _, 1) => "1 thread".to_owned(),
         (Engine::Threads, _, count) => format!("{count} threads"),
@@ -127,7 +127,7 @@ fn rounds(cell: &CellReport) -> String {
 
 /// Through the cache it is processors that do the work, and the ring's thread has but one.
 fn cores(outcome: &Outcome) -> Option<String> {
-    let ring = outcome.cells.iter().any(|cell| cell.engine == Engine::Uring);
+    let ring = outcome.cells.iter().any(|cell| cell.engine != Engine::Threads);
     let most = outcome.cells.iter().map(|cell| cell.threads).max().filter(|&n| ring && n > 1)?;
     (outcome.workload.cache == Some(Cache::Cached)).then(|| {
         format!("the ring has one thread, the ordinary way up to {most}: CPU/op compares them")
@@ -141,18 +141,31 @@ fn workers(outcome: &Outcome) -> Option<String> {
     Some(format!("what could not be done at once, the kernel passed to {workers} (iou-wrk)"))
 }
 
-/// The ring against threads at one depth, in words.
+/// In user space an enter is no system call.
+fn enters(outcome: &Outcome) -> Option<String> {
+    let is_there = outcome.cells.iter().any(|cell| cell.engine == Engine::Host);
+    is_there.then(|| {
+        "calls/op of the host kernel are enters: the system calls behind them are not counted"
+            .to_owned()
+    })
+}
+
+/// A ring against threads at one depth, in words.
 fn judgement(ui: &Ui, against: &Against) -> String {
     use Verdict::{NoDifference, TooFewRounds};
     let arrow = if ui.unicode { "→" } else { "=>" };
+    let who = against.engine.subject();
     let speed = compare(ui, &against.ops, ["faster", "slower"], true);
     let cpu = compare(ui, &against.cpu, ["more CPU", "less CPU"], false);
     match (against.ops.verdict, against.cpu.verdict) {
         (TooFewRounds, _) | (_, TooFewRounds) => format!("{arrow} too few rounds for a verdict"),
-        (NoDifference, NoDifference) => format!("{arrow} no difference"),
-        (NoDifference, _) => format!("{arrow} no difference in speed; the ring takes {cpu}"),
-        (_, NoDifference) => format!("{arrow} the ring is {speed}; no difference in CPU"),
-        _ => format!("{arrow} the ring is {speed}, and takes {cpu}"),
+        (NoDifference, NoDifference) if against.engine == Engine::Uring => {
+            format!("{arrow} no difference")
+        }
+        (NoDifference, NoDifference) => format!("{arrow} {who}: no difference"),
+        (NoDifference, _) => format!("{arrow} no difference in speed; {who} takes {cpu}"),
+        (_, NoDifference) => format!("{arrow} {who} is {speed}; no difference in CPU"),
+        _ => format!("{arrow} {who} is {speed}, and takes {cpu}"),
     }
 }
 
@@ -170,28 +183,41 @@ fn times(ui: &Ui, ratio: f64) -> String {
     if ratio >= 9.95 { format!("{ratio:.0}{sign}") } else { format!("{ratio:.2}{sign}") }
 }
 
-/// All workloads at a glance: the ring's speed and CPU time, the ordinary way's being 1.
+/// All workloads at a glance: each ring's speed and CPU time, the ordinary way's being 1.
 pub fn summary(ui: &Ui, report: &Report) -> String {
-    let compared: Vec<&Outcome> =
-        report.workloads.iter().filter(|outcome| !outcome.comparisons.is_empty()).collect();
-    if compared.is_empty() {
+    let tables = [Engine::Uring, Engine::Host].map(|engine| summary_of(ui, report, engine));
+    let mut lines: Vec<String> = tables.into_iter().flatten().collect();
+    if lines.is_empty() {
         return String::new();
+    }
+    let legend = "= no difference beyond the spread, ? too few rounds (good: fast, little CPU)";
+    lines.push(ui.paint(Style::Dim, &fold(legend, ui.columns, 2)));
+    lines.join("\n") + "\n"
+}
+
+/// One ring in all workloads where it is compared.
+fn summary_of(ui: &Ui, report: &Report, engine: Engine) -> Vec<String> {
+    let is_compared =
+        |outcome: &&Outcome| outcome.comparisons.iter().any(|against| against.engine == engine);
+    let compared: Vec<&Outcome> = report.workloads.iter().filter(is_compared).collect();
+    if compared.is_empty() {
+        return Vec::new();
     }
     let depths = &report.settings.depths;
     let titles = [("speed", true), ("CPU per operation", false)];
-    let title = ui.paint(Style::Bold, "The ring against the ordinary way, at each depth");
-    let mut lines = vec![title];
+    let subject = engine.subject().replacen('t', "T", 1);
+    let title = format!("{subject} against the ordinary way, at each depth");
+    let mut lines = vec![ui.paint(Style::Bold, &title)];
     // Both beside each other, if they fit; else below each other.
     let beside = NAME_COLUMNS + 2 * (depths.len() * RATIO_COLUMNS + GAP.len()) <= ui.columns;
     let groups: Vec<&[(&str, bool)]> =
         if beside { vec![&titles] } else { titles.chunks(1).collect() };
     for group in groups {
         lines.push(ui.paint(Style::Dim, &summary_head(group, depths)));
-        lines.extend(compared.iter().map(|outcome| summary_row(ui, outcome, group, depths)));
+        let row = |outcome: &&Outcome| summary_row(ui, outcome, engine, group, depths);
+        lines.extend(compared.iter().map(row));
     }
-    let legend = "= no difference beyond the spread, ? too few rounds (good: fast, little CPU)";
-    lines.push(ui.paint(Style::Dim, &fold(legend, ui.columns, 2)));
-    lines.join("\n") + "\n"
+    lines
 }
 
 /// How wide the names and the ratios of the summary are, and what lies between its halves.
@@ -211,12 +237,18 @@ fn summary_head(group: &[(&str, bool)], depths: &[u32]) -> String {
     format!("{names}\n{line}")
 }
 
-fn summary_row(ui: &Ui, outcome: &Outcome, group: &[(&str, bool)], depths: &[u32]) -> String {
+fn summary_row(
+    ui: &Ui,
+    outcome: &Outcome,
+    engine: Engine,
+    group: &[(&str, bool)],
+    depths: &[u32],
+) -> String {
     let mut line = format!("{:<NAME_COLUMNS$}", outcome.workload.name());
     for &(_, is_speed) in group {
         line += GAP;
         for &depth in depths {
-            let against = outcome.against(depth);
+            let against = outcome.against(depth, engine);
             let comparison = against.map(|it| if is_speed { it.ops } else { it.cpu });
             line += &ratio(ui, comparison, is_speed);
         }
@@ -263,7 +295,8 @@ mod tests {
 
     #[test]
     fn the_summary_has_a_ratio_only_where_there_is_a_verdict() {
-        let row = summary_row(&ui(80), &outcome(), &[("speed", true), ("CPU", false)], &[1, 32]);
+        let group = [("speed", true), ("CPU", false)];
+        let row = summary_row(&ui(80), &outcome(), Engine::Uring, &group, &[1, 32]);
         let words: Vec<&str> = row.split_whitespace().collect();
         assert_eq!(words, ["random", "reads,", "direct", "=", "1.95x", "=", "0.33x"]);
     }
@@ -276,7 +309,8 @@ mod tests {
             (Verdict::TooFewRounds, Verdict::TooFewRounds),
             (Verdict::TooFewRounds, Verdict::Lower),
         ] {
-            let against = Against { depth: 1, ops: comparison(ops), cpu: comparison(cpu) };
+            let (ops, cpu) = (comparison(ops), comparison(cpu));
+            let against = Against { depth: 1, engine: Engine::Uring, ops, cpu };
             let text = judgement(&ui(80), &against);
             assert!(!text.contains("3.00") && !text.contains("faster"), "{text}");
         }

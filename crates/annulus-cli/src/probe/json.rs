@@ -5,6 +5,7 @@ use annulus_ring::diagnose::{Answer, Evidence, SetupError};
 use annulus_ring::probe::{Limits, Outcome, PathReport, Report, Unusable, Verdict};
 use serde::Serialize;
 
+use super::runs_on::RunsOn;
 use crate::failure::Exit;
 
 /// The whole.
@@ -15,6 +16,7 @@ pub struct Object<'a> {
     /// `usable`, `limited` or `unusable`.
     verdict: &'static str,
     exit_code: u8,
+    runs_on: RunsOn,
     error: Option<ErrorObject>,
     evidence: EvidenceObject<'a>,
     features: Vec<&'static str>,
@@ -120,7 +122,12 @@ struct Note<'a> {
 }
 
 impl<'a> Object<'a> {
-    pub fn new(report: &'a Report, missing: &'a [&'static str], exit: Exit) -> Self {
+    pub fn new(
+        report: &'a Report,
+        runs_on: RunsOn,
+        missing: &'a [&'static str],
+        exit: Exit,
+    ) -> Self {
         Self {
             schema: 1,
             annulus: env!("CARGO_PKG_VERSION"),
@@ -130,6 +137,7 @@ impl<'a> Object<'a> {
                 Verdict::Unusable => "unusable",
             },
             exit_code: exit.code(),
+            runs_on,
             error: report.unusable.as_ref().map(error),
             evidence: evidence(&report.evidence),
             features: feature_names(report.features),

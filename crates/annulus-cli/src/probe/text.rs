@@ -1,7 +1,9 @@
 //! The report as a terminal shows it: the library's text, broken between its items and coloured.
 
+use annulus_ring::abi::Op;
 use annulus_ring::probe::{Report, Verdict};
 
+use super::runs_on::RunsOn;
 use crate::out::{Style, Ui};
 
 /// Where what is said begins, after the word that says of what.
@@ -11,7 +13,7 @@ const INDENT: usize = 13;
 const COLUMNS_MIN: usize = 80;
 
 /// The report, and what to do next.
-pub fn render(report: &Report, ui: &Ui) -> String {
+pub fn render(report: &Report, runs_on: &RunsOn, ui: &Ui) -> String {
     let text = report.to_string();
     let mut lines: Vec<String> = Vec::new();
     for (n, line) in text.lines().enumerate() {
@@ -21,6 +23,11 @@ pub fn render(report: &Report, ui: &Ui) -> String {
             lines.extend(row(line, ui));
         }
     }
+    lines.push(format!(
+        "{}{}",
+        ui.paint(Style::Bold, "  runs on    "),
+        runs_on.line(Op::ALL.len())
+    ));
     if report.verdict() != Verdict::Unusable && !ui.quiet {
         let more = "annulus probe --ops lists the operations, annulus bench measures them";
         lines.push(format!("  {:<10} {more}", "more"));

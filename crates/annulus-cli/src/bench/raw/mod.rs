@@ -4,4 +4,4 @@ mod perf;
 mod ring;
 
 pub use perf::{Counted, Counters};
-pub use ring::{Driver, RingWork};
+pub use ring::{Driver, RingWork, ring};

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::mem;
 use std::os::fd::AsRawFd;
 
-use annulus_ring::abi::{BufIndex, Cqe, FixedFd, Iovec, Sqe};
-use annulus_ring::{Errno, LocalRing, op};
+use annulus_emulate::abi::{BufIndex, Cqe, FixedFd, Iovec, Sqe};
+use annulus_emulate::{Builder, Errno, KernelChoice, LocalRing, op};
 
 use crate::bench::buffer::{ALIGN_BYTES, Buffer};
 use crate::bench::plan::Rw;
@@ -15,6 +15,8 @@ use crate::failure::Failure;
 /// What the ring is to do.
 #[derive(Clone, Copy, Debug)]
 pub struct RingWork<'a> {
+    /// Who is to do it.
+    pub kernel: KernelChoice,
     pub rw: Rw,
     /// The file, unless NOPs are asked for.
     pub file: Option<&'a File>,
@@ -89,7 +91,7 @@ impl Entries {
 impl Driver {
     /// A ring for `depth` operations at a time, with the file and the buffers registered.
     pub fn new(depth: u32, work: RingWork<'_>) -> Result<Self, Failure> {
-        let ring = LocalRing::new(depth).map_err(|error| Failure::new("io_uring", error))?;
+        let ring = ring(depth, work.kernel)?;
         let stride = (work.block_bytes as usize).next_multiple_of(ALIGN_BYTES);
         let bytes = if work.rw == Rw::Nop { 0 } else { stride * depth as usize };
         let mut buffers = Buffer::new(bytes);
@@ -215,6 +217,12 @@ impl Drop for Driver {
     }
 }
 
+/// A ring of `depth` entries.
+pub fn ring(depth: u32, kernel: KernelChoice) -> Result<LocalRing, Failure> {
+    let ring = Builder::new().entries(depth).kernel(kernel).build_local();
+    ring.map_err(|error| Failure::new("set-up", error))
+}
+
 /// Tells the ring the file, so that operations need not look it up.
 fn register_file(ring: &LocalRing, file: &File) -> Result<(), Failure> {
     let answer = ring.register().files(&[file.as_raw_fd()]);
@@ -255,9 +263,17 @@ mod tests {
 
     use super::*;
 
-    fn nops(depth: u32) -> Driver {
-        let work =
-            RingWork { rw: Rw::Nop, file: None, blocks: 0, block_bytes: 512, fixed_buffers: false };
+    const KERNELS: [KernelChoice; 2] = [KernelChoice::Linux, KernelChoice::Host];
+
+    fn nops(depth: u32, kernel: KernelChoice) -> Driver {
+        let work = RingWork {
+            kernel,
+            rw: Rw::Nop,
+            file: None,
+            blocks: 0,
+            block_bytes: 512,
+            fixed_buffers: false,
+        };
         Driver::new(depth, work).unwrap()
     }
 
@@ -269,23 +285,31 @@ mod tests {
 
     #[test]
     fn every_turn_enters_once_and_keeps_the_depth() {
-        let mut driver = nops(4);
-        for turn in 1..=10u64 {
-            assert_eq!(driver.turn().unwrap(), 4);
-            assert_eq!((driver.enters(), driver.completed), (turn, 4 * turn));
-            assert_eq!(driver.in_flight, 4);
+        for kernel in KERNELS {
+            let mut driver = nops(4, kernel);
+            for turn in 1..=10u64 {
+                assert_eq!(driver.turn().unwrap(), 4);
+                assert_eq!((driver.enters(), driver.completed), (turn, 4 * turn));
+                assert_eq!(driver.in_flight, 4);
+            }
+            driver.finish().unwrap();
         }
-        driver.finish().unwrap();
     }
 
     #[test]
     fn reads_and_writes_move_whole_blocks() {
         let file = file(16 * 4096);
-        for (rw, fixed_buffers) in
-            [(Rw::Read, false), (Rw::Read, true), (Rw::Write, false), (Rw::Write, true)]
-        {
-            let work =
-                RingWork { rw, file: Some(&file), blocks: 16, block_bytes: 4096, fixed_buffers };
+        let [linux, host] = KERNELS;
+        for (kernel, rw, fixed_buffers) in [
+            (linux, Rw::Read, false),
+            (linux, Rw::Read, true),
+            (linux, Rw::Write, false),
+            (linux, Rw::Write, true),
+            (host, Rw::Read, false),
+            (host, Rw::Write, false),
+        ] {
+            let file = Some(&file);
+            let work = RingWork { kernel, rw, file, blocks: 16, block_bytes: 4096, fixed_buffers };
             let mut driver = Driver::new(8, work).unwrap();
             let mut done = 0;
             while done < 100 {
@@ -300,6 +324,7 @@ mod tests {
     fn a_short_read_is_an_error_and_the_rest_is_drained() {
         let file = file(4096);
         let work = RingWork {
+            kernel: KernelChoice::Linux,
             rw: Rw::Read,
             file: Some(&file),
             blocks: 1 << 20,
