@@ -41,6 +41,7 @@ macro_rules! plain {
 }
 plain!(u8, u16, u32, i32, u64, Iovec, Timespec, GeteventsArg, OpenHow, EpollEvent, AttrPi);
 plain!(Buf, BufReg, BufStatus, CloneBuffers, FileIndexRange, RsrcRegister, RsrcUpdate, RsrcUpdate2);
+plain!(annulus_ring::abi::FutexWaitv);
 
 /// Leave to touch the program's memory where its entries say so.
 ///

@@ -6,7 +6,9 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{ClockId, CqeFlags, Iovec, OpenHow, PollEvents, Sqe};
+use annulus_ring::abi::{
+    ClockId, CqeFlags, EpollEvent, FutexWaitv, Iovec, OpenHow, PollEvents, Sqe,
+};
 
 /// The name of a request: its place, and how often that was used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,6 +78,12 @@ pub(crate) enum Stable {
     Attribute { name: CString, path: Option<CString>, value: Vec<u8> },
     /// The second half of a long entry: a command.
     Command([u64; 10]),
+    /// What a file is in an epoll set for.
+    Event(EpollEvent),
+    /// The numbers of a pipe's ends, until they are in the table of files.
+    Ends([RawFd; 2]),
+    /// The words that are waited for.
+    Futexes(Vec<FutexWaitv>),
 }
 
 /// A message of a socket, as its header says.

@@ -1,6 +1,6 @@
 //! [`Machine`]: the world of the host kernel: the process's own files, an epoll, some threads.
 
-use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,11 +19,30 @@ pub(super) struct File {
     /// How it was opened, as of when it was named.
     flags: u32,
     kept: Option<Arc<Kept>>,
+    /// It is not the program's: it is closed when it is not needed any more.
+    own: Option<Arc<OwnedFd>>,
 }
 
 impl File {
+    /// By a number of the program's.
+    pub(super) fn of(raw: RawFd) -> Self {
+        Self { raw, flags: 0, kept: None, own: None }
+    }
+
+    /// One that the program has not.
+    pub(super) fn own(fd: OwnedFd) -> Self {
+        let raw = fd.as_raw_fd();
+        Self { own: Some(Arc::new(fd)), ..Self::of(raw) }
+    }
+
+    /// Whether it is a block device.
+    pub(super) fn is_block_device(&self) -> bool {
+        self.kind() == Some(libc::S_IFBLK)
+    }
+
     pub(super) fn raw(&self) -> RawFd {
-        self.kept.as_ref().map_or(self.raw, |kept| kept.raw())
+        let own = self.own.as_ref().map(|own| own.as_raw_fd());
+        self.kept.as_ref().map(|kept| kept.raw()).or(own).unwrap_or(self.raw)
     }
 
     /// How it was opened ([`OpenFlags`]).
@@ -63,7 +82,11 @@ impl World for Machine {
         let flags = sys::fs::status_flags(fd)?;
         // That is a place, not an open file.
         let is_place = OpenFlags(flags).contains(OpenFlags::PATH);
-        if is_place { Err(Errno::EBADF) } else { Ok(File { raw: fd, flags, kept: None }) }
+        if is_place {
+            Err(Errno::EBADF)
+        } else {
+            Ok(File { raw: fd, flags, kept: None, own: None })
+        }
     }
 
     fn is_ring(&self, fd: RawFd) -> bool {
@@ -80,7 +103,7 @@ impl World for Machine {
         }
         let fd = sys::duplicate(file.raw)?;
         let kept = Kept::new(fd, Arc::clone(&self.poller));
-        Ok(File { kept: Some(Arc::new(kept)), ..file })
+        Ok(File { kept: Some(Arc::new(kept)), own: None, ..file })
     }
 
     fn number(&self, file: &File) -> RawFd {

@@ -138,7 +138,7 @@ impl Host {
         let inner =
             Arc::new(Inner { state: Mutex::new(state), followers: Condvar::new(), poller, pool });
         let told = Arc::downgrade(&inner);
-        inner.pool.deliver_to(Arc::new(move |token, work, result| {
+        inner.pool.deliver_to(Box::new(move |token, work, result| {
             if let Some(inner) = told.upgrade() {
                 let mut state = inner.state();
                 state.core.returned(token, work, result);

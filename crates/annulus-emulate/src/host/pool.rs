@@ -1,63 +1,152 @@
-//! [`Pool`]: threads that do what may block, as many as are needed and no more than are allowed;
-//! each ends when it had nothing to do for a while.
+//! [`Pool`]: threads that do what may block; each ends when it had nothing to do for a while.
+//!
+//! There are two kinds, as on Linux. The bounded ones do what ends by itself: files and their
+//! paths. Without any (`threads_max` 0) that is done by whoever enters the ring. The others do what
+//! ends when somebody else does something (pipes, children, futexes): there is one for each, so
+//! that such work never keeps other work waiting.
+//!
+//! ```text
+//! queued ──▶ running ──▶ over: delivered, no lock held
+//!    │          ├ interrupted: its system call is ended, again and again until it is over
+//!    │          └ waited for (futexes, children): ended, and taken back if it has not come to be
+//!    └ taken back
+//! ```
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use annulus_ring::Errno;
 
-use super::perform;
-use super::poller::Kept;
+use super::perform::{self, Queue};
+use super::sys::interrupt::{self, Alarm};
 use crate::world::{Recall, Token, Work};
 
 /// What a file is to the host: see [`super::machine::File`].
 type HostWork = Work<super::machine::File>;
 
 /// Who is told what came of a piece of work.
-pub(super) type Deliver = Arc<dyn Fn(Token, HostWork, Result<u32, Errno>) + Send + Sync>;
+pub(super) type Deliver = Box<dyn Fn(Token, HostWork, Result<u32, Errno>) + Send + Sync>;
+
+/// How long an interrupted wait has until it is interrupted again.
+const AGAIN: Duration = Duration::from_millis(1);
+/// How long a wait that cannot be seen for certain has until it waits.
+const JOIN_MAX: Duration = Duration::from_millis(5);
 
 /// How the threads are.
 #[derive(Clone, Debug)]
 pub(super) struct Habits {
+    /// How many of the bounded kind; 0: who enters does their work.
     pub(super) threads_max: usize,
     pub(super) keep_alive: Duration,
     pub(super) name: String,
 }
 
+/// The kinds of threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Bounded,
+    Unbounded,
+}
+
+/// A piece of work that no thread has begun.
+struct Item {
+    token: Token,
+    work: HostWork,
+    queue: Option<Arc<Queue>>,
+}
+
+/// The threads of a kind.
 #[derive(Default)]
-struct State {
-    queue: VecDeque<(Token, HostWork)>,
-    /// What is being done.
-    running: HashMap<Token, ()>,
+struct Lane {
+    items: VecDeque<Item>,
     threads: usize,
     idle: usize,
+    threads_max: usize,
+}
+
+/// A piece of work that is being done.
+struct Running {
+    thread: core::ffi::c_int,
+    /// It may be taken back.
+    is_wait: bool,
+    recalled: bool,
+    /// It was recalled, and nothing came of it.
+    is_void: bool,
+    alarm: Option<Alarm>,
+}
+
+struct State {
+    lanes: [Lane; 2],
+    running: HashMap<Token, Running>,
+    handles: Vec<JoinHandle<()>>,
     closed: bool,
 }
 
 /// See above.
 pub(super) struct Pool {
     state: Mutex<State>,
-    work: Condvar,
+    /// There is work, by kind.
+    work: [Condvar; 2],
+    /// A recalled wait is over.
+    over: Condvar,
     habits: Habits,
-    deliver: Mutex<Option<Deliver>>,
+    deliver: OnceLock<Deliver>,
+    /// A child has a copy of the pool, and none of its threads.
+    process: core::ffi::c_int,
 }
 
 impl Pool {
     pub(super) fn new(habits: Habits) -> Self {
-        Self { state: Mutex::default(), work: Condvar::new(), habits, deliver: Mutex::new(None) }
+        let bounded = Lane { threads_max: habits.threads_max, ..Lane::default() };
+        let unbounded = Lane { threads_max: usize::MAX, ..Lane::default() };
+        let state = State {
+            lanes: [bounded, unbounded],
+            running: HashMap::new(),
+            handles: Vec::new(),
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            work: [Condvar::new(), Condvar::new()],
+            over: Condvar::new(),
+            habits,
+            deliver: OnceLock::new(),
+            process: interrupt::process(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says who is told.
+    /// Says who is told: once.
     pub(super) fn deliver_to(&self, deliver: Deliver) {
-        *self.deliver.lock().unwrap_or_else(PoisonError::into_inner) = Some(deliver);
+        let set = self.deliver.set(deliver);
+        debug_assert!(set.is_ok(), "one ring has the pool");
     }
 
-    /// Has a thread do it.
+    /// Bounds both kinds, where the number is not 0: what the bounds were.
+    pub(super) fn bound(&self, max: [u32; 2]) -> [u32; 2] {
+        let mut state = self.state();
+        let mut before = [0; 2];
+        for (n, lane) in state.lanes.iter_mut().enumerate() {
+            before[n] = u32::try_from(lane.threads_max).unwrap_or(u32::MAX);
+            if max[n] > 0 && !(n == Kind::Bounded as usize && self.is_inline()) {
+                lane.threads_max = max[n] as usize;
+            }
+        }
+        before
+    }
+
+    /// Whether whoever enters does the bounded work.
+    fn is_inline(&self) -> bool {
+        self.habits.threads_max == 0
+    }
+
+    /// Has a thread do it. A wait for a futex waits when this returns.
     ///
     /// # Errors
     /// The work, where there is no thread and none can be started.
@@ -66,89 +155,230 @@ impl Pool {
         token: Token,
         work: HostWork,
     ) -> Result<(), HostWork> {
+        let is_wait = perform::is_wait(&work);
+        let kind =
+            if is_wait || perform::is_endless(&work) { Kind::Unbounded } else { Kind::Bounded };
+        let queue = Queue::of(&work).map(Arc::new);
         let mut state = self.state();
-        state.queue.push_back((token, work));
-        let enough = state.idle >= state.queue.len() || state.threads >= self.habits.threads_max;
-        if enough {
-            self.work.notify_one();
-            return Ok(());
+        let lane = &mut state.lanes[kind as usize];
+        lane.items.push_back(Item { token, work, queue: queue.clone() });
+        let is_full = lane.threads >= lane.threads_max && !is_wait;
+        if lane.idle >= lane.items.len() || is_full {
+            drop(state);
+            self.work[kind as usize].notify_one();
+        } else {
+            lane.threads += 1;
+            drop(state);
+            self.start(kind, token)?;
         }
-        state.threads += 1;
-        drop(state);
+        if let Some(queue) = queue {
+            self.see_join(token, &queue);
+        }
+        Ok(())
+    }
+
+    /// Starts a thread, for that work.
+    ///
+    /// # Errors
+    /// The work, where it cannot be done.
+    fn start(self: &Arc<Self>, kind: Kind, token: Token) -> Result<(), HostWork> {
         let pool = Arc::clone(self);
-        let started =
-            std::thread::Builder::new().name(self.habits.name.clone()).spawn(move || pool.serve());
-        if started.is_ok() {
-            return Ok(());
-        }
+        let thread = std::thread::Builder::new().name(self.habits.name.clone());
+        // The program's signals are for the program's threads.
+        let mask = interrupt::block_signals();
+        let started = thread.spawn(move || pool.serve(kind));
+        interrupt::restore_signals(&mask);
         let mut state = self.state();
-        state.threads -= 1;
-        if state.threads > 0 {
+        if let Ok(handle) = started {
+            state.handles.retain(|handle| !handle.is_finished());
+            state.handles.push(handle);
             return Ok(());
         }
-        let place = state.queue.iter().position(|(other, _)| *other == token);
-        match place.and_then(|place| state.queue.remove(place)) {
-            Some((_, work)) => Err(work),
+        let lane = &mut state.lanes[kind as usize];
+        lane.threads -= 1;
+        if lane.threads > 0 && kind == Kind::Bounded {
+            return Ok(());
+        }
+        let place = lane.items.iter().position(|item| item.token == token);
+        match place.and_then(|place| lane.items.remove(place)) {
+            Some(item) => Err(item.work),
             None => Ok(()),
         }
     }
 
-    /// Takes work back that no thread has begun.
+    /// Returns when a wait for a futex waits, or is over.
+    fn see_join(&self, token: Token, queue: &Queue) {
+        let begun = super::sys::now(annulus_ring::abi::ClockId::MONOTONIC);
+        while !queue.is_joined() {
+            let state = self.state();
+            let is_queued = state.lanes.iter().flat_map(|lane| &lane.items);
+            let is_queued = is_queued.into_iter().any(|item| item.token == token);
+            if !is_queued && !state.running.contains_key(&token) {
+                return;
+            }
+            drop(state);
+            let now = super::sys::now(annulus_ring::abi::ClockId::MONOTONIC);
+            if !queue.is_exact() && now.saturating_sub(begun) > JOIN_MAX {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Takes work back that no thread has begun, or that waits; else ends its system call.
     pub(super) fn recall(&self, token: Token) -> Recall {
         let mut state = self.state();
-        let place = state.queue.iter().position(|(other, _)| *other == token);
-        if place.and_then(|place| state.queue.remove(place)).is_some() {
-            return Recall::Taken;
+        for lane in &mut state.lanes {
+            let place = lane.items.iter().position(|item| item.token == token);
+            if place.and_then(|place| lane.items.remove(place)).is_some() {
+                return Recall::Taken;
+            }
         }
-        if state.running.contains_key(&token) { Recall::Running } else { Recall::TooLate }
+        let Some(running) = state.running.get_mut(&token) else { return Recall::TooLate };
+        running.recalled = true;
+        if !running.is_wait {
+            if running.alarm.is_none() {
+                running.alarm = Alarm::new(running.thread);
+            }
+            return Recall::Running;
+        }
+        // It ends soon, whatever it was about to do, and tells whether anything came of it.
+        loop {
+            match state.running.get(&token) {
+                None => return Recall::TooLate,
+                Some(running) if running.is_void => {
+                    state.running.remove(&token);
+                    return Recall::Taken;
+                }
+                Some(running) => interrupt::interrupt(running.thread),
+            }
+            let waited = self.over.wait_timeout(state, AGAIN);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
-    /// Ends the threads, each after what it is doing.
+    /// Ends the threads, and returns when they have ended: what they are doing is interrupted.
     pub(super) fn close(&self) {
+        if interrupt::process() != self.process {
+            return;
+        }
         let mut state = self.state();
         state.closed = true;
-        state.queue.clear();
-        self.work.notify_all();
+        let dropped = state.lanes.each_mut().map(|lane| core::mem::take(&mut lane.items));
+        for running in state.running.values_mut() {
+            running.recalled = true;
+            if running.alarm.is_none() {
+                running.alarm = Alarm::new(running.thread);
+            }
+        }
+        let handles = core::mem::take(&mut state.handles);
+        drop(state);
+        drop(dropped);
+        self.work.iter().for_each(Condvar::notify_all);
+        let own = std::thread::current().id();
+        for handle in handles.into_iter().filter(|handle| handle.thread().id() != own) {
+            let ended = handle.join();
+            debug_assert!(ended.is_ok(), "a thread of the pool has panicked");
+        }
     }
 
-    fn serve(&self) {
-        while let Some((token, mut work)) = self.next() {
-            let result = perform::to_the_end(&mut work);
-            self.state().running.remove(&token);
-            let deliver = self.deliver.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if let Some(deliver) = deliver {
-                deliver(token, work, result);
+    /// Does what is for whoever enters, who holds no lock. Whether there was anything.
+    pub(super) fn run_inline(&self) -> bool {
+        if !self.is_inline() {
+            return false;
+        }
+        let mut any = false;
+        loop {
+            let mut state = self.state();
+            let Some(item) = state.lanes[Kind::Bounded as usize].items.pop_front() else {
+                return any;
+            };
+            state.begin(&item);
+            drop(state);
+            any = true;
+            self.do_it(item);
+        }
+    }
+
+    fn serve(&self, kind: Kind) {
+        interrupt::accept_interrupts();
+        while let Some(item) = self.next(kind) {
+            self.do_it(item);
+        }
+    }
+
+    /// Does a piece of work that has begun, and tells what came of it.
+    fn do_it(&self, item: Item) {
+        let Item { token, mut work, queue } = item;
+        let result = loop {
+            // A mistake of ours ends the entry, and not its ring.
+            let done = catch_unwind(AssertUnwindSafe(|| match &queue {
+                Some(queue) => perform::wait_in(&mut work, queue),
+                None => perform::to_the_end(&mut work),
+            }));
+            let result = done.unwrap_or(Err(Errno::EIO));
+            let mut state = self.state();
+            let Some(running) = state.running.get_mut(&token) else { break result };
+            if running.is_wait && result == Err(Errno::EINTR) {
+                if !running.recalled {
+                    continue;
+                }
+                running.is_void = true;
+                drop(state);
+                self.over.notify_all();
+                return;
             }
+            // With it its alarm: no signal comes after this.
+            let running = state.running.remove(&token);
+            drop(running);
+            drop(state);
+            self.over.notify_all();
+            break result;
+        };
+        if let Some(deliver) = self.deliver.get() {
+            deliver(token, work, result);
         }
     }
 
     /// The next piece of work, or the end of this thread.
-    fn next(&self) -> Option<(Token, HostWork)> {
+    fn next(&self, kind: Kind) -> Option<Item> {
         let mut state = self.state();
         loop {
             if state.closed {
                 break;
             }
-            if let Some((token, work)) = state.queue.pop_front() {
-                state.running.insert(token, ());
-                return Some((token, work));
+            if let Some(item) = state.lanes[kind as usize].items.pop_front() {
+                state.begin(&item);
+                return Some(item);
             }
-            state.idle += 1;
-            let waited = self.work.wait_timeout(state, self.habits.keep_alive);
+            state.lanes[kind as usize].idle += 1;
+            let waited = self.work[kind as usize].wait_timeout(state, self.habits.keep_alive);
             let (again, limit) = waited.unwrap_or_else(PoisonError::into_inner);
             state = again;
-            state.idle -= 1;
-            if limit.timed_out() && state.queue.is_empty() {
+            let lane = &mut state.lanes[kind as usize];
+            lane.idle -= 1;
+            if limit.timed_out() && lane.items.is_empty() {
                 break;
             }
         }
-        state.threads -= 1;
+        state.lanes[kind as usize].threads -= 1;
         None
     }
 }
 
-// `Kept` is what the work keeps open meanwhile.
-const _: fn() = || {
-    fn is_send<T: Send>() {}
-    is_send::<Kept>();
-};
+impl State {
+    /// Takes note that this thread does it.
+    fn begin(&mut self, item: &Item) {
+        let running = Running {
+            thread: interrupt::thread(),
+            is_wait: perform::is_wait(&item.work),
+            recalled: false,
+            is_void: false,
+            alarm: None,
+        };
+        self.running.insert(item.token, running);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,11 @@
 //! here decides anything.
 
 pub(super) mod fs;
+pub(super) mod futex;
+pub(super) mod interrupt;
 pub(super) mod net;
+pub(super) mod pipe;
+pub(super) mod wait;
 
 use core::ffi::{c_int, c_void};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};

@@ -8,7 +8,7 @@ use annulus_ring::abi::{FILE_INDEX_ALLOC, InstallFdFlags, Op, RsrcUpdate2, Sqe};
 
 use super::Core;
 use super::tags::Tag;
-use crate::world::{Token, World};
+use crate::world::{Stable, Token, World};
 
 /// A file of the table.
 #[derive(Debug)]
@@ -153,6 +153,42 @@ impl<W: World> Core<W> {
             self.release(before);
         }
         Ok(if file_index == FILE_INDEX_ALLOC { slot } else { 0 })
+    }
+
+    /// Puts both ends of a pipe into the table, one slot after the other where the first is given,
+    /// and writes the slots where the entry says.
+    ///
+    /// # Errors
+    /// As [`install_fixed`](Self::install_fixed): then neither is in the table.
+    pub(super) fn install_pipe(&mut self, token: Token, file_index: u32) -> Result<u32, Errno> {
+        let work = self.requests.get_mut(token).and_then(|request| request.work.as_mut());
+        let Some(work) = work else { return Ok(0) };
+        let Stable::Ends(ends) = core::mem::take(&mut work.stable) else { return Ok(0) };
+        let addr = work.sqe.addr;
+        let mut slots = [0; 2];
+        let mut failed = None;
+        for (n, end) in ends.into_iter().enumerate() {
+            if failed.is_some() {
+                let _ = self.world.close(end);
+                continue;
+            }
+            let picks = file_index == FILE_INDEX_ALLOC;
+            let index = if picks { file_index } else { file_index.wrapping_add(n as u32) };
+            match self.install_fixed(index, end) {
+                Ok(slot) => slots[n] = if picks { slot } else { index - 1 },
+                Err(errno) => failed = Some((n, errno)),
+            }
+        }
+        if failed.is_none() {
+            let written = self.user.write(addr, slots[0]);
+            let written = written.and_then(|()| self.user.write(addr + 4, slots[1]));
+            failed = written.err().map(|errno| (2, errno));
+        }
+        let Some((count, errno)) = failed else { return Ok(0) };
+        for slot in &slots[..count] {
+            let _ = self.close_fixed(*slot);
+        }
+        Err(errno)
     }
 
     /// Empties a slot, as `CLOSE` does.

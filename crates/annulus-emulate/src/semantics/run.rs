@@ -1,7 +1,7 @@
 //! Letting requests begin, and go on: what is tried, what waits for its file, what a thread gets.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{CqeFlags, Op, PollEvents, PollFlags, SqeFlags};
+use annulus_ring::abi::{CqeFlags, Op, PollEvents, PollFlags, SpliceFlags, SqeFlags};
 
 use super::request::State;
 use super::sockets::Shot;
@@ -57,6 +57,23 @@ impl<W: World> Core<W> {
         };
         if let Some(work) = self.requests.get_mut(token).and_then(|r| r.work.as_mut()) {
             work.file = Some(file);
+        }
+        self.name_second_file(token)
+    }
+
+    /// Finds the file that a splice is from.
+    fn name_second_file(&mut self, token: Token) -> Result<(), Errno> {
+        let Some(sqe) = self.entry(token) else { return Ok(()) };
+        if !matches!(sqe.opcode, Op::SPLICE | Op::TEE) {
+            return Ok(());
+        }
+        let is_fixed = SpliceFlags(sqe.rw_flags).contains(SpliceFlags::FD_IN_FIXED);
+        let file = match is_fixed {
+            true => self.fixed_file(token, sqe.splice_fd_in as u32)?,
+            false => self.world.file(sqe.splice_fd_in)?,
+        };
+        if let Some(work) = self.requests.get_mut(token).and_then(|r| r.work.as_mut()) {
+            work.second = Some(file);
         }
         Ok(())
     }
@@ -137,7 +154,9 @@ impl<W: World> Core<W> {
         request.work = Some(work);
         request.state = State::Begun;
         let result = match result {
-            Err(Errno::EINTR) if request.cancelled => Err(Errno::ECANCELED),
+            Err(Errno::EINTR) if request.cancelled && could_poll(request.opcode) => {
+                Err(Errno::ECANCELED)
+            }
             result => result,
         };
         match self.judge(token, result) {
@@ -171,6 +190,7 @@ impl<W: World> Core<W> {
             (Ok(fd), Op::OPENAT | Op::OPENAT2 | Op::ACCEPT | Op::SOCKET, index) if index != 0 => {
                 self.install_fixed(index as u32, fd as i32)
             }
+            (Ok(_), Op::PIPE, index) if index != 0 => self.install_pipe(token, index as u32),
             (result, ..) => result,
         };
         let result = self.tell_header(token, result);
@@ -200,4 +220,11 @@ impl<W: World> Core<W> {
         self.finish(token, result);
         Shot::Last
     }
+}
+
+/// Whether Linux would have it wait for its file, where a cancel finds it, and not in a thread,
+/// which is interrupted.
+fn could_poll(opcode: Op) -> bool {
+    let by_thread = [Op::OPENAT, Op::OPENAT2, Op::SPLICE, Op::TEE, Op::FALLOCATE, Op::FSYNC];
+    !by_thread.contains(&opcode)
 }

@@ -16,6 +16,14 @@ use crate::world::{Attempt, Span, Stable, Work};
 
 type HostWork = Work<File>;
 
+pub(super) use misc::{Queue, is_wait, wait_in};
+
+/// Whether it ends when somebody else does something, and not by itself: what no file on a disk is
+/// behind.
+pub(super) fn is_endless(work: &HostWork) -> bool {
+    [&work.file, &work.second].into_iter().flatten().any(File::is_pollable)
+}
+
 /// Tries it without waiting.
 pub(super) fn attempt(work: &mut HostWork) -> Attempt {
     let families = [rw::attempt, net::attempt, fs::attempt, misc::attempt];
