@@ -302,6 +302,31 @@ fn what_was_asked_for_is_not_said() {
     }
 }
 
+/// Where a filter kills, nothing can be tried: who says `host` never makes one of the calls.
+#[test]
+fn the_host_makes_none_of_the_calls() {
+    let name = "the_host_makes_none_of_the_calls";
+    let outcome = Child::of(name).variable(KERNEL_VARIABLE, "host").run(|_| {
+        kill(&[SETUP, ENTER, REGISTER]);
+        works(&mut LocalRing::new(8).expect("the host's"));
+        drop(SharedRing::new(8).expect("the host's"));
+        assert!(KernelChoice::default().decide().expect("host").is_host());
+    });
+    if let Some(outcome) = outcome {
+        outcome.success();
+    }
+}
+
+/// From here on, one of `calls` ends the process.
+fn kill(calls: &[i64]) {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+    let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
+    let arch = TargetArch::try_from(std::env::consts::ARCH).expect("it has filters");
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::KillProcess, arch);
+    let program: BpfProgram = filter.expect("valid").try_into().expect("a program");
+    seccompiler::apply_filter(&program).expect("it is taken");
+}
+
 #[test]
 fn a_request_that_linux_refuses_is_no_reason_to_fall_back() {
     let name = "a_request_that_linux_refuses_is_no_reason_to_fall_back";
