@@ -47,8 +47,13 @@ impl<W: World> Core<W> {
         let Some(sqe) = self.entry(token).filter(names_buffer) else { return Ok(()) };
         let buffer = self.fixed_buffer(token, sqe.buf_index)?;
         let work = self.requests.get(token).and_then(|request| request.work.as_ref());
-        match work.map(|work| &work.stable) {
-            Some(Stable::Pieces(pieces)) => pieces.iter().try_for_each(|piece| {
+        let pieces = match work.map(|work| &work.stable) {
+            Some(Stable::Pieces(pieces)) => Some(pieces),
+            Some(Stable::Message(message)) => Some(&message.pieces),
+            _ => None,
+        };
+        match pieces {
+            Some(pieces) => pieces.iter().try_for_each(|piece| {
                 if piece.bytes == 0 { Err(Errno::EFAULT) } else { buffer.check(*piece) }
             }),
             _ => buffer.check(Span { addr: sqe.addr, bytes: sqe.len as usize }),

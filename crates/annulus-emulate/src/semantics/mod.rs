@@ -24,7 +24,7 @@ mod submit;
 mod tags;
 mod times;
 
-use request::{Request, Requests};
+use request::{Request, Requests, State};
 
 use std::collections::VecDeque;
 
@@ -99,6 +99,11 @@ impl<W: World> Core<W> {
     fn tell(&mut self, completion: Completion) {
         self.told = self.told.wrapping_add(1);
         self.queues.post(completion);
+        self.signal_told();
+    }
+
+    /// Signals the eventfd that something was told.
+    fn signal_told(&mut self) {
         let Some((file, only_late)) = &self.eventfd else { return };
         if !(self.queues.eventfd_is_off() || *only_late && self.submitting) {
             self.world.signal(file);
@@ -114,12 +119,13 @@ impl<W: World> Core<W> {
         self.times.forget_count(token);
         if !request.silent {
             let Request { user_data, result, mut cflags, big, .. } = request;
-            if sockets::notifies(&request) {
+            // One that never began says nothing of what comes.
+            if request.notifies && request.state != State::Queued {
                 cflags |= CqeFlags::MORE;
             }
             self.tell(Completion { user_data, res: result, flags: cflags, big });
         }
-        if sockets::notifies(&request) {
+        if request.notifies {
             self.notify(&request);
         }
         for tag in core::mem::take(&mut request.holds) {
@@ -143,11 +149,18 @@ impl<W: World> Core<W> {
         self.complete(token);
     }
 
-    /// Tells one of several results of a request that goes on.
-    fn tell_more(&mut self, token: Token, result: u32, cflags: CqeFlags) {
-        let Some(request) = self.requests.get(token) else { return };
+    /// Tells one of several results of a request that goes on; unless the queue is full: it ends
+    /// then, as on Linux.
+    #[must_use]
+    fn tell_more(&mut self, token: Token, result: u32, cflags: CqeFlags) -> bool {
+        let Some(request) = self.requests.get(token) else { return false };
         let (user_data, res) = (request.user_data, result as i32);
         let flags = cflags | CqeFlags::MORE;
-        self.tell(Completion { user_data, res, flags, big: None });
+        let is_told = self.queues.post_if_room(&Completion { user_data, res, flags, big: None });
+        if is_told {
+            self.told = self.told.wrapping_add(1);
+            self.signal_told();
+        }
+        is_told
     }
 }

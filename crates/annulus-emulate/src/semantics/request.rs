@@ -41,6 +41,10 @@ pub(crate) struct Request<F> {
     pub(crate) silent: bool,
     /// Nothing is told of what is cancelled behind it.
     pub(crate) silences: bool,
+    /// A second completion says when its buffer is free.
+    pub(crate) notifies: bool,
+    /// It has waited for its file.
+    pub(crate) was_polled: bool,
     /// What is told of it: preset where it was refused before it began.
     pub(crate) result: i32,
     pub(crate) cflags: CqeFlags,
@@ -69,6 +73,8 @@ impl<F> Request<F> {
             failed: false,
             silent: sqe.flags.contains(SqeFlags::CQE_SKIP_SUCCESS),
             silences: false,
+            notifies: false,
+            was_polled: false,
             result: 0,
             cflags: CqeFlags::empty(),
             big: None,

@@ -136,6 +136,7 @@ impl<W: World> Core<W> {
             return;
         }
         request.state = State::Begun;
+        request.was_polled = true;
         if request.opcode == Op::POLL_ADD {
             self.polled(token, events);
         } else {
@@ -174,8 +175,8 @@ impl<W: World> Core<W> {
         if found.is_empty() {
             return self.wait(token, PollEvents(sqe.rw_flags));
         }
-        if PollFlags(sqe.len).contains(PollFlags::ADD_MULTI) {
-            self.tell_more(token, found.bits(), CqeFlags::empty());
+        let goes_on = PollFlags(sqe.len).contains(PollFlags::ADD_MULTI);
+        if goes_on && self.tell_more(token, found.bits(), CqeFlags::empty()) {
             return self.wait(token, PollEvents(sqe.rw_flags));
         }
         self.finish(token, Ok(found.bits()));

@@ -2,13 +2,15 @@
 //! received, and the notification behind a send that need not copy.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{AcceptFlags, CqeFlags, NotifUsage, Op, PollEvents, RecvSendFlags};
+use annulus_ring::abi::{
+    AcceptFlags, CqeFlags, NotifUsage, Op, PollEvents, RecvSendFlags, Sqe, SqeFlags,
+};
 
 use super::Core;
 use super::prepare::header;
 use super::request::Request;
 use crate::queues::Completion;
-use crate::world::{Message, Stable, Token, World};
+use crate::world::{Message, Span, Stable, Token, World};
 
 /// Bytes of the header in front of what a multishot RECVMSG leaves in a buffer.
 const OUT_BYTES: usize = 16;
@@ -20,6 +22,20 @@ pub(super) fn is_multishot(opcode: Op, ioprio: u16) -> bool {
         Op::RECV | Op::RECVMSG => RecvSendFlags(ioprio).contains(RecvSendFlags::RECV_MULTISHOT),
         _ => false,
     }
+}
+
+/// Of a multishot RECV with a limit in all, no shot takes more than is left.
+pub(super) fn bound_by_total(sqe: &mut Sqe) {
+    let left = sqe.splice_fd_in as u32;
+    if left != 0 && (sqe.len == 0 || left < sqe.len) {
+        sqe.len = left;
+    }
+}
+
+/// Whether a send is a bundle without a group.
+fn goes_on_sending(sqe: &Sqe) -> bool {
+    let is_bundle = RecvSendFlags(sqe.ioprio).contains(RecvSendFlags::BUNDLE);
+    is_bundle && !sqe.flags.contains(SqeFlags::BUFFER_SELECT)
 }
 
 /// How a multishot goes on.
@@ -38,25 +54,76 @@ impl<W: World> Core<W> {
     pub(super) fn shoot(&mut self, token: Token, result: Result<u32, Errno>) -> Shot {
         let Some(request) = self.requests.get_mut(token) else { return Shot::Last };
         let Some(work) = &mut request.work else { return Shot::Last };
-        let (Ok(count), true) = (result, is_multishot(work.sqe.opcode, work.sqe.ioprio)) else {
-            return Shot::Last;
-        };
+        let Ok(count) = result else { return Shot::Last };
         let outcome = work.outcome;
+        if work.sqe.opcode == Op::SEND {
+            let goes_on = goes_on_sending(&work.sqe) && !outcome.is_last && !request.was_polled;
+            if !goes_on || !self.tell_more(token, count, outcome.cflags) {
+                return Shot::Last;
+            }
+            return self.send_nothing(token);
+        }
+        if !is_multishot(work.sqe.opcode, work.sqe.ioprio) {
+            return Shot::Last;
+        }
         if work.sqe.opcode != Op::ACCEPT && outcome.is_last {
             return Shot::Last;
         }
         if work.sqe.opcode == Op::RECV && work.sqe.splice_fd_in != 0 {
-            // How much in all.
-            work.sqe.splice_fd_in -= work.sqe.splice_fd_in.min(count as i32);
-            if work.sqe.splice_fd_in == 0 {
+            let left = (work.sqe.splice_fd_in as u32).saturating_sub(count);
+            if left == 0 {
                 return Shot::Last;
             }
+            work.sqe.splice_fd_in = left as i32;
+            bound_by_total(&mut work.sqe);
         }
-        work.done = 0;
         let cflags = request.cflags | outcome.cflags;
+        if !self.tell_more(token, count, cflags) {
+            return Shot::Last;
+        }
+        let Some(request) = self.requests.get_mut(token) else { return Shot::Last };
         request.cflags = CqeFlags::empty();
-        self.tell_more(token, count, cflags);
+        if let Some(work) = &mut request.work {
+            work.done = 0;
+        }
         if outcome.is_drained { Shot::Wait(PollEvents::IN) } else { Shot::Again }
+    }
+
+    /// A bundle without a group has one buffer, and goes on with nothing: so does Linux.
+    fn send_nothing(&mut self, token: Token) -> Shot {
+        if let Some(work) = self.requests.get_mut(token).and_then(|r| r.work.as_mut()) {
+            (work.done, work.sqe.len) = (0, 0);
+            if let Stable::Message(message) = &mut work.stable {
+                message.pieces.clear();
+            }
+        }
+        Shot::Again
+    }
+
+    /// Gives a message the buffer that was picked for it. A multishot's address and control data
+    /// lie in front of the bytes.
+    ///
+    /// # Errors
+    /// `EFAULT`: it has no room for those.
+    pub(super) fn place_message(&mut self, token: Token) -> Result<(), Errno> {
+        let Some(request) = self.requests.get_mut(token) else { return Ok(()) };
+        let selects = request.flags.contains(SqeFlags::BUFFER_SELECT);
+        let Some(work) = request.work.as_mut().filter(|_| selects) else { return Ok(()) };
+        let buffer = Span { addr: work.sqe.addr, bytes: work.sqe.len as usize };
+        let Stable::Message(message) = &mut work.stable else { return Ok(()) };
+        if !is_multishot(work.sqe.opcode, work.sqe.ioprio) {
+            message.pieces = vec![buffer];
+            return Ok(());
+        }
+        let control = OUT_BYTES.checked_add(message.name.bytes).ok_or(Errno::EOVERFLOW)?;
+        let payload = control.checked_add(message.control.bytes).ok_or(Errno::EOVERFLOW)?;
+        if payload > buffer.bytes {
+            return Err(Errno::EFAULT);
+        }
+        message.name.addr = buffer.after(OUT_BYTES).addr;
+        message.control.addr = buffer.after(control).addr;
+        message.pieces = vec![buffer.after(payload)];
+        Ok(())
     }
 
     /// Says in the header of a RECVMSG what was received; in the buffer, if it is a multishot. The
@@ -103,15 +170,17 @@ impl<W: World> Core<W> {
     /// Tells that the buffer of a send that need not copy is free. Its result has said that this
     /// comes.
     pub(super) fn notify(&mut self, request: &Request<W::File>) {
-        let Some(sqe) = request.work.as_ref().map(|work| work.sqe) else { return };
-        let reports = RecvSendFlags(sqe.ioprio).contains(RecvSendFlags::SEND_ZC_REPORT_USAGE);
+        let ioprio = request.work.as_ref().map_or(0, |work| work.sqe.ioprio);
+        let reports = RecvSendFlags(ioprio).contains(RecvSendFlags::SEND_ZC_REPORT_USAGE);
         let usage = if reports { NotifUsage::ZC_COPIED.bits() } else { 0 };
         let (user_data, flags) = (request.user_data, CqeFlags::NOTIF);
         self.tell(Completion { user_data, res: usage as i32, flags, big: None });
     }
 }
 
-/// Whether a request's end is followed by a notification.
-pub(super) fn notifies<F>(request: &Request<F>) -> bool {
-    matches!(request.opcode, Op::SEND_ZC | Op::SENDMSG_ZC) && request.work.is_some()
+/// Whether an entry's end is followed by a notification, be it refused for what it says otherwise.
+pub(super) fn has_notification(sqe: &Sqe) -> bool {
+    matches!(sqe.opcode, Op::SEND_ZC | Op::SENDMSG_ZC)
+        && (sqe.addr3, sqe.resv) == (0, 0)
+        && !sqe.flags.contains(SqeFlags::CQE_SKIP_SUCCESS)
 }

@@ -5,7 +5,7 @@ use annulus_ring::Errno;
 use annulus_ring::abi::{Op, SetupFlags, Sqe, SqeFlags};
 
 use super::request::{Request, State};
-use super::{Core, prepare};
+use super::{Core, prepare, sockets};
 use crate::queues::Entry;
 use crate::world::{Token, World};
 
@@ -46,7 +46,9 @@ impl<W: World> Core<W> {
     /// it, unless it is to go on (`SUBMIT_ALL`).
     fn accept(&mut self, entry: &Entry, chain: &mut Chain) -> bool {
         let mut request = Request::new(&entry.sqe);
-        let prepared = self.check(&entry.sqe).and_then(|()| {
+        let checked = self.check(&entry.sqe);
+        request.notifies = checked.is_ok() && sockets::has_notification(&entry.sqe);
+        let prepared = checked.and_then(|()| {
             let last = chain.last.and_then(|last| self.requests.get(last));
             prepare::check_link_timeout(&entry.sqe, last.map(|last| last.opcode))?;
             self.prepare(entry)

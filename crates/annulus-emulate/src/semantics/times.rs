@@ -145,12 +145,12 @@ impl<W: World> Core<W> {
         let Some(sqe) = self.entry(token) else { return };
         let flags = TimeoutFlags(sqe.rw_flags);
         let etime = -Errno::ETIME.raw();
-        if flags.contains(TimeoutFlags::MULTISHOT) && sqe.off != 1 {
+        let goes_on = flags.contains(TimeoutFlags::MULTISHOT) && sqe.off != 1;
+        if goes_on && self.tell_more(token, etime as u32, CqeFlags::empty()) {
             if let Some(work) = self.requests.get_mut(token).and_then(|r| r.work.as_mut()) {
                 // 0 is for ever.
                 work.sqe.off = sqe.off.saturating_sub(1);
             }
-            self.tell_more(token, etime as u32, CqeFlags::empty());
             self.timeouts_told = self.timeouts_told.wrapping_add(1);
             let span = duration(timespec(&sqe)).unwrap_or_default();
             return self.schedule(token, due.saturating_add(span));

@@ -14,7 +14,7 @@ use annulus_ring::abi::{Op, OpenFlags, PollEvents, RwFlags};
 use super::{HostWork, number, piece, rest};
 use crate::host::machine::File;
 use crate::host::sys;
-use crate::world::{Attempt, Span, Stable};
+use crate::world::{Attempt, Stable};
 
 /// Which way bytes go.
 #[derive(Clone, Copy, PartialEq, Eq)]

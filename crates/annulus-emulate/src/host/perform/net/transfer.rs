@@ -4,12 +4,12 @@ use core::ffi::c_int;
 use std::os::fd::RawFd;
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{CqeFlags, MsgFlags, PollEvents, RecvSendFlags, SqeFlags};
+use annulus_ring::abi::{CqeFlags, MsgFlags, PollEvents, RecvSendFlags};
 
 use super::{is_internet, is_readable, is_stream};
 use crate::host::perform::{HostWork, number, piece, rest, total};
 use crate::host::sys;
-use crate::world::{Attempt, Outcome, Span, Stable};
+use crate::world::{Attempt, Message, Outcome, Span, Stable};
 
 /// Whether an entry is to wait before its first attempt; the second time it is not.
 fn polls_first(work: &mut HostWork) -> bool {
@@ -27,6 +27,7 @@ fn flags(work: &HostWork) -> MsgFlags {
 fn left(work: &HostWork) -> Option<Vec<Span>> {
     match &work.stable {
         Stable::Message(message) => Some(rest(&message.pieces, work.done as usize)),
+        Stable::Pieces(pieces) => Some(rest(pieces, work.done as usize)),
         _ => None,
     }
 }
@@ -48,6 +49,7 @@ pub(super) fn send(work: &mut HostWork) -> Result<Attempt, Errno> {
             }
             sys::net::sendmsg(fd, message, &left, flags)
         }
+        (_, Some(left)) => sys::net::sendmsg(fd, &Message::default(), &left, flags),
         _ => sys::net::send(fd, piece(work), flags),
     };
     Ok(judge(work, fd, sent, PollEvents::OUT))
@@ -72,15 +74,23 @@ pub(super) fn receive(work: &mut HostWork) -> Result<Attempt, Errno> {
     }
     let asked = flags(work);
     let flags = asked.bits() as c_int;
-    let left = left(work);
+    let wants_all = asked.contains(MsgFlags::WAITALL);
+    // Only a message says whether it was cut off.
+    let left = left(work).or_else(|| wants_all.then(|| vec![piece(work)]));
+    let mut plain = Message::default();
     let got = match (&mut work.stable, left) {
         (Stable::Message(message), Some(left)) => sys::net::recvmsg(fd, message, &left, flags),
+        (_, Some(left)) => sys::net::recvmsg(fd, &mut plain, &left, flags),
         _ => sys::net::recv(fd, piece(work), flags),
     };
+    let received = if let Stable::Message(message) = &work.stable { message } else { &plain };
+    let is_cut_off = got.is_ok()
+        && MsgFlags(received.received.flags).intersects(MsgFlags::TRUNC | MsgFlags::CTRUNC);
     let events = if asked.contains(MsgFlags::ERRQUEUE) { PollEvents::ERR } else { PollEvents::IN };
     let attempt = judge(work, fd, got, events);
-    if let Attempt::Done(Ok(count)) = attempt {
-        see_what_is_left(work, fd, count);
+    if matches!(attempt, Attempt::Done(Ok(_))) {
+        work.outcome.is_broken |= wants_all && is_cut_off;
+        see_what_is_left(work, fd);
     }
     Ok(attempt)
 }
@@ -99,7 +109,7 @@ fn judge(work: &mut HostWork, fd: RawFd, moved: Result<u32, Errno>, events: Poll
             if is_short && count > 0 && may_wait && !is_bundle && is_sequence(fd) {
                 return Attempt::Wait(events);
             }
-            work.outcome.is_broken = is_short || wants_all && is_cut_off(work);
+            work.outcome.is_broken = is_short;
             work.outcome.is_last = count == 0;
             Attempt::Done(Ok(work.done))
         }
@@ -118,26 +128,18 @@ fn is_sequence(fd: RawFd) -> bool {
     matches!(kind, Ok(libc::SOCK_STREAM | libc::SOCK_SEQPACKET))
 }
 
-/// Whether a message that was received had no room.
-fn is_cut_off(work: &HostWork) -> bool {
-    let Stable::Message(message) = &work.stable else { return false };
-    MsgFlags(message.received.flags).intersects(MsgFlags::TRUNC | MsgFlags::CTRUNC)
-}
-
 /// What Linux says of the streams that know it: whether there is more. After the end of a TCP
 /// stream there is, since that has still to be told.
-fn see_what_is_left(work: &mut HostWork, fd: RawFd, count: u32) {
-    if count > 0 || work.sqe.flags.contains(SqeFlags::BUFFER_SELECT) {
-        let is_readable = is_readable(fd);
-        // Others do not know: what is readable there is found by trying.
-        let knows = is_stream(fd);
-        let has_more = is_readable && knows && {
-            let queued = sys::net::queue_bytes(fd, libc::FIONREAD);
-            is_internet(fd) || queued.is_ok_and(|bytes| bytes > 0)
-        };
-        if has_more {
-            work.outcome.cflags |= CqeFlags::SOCK_NONEMPTY;
-        }
-        work.outcome.is_drained = knows && !has_more;
+fn see_what_is_left(work: &mut HostWork, fd: RawFd) {
+    let is_readable = is_readable(fd);
+    // Others do not know: what is readable there is found by trying.
+    let knows = is_stream(fd);
+    let has_more = is_readable && knows && {
+        let queued = sys::net::queue_bytes(fd, libc::FIONREAD);
+        is_internet(fd) || queued.is_ok_and(|bytes| bytes > 0)
+    };
+    if has_more {
+        work.outcome.cflags |= CqeFlags::SOCK_NONEMPTY;
     }
+    work.outcome.is_drained = knows && !has_more;
 }
