@@ -61,4 +61,26 @@ impl<S: SqeKind, C: CqeKind, K: SetUp> Parked<S, C, K> {
     pub fn register(&self) -> Register<'_, K> {
         self.ring.register()
     }
+
+    /// How many submission entries it has: a power of two.
+    ///
+    /// ```
+    /// let parked = annulus_ring::Builder::new().entries(5).build_parked()?;
+    /// assert_eq!(parked.sq_entries(), 8);
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn sq_entries(&self) -> u32 {
+        self.ring.sq_entries()
+    }
+
+    /// The kernel that answers.
+    ///
+    /// ```
+    /// let parked = annulus_ring::Builder::new().entries(8).build_parked()?;
+    /// assert_eq!(parked.kernel().name(), "linux");
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    pub fn kernel(&self) -> &K {
+        self.ring.kernel()
+    }
 }
