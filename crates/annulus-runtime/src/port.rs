@@ -131,6 +131,8 @@ pub(crate) struct Ports {
     /// What the kernel said that it has. A filter may forbid to ask: then what is not in all
     /// kernels is taken for missing.
     pub(crate) ops: Option<ProbedOps>,
+    /// The name of that kernel.
+    pub(crate) kernel: &'static str,
     /// The buffers that the rings know by index. Kept here, where each reactor keeps them longer
     /// than its ring.
     pub(crate) fixed: Option<FixedPool>,
@@ -142,7 +144,7 @@ impl Ports {
     pub(crate) fn new(bells: Vec<Bell>, group_max: u32) -> Result<Self> {
         let ports = bells.into_iter().map(Port::new).collect();
         let (fork, callers) = (ForkMark::new()?, CallerCounts::default());
-        Ok(Self { ports, fork, group_max, ops: None, fixed: None, callers })
+        Ok(Self { ports, fork, group_max, ops: None, kernel: "", fixed: None, callers })
     }
 
     /// Whether this process is a child of the one whose threads drive these.

@@ -3,20 +3,10 @@
 use core::time::Duration;
 use std::io;
 
+use annulus_emulate::KernelChoice;
+
 use super::Engine;
 use super::driver::{Drivers, Plan};
-
-/// Which kernel answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum KernelChoice {
-    /// Linux's io_uring. What else there is will be chosen here where that cannot be had; until
-    /// then it is the error that says why.
-    #[default]
-    Auto,
-    /// Linux's io_uring, or an error.
-    Linux,
-}
 
 /// Makes engines.
 ///
@@ -37,7 +27,6 @@ pub enum KernelChoice {
 pub struct EngineBuilder {
     plan: Plan,
     drivers: usize,
-    kernel: KernelChoice,
 }
 
 impl Default for EngineBuilder {
@@ -55,7 +44,7 @@ impl EngineBuilder {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn new() -> Self {
-        Self { plan: Plan::default(), drivers: 1, kernel: KernelChoice::Auto }
+        Self { plan: Plan::default(), drivers: 1 }
     }
 
     /// How many entries the ring of each driver has, rounded up to a power of two, 8 at least: how
@@ -114,14 +103,18 @@ impl EngineBuilder {
         self
     }
 
-    /// Which kernel answers.
+    /// Which kernel answers. If not said it is what the environment says (`ANNULUS_KERNEL`, one of
+    /// `linux`, `host` and `auto`), and else Linux's io_uring where that can be had, or the one in
+    /// user space, with a line on standard error that says why.
     ///
     /// ```
     /// use annulus_runtime::{Engine, engine::KernelChoice};
-    /// assert!(Engine::builder().kernel(KernelChoice::Linux).build().is_ok());
+    /// let engine = Engine::builder().kernel(KernelChoice::Host).build()?;
+    /// assert_eq!(engine.kernel(), "host");
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn kernel(mut self, kernel: KernelChoice) -> Self {
-        self.kernel = kernel;
+        self.plan.kernel = kernel;
         self
     }
 
@@ -210,7 +203,9 @@ impl EngineBuilder {
     /// Makes the engine, and the threads of its drivers.
     ///
     /// # Errors
-    /// - Why io_uring cannot be had here, and the cure: an [`annulus_ring::Error`] with a
+    /// - `EINVAL`: `ANNULUS_KERNEL` names a kernel that there is not.
+    /// - Where Linux's io_uring was [demanded](Self::kernel), why it cannot be had here, and the
+    ///   cure: an [`annulus_ring::Error`] with a
     ///   [`SetupError`](annulus_ring::SetupError), which [`io::Error::downcast`] gives. `EPERM`: it
     ///   is blocked, by a filter or by the system's settings. `ENOSYS`: there is none. `ENOMEM`: no
     ///   locked memory is left, not even for 8 entries (`RLIMIT_MEMLOCK`).
@@ -233,7 +228,6 @@ impl EngineBuilder {
     /// # }
     /// ```
     pub fn build(self) -> io::Result<Engine> {
-        let Self { plan, drivers, kernel: KernelChoice::Auto | KernelChoice::Linux } = self;
-        Ok(Engine { drivers: Drivers::start(plan, drivers)? })
+        Ok(Engine { drivers: Drivers::start(self.plan, self.drivers)? })
     }
 }

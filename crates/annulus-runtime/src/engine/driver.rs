@@ -4,10 +4,11 @@ use core::time::Duration;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use annulus_emulate::{AnyKernel, Builder, KernelChoice, Parked};
 use annulus_ring::abi::{Cqe, Sqe};
 use annulus_ring::kernel::Kernel;
 use annulus_ring::register::{MaxWorkers, Register};
-use annulus_ring::{Builder, Errno, Linux, Parked, Place, RingOf, op};
+use annulus_ring::{Errno, Place, RingOf, op};
 
 use super::caller;
 use crate::bell::Bell;
@@ -31,6 +32,7 @@ pub(super) struct Plan {
     pub(super) close_limit: Duration,
     /// How many fixed buffers, of how many bytes.
     pub(super) fixed: Option<(usize, usize)>,
+    pub(super) kernel: KernelChoice,
 }
 
 impl Plan {
@@ -49,6 +51,7 @@ impl Default for Plan {
             workers: (16, 16),
             close_limit: Duration::from_secs(5),
             fixed: None,
+            kernel: KernelChoice::Environment,
         }
     }
 }
@@ -98,16 +101,17 @@ impl Alive {
 impl Drivers {
     /// Makes the rings, then the threads.
     pub(super) fn start(plan: Plan, count: usize) -> io::Result<Arc<Self>> {
-        let (first, entries) = ring(plan.entries)?;
+        let (first, entries) = ring(plan.entries, plan.kernel)?;
         // One entry of the queue may be the bell's.
         let bells = (0..count).map(|_| Bell::of_kernel()).collect::<annulus_ring::Result<_>>()?;
         let mut ports = Ports::new(bells, entries - 1)?;
+        ports.kernel = first.kernel().name();
         ports.ops = first.register().probe().ok();
         ports.fixed = plan.fixed_pool()?;
         let ports = Arc::new(ports);
         let mut rings = vec![first];
         while rings.len() < count {
-            rings.push(ring(entries)?.0);
+            rings.push(ring(entries, plan.kernel)?.0);
         }
         for ring in &rings {
             register_fixed(&ring.register(), &ports)?;
@@ -239,22 +243,26 @@ pub(super) fn completions(entries: u32) -> u32 {
 }
 
 /// A ring for a driver, of so many entries, or of as many as locked memory allows.
-fn ring(entries: u32) -> annulus_ring::Result<(Parked, u32)> {
-    sized(entries, |entries| {
-        Builder::new().entries(entries).cq_entries(completions(entries)).build_parked()
-    })
+fn ring(entries: u32, kernel: KernelChoice) -> annulus_ring::Result<(Parked, u32)> {
+    let ring = sized(entries, |entries| builder(entries, kernel).build_parked())?;
+    let entries = ring.sq_entries();
+    Ok((ring, entries))
 }
 
-/// What `make` makes of so many entries, or of as many as locked memory allows, and how many that
-/// are.
+/// What makes a ring of so many entries.
+pub(super) fn builder(entries: u32, kernel: KernelChoice) -> Builder {
+    Builder::new().entries(entries).cq_entries(completions(entries)).kernel(kernel)
+}
+
+/// What `make` makes of so many entries, or of as many as locked memory allows.
 pub(super) fn sized<R>(
     entries: u32,
     make: impl Fn(u32) -> annulus_ring::Result<R>,
-) -> annulus_ring::Result<(R, u32)> {
+) -> annulus_ring::Result<R> {
     let mut entries = entries.max(ENTRIES_MIN);
     loop {
         match make(entries) {
-            Ok(ring) => return Ok((ring, entries.next_power_of_two())),
+            Ok(ring) => return Ok(ring),
             Err(error) if error.errno() == Some(Errno::ENOMEM) && entries > ENTRIES_MIN => {
                 entries = (entries / 2).max(ENTRIES_MIN);
             }
@@ -265,8 +273,8 @@ pub(super) fn sized<R>(
 
 /// The ring, once it has done something: a filter may allow making one and forbid entering it.
 pub(super) fn proven<P: Place>(
-    mut ring: RingOf<P, Sqe, Cqe, Linux>,
-) -> annulus_ring::Result<RingOf<P, Sqe, Cqe, Linux>> {
+    mut ring: RingOf<P, Sqe, Cqe, AnyKernel>,
+) -> annulus_ring::Result<RingOf<P, Sqe, Cqe, AnyKernel>> {
     // SAFETY: a NOP points to nothing.
     unsafe { ring.push(op::Nop::new()) }?;
     ring.submit_and_wait(1)?;

@@ -21,6 +21,8 @@ use crate::port::Ports;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {
+    /// Which kernel answers: see [`Engine::kernel`](super::Engine::kernel).
+    pub kernel: &'static str,
     /// Operations that were done at once, on the thread that polled them.
     pub inline: u64,
     /// Operations that were handed to a driver.
@@ -51,7 +53,8 @@ pub struct Metrics {
 
 impl Metrics {
     pub(super) fn of(ports: &Ports) -> Self {
-        let mut sum = Self { inline: ports.callers.inline(), ..Self::default() };
+        let (kernel, inline) = (ports.kernel, ports.callers.inline());
+        let mut sum = Self { kernel, inline, ..Self::default() };
         for port in ports.iter() {
             sum.add(&port.counts);
         }

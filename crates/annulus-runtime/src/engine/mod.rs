@@ -24,7 +24,8 @@ mod sync;
 mod to_end;
 mod transfer;
 
-pub use builder::{EngineBuilder, KernelChoice};
+pub use annulus_emulate::KernelChoice;
+pub use builder::EngineBuilder;
 pub use chain::{Link, Linked, Then};
 pub use drive::{Drive, Readiness};
 pub use file::File;
@@ -145,6 +146,18 @@ impl Engine {
     /// ```
     pub fn fixed_pool(&self) -> Option<&FixedPool> {
         self.ports().fixed.as_ref()
+    }
+
+    /// Which kernel answers: `linux`, or `host`, the one in user space. See
+    /// [`EngineBuilder::kernel`].
+    ///
+    /// ```
+    /// let engine = annulus_runtime::Engine::new()?;
+    /// assert!(["linux", "host"].contains(&engine.kernel()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn kernel(&self) -> &'static str {
+        self.ports().kernel
     }
 
     /// What it has done, and has to do.

@@ -12,9 +12,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use annulus_ring::{Builder, Linux};
+use annulus_emulate::AnyKernel;
 
-use super::driver::{self, Drivers, Ended, completions};
+use super::driver::{self, Drivers, Ended};
 use super::{Engine, EngineBuilder, caller};
 use crate::bell::Bell;
 use crate::port::Ports;
@@ -98,7 +98,7 @@ pub struct Drive<R: Readiness> {
 /// What is driven. Its reactor goes first, then it is over.
 struct Running {
     /// Never dropped while the kernel has operations: their memory is kept by it.
-    reactor: ManuallyDrop<Box<TaskReactor<Linux>>>,
+    reactor: ManuallyDrop<Box<TaskReactor<AnyKernel>>>,
     _ended: Ended,
 }
 
@@ -165,13 +165,15 @@ impl EngineBuilder {
         watch: impl FnOnce(OwnedFd) -> io::Result<R>,
     ) -> io::Result<(Engine, Drive<R>)> {
         let plan = self.into_plan();
-        let (ring, entries) = driver::sized(plan.entries, |entries| {
-            let builder = Builder::new().entries(entries).cq_entries(completions(entries));
+        let ring = driver::sized(plan.entries, |entries| {
+            let builder = driver::builder(entries, plan.kernel);
             builder.coop_taskrun().build().and_then(driver::proven)
         })?;
+        let entries = ring.sq_entries();
         let ready = watch(ring.as_fd().try_clone_to_owned()?)?;
         driver::cap_workers(&ring.register(), plan.workers);
         let mut ports = Ports::new(vec![Bell::of_task()], entries - 1)?;
+        ports.kernel = ring.kernel().name();
         ports.ops = ring.register().probe().ok();
         ports.fixed = plan.fixed_pool()?;
         driver::register_fixed(&ring.register(), &ports)?;
