@@ -158,7 +158,8 @@ fn a_receive_without_copying_needs_a_registered_queue() {
     let mut ring = Builder::new().entries(8).cqe32().build_local().unwrap();
     push(&mut ring, op::RecvZc::new(&here, 0));
     let cqe = wait(&mut ring, 1)[0].cqe;
-    assert_eq!(cqe.result(), Err(Errno::EINVAL));
+    // A kernel that has no device's queues at all has no such operation.
+    assert!(matches!(cqe.result(), Err(Errno::EINVAL | Errno::EOPNOTSUPP)), "{cqe:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The system calls of sockets.
+//! The system calls of sockets, and the commands of devices.
 
 use core::ffi::{c_int, c_void};
 use std::os::fd::RawFd;
@@ -155,4 +155,12 @@ pub(in crate::host) fn queue_bytes(fd: RawFd, request: libc::Ioctl) -> Answer {
     // SAFETY: both requests write one number, which lives during the call.
     int(unsafe { libc::ioctl(fd, request, &raw mut count) })?;
     Ok(count.unsigned_abs())
+}
+
+/// Discards a range of a block device (`BLKDISCARD`).
+pub(in crate::host) fn discard(fd: RawFd, offset: u64, bytes: u64) -> Answer {
+    const BLKDISCARD: libc::Ioctl = 0x1277;
+    let range = [offset, bytes];
+    // SAFETY: the request reads two numbers, which live during the call.
+    int(unsafe { libc::ioctl(fd, BLKDISCARD, &raw const range) })
 }

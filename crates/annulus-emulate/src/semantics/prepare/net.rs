@@ -25,7 +25,7 @@ pub(super) fn traits(opcode: Op) -> Option<Traits> {
     let flagged = Traits { has_ioprio: true, ..plain };
     Some(match opcode {
         Op::RECV | Op::RECVMSG | Op::SEND => Traits { selects_buffers: true, ..flagged },
-        Op::SENDMSG | Op::SEND_ZC | Op::SENDMSG_ZC | Op::ACCEPT => flagged,
+        Op::SENDMSG | Op::SEND_ZC | Op::SENDMSG_ZC | Op::ACCEPT | Op::RECV_ZC => flagged,
         Op::CONNECT | Op::SHUTDOWN | Op::BIND | Op::LISTEN => plain,
         Op::URING_CMD => Traits { selects_buffers: true, ..plain },
         Op::SOCKET => Traits::default(),

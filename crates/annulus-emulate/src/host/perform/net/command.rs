@@ -1,22 +1,39 @@
-//! The commands of sockets. Those of other files are refused.
+//! The commands of sockets and of block devices. Those of other files are refused.
 
 use core::ffi::c_int;
+use std::os::fd::RawFd;
 
-use annulus_ring::Errno;
-use annulus_ring::abi::SocketOp;
+use annulus_ring::abi::{BlockCommand, SocketOp};
+use annulus_ring::kernel::{Descriptors, Process};
+use annulus_ring::{Errno, FdKind};
 
 use super::is_internet;
 use crate::host::perform::{HostWork, number};
 use crate::host::sys;
-use crate::world::Span;
+use crate::world::{Attempt, Span};
 
-/// Runs one.
-pub(super) fn run(work: &HostWork) -> Result<u32, Errno> {
+/// Tries one.
+pub(super) fn attempt(work: &HostWork) -> Result<Attempt, Errno> {
     let fd = number(work)?;
-    let is_socket = sys::net::option(fd, libc::SO_TYPE).is_ok();
-    if !is_socket {
+    if sys::net::option(fd, libc::SO_TYPE).is_ok() {
+        return of_socket(work, fd).map(|count| Attempt::Done(Ok(count)));
+    }
+    let kind = Process.describe(fd).map(|description| description.kind);
+    let discards = BlockCommand(work.sqe.off as u32) == BlockCommand::DISCARD;
+    if !discards || !matches!(kind, Ok(FdKind::Block)) {
         return Err(Errno::EOPNOTSUPP);
     }
+    let sqe = &work.sqe;
+    let unused = (sqe.ioprio, sqe.len, sqe.rw_flags, sqe.splice_fd_in) == (0, 0, 0, 0);
+    if unused { Ok(Attempt::Blocks) } else { Err(Errno::EINVAL) }
+}
+
+/// `BLOCK_URING_CMD_DISCARD`, on a thread.
+pub(super) fn discard(work: &HostWork) -> Result<u32, Errno> {
+    sys::net::discard(number(work)?, work.sqe.addr, work.sqe.addr3)
+}
+
+fn of_socket(work: &HostWork, fd: RawFd) -> Result<u32, Errno> {
     let sqe = &work.sqe;
     let (level, name) = (sqe.addr as u32 as c_int, (sqe.addr >> 32) as c_int);
     let value = Span { addr: sqe.addr3, bytes: sqe.splice_fd_in as u32 as usize };

@@ -25,7 +25,7 @@ pub(super) fn attempt(work: &mut HostWork) -> Option<Attempt> {
         Op::SOCKET => connection::socket(work).map(done),
         Op::BIND => connection::bind(work).map(done),
         Op::LISTEN => connection::listen(work).map(done),
-        Op::URING_CMD => command::run(work).map(done),
+        Op::URING_CMD => command::attempt(work),
         _ => return None,
     };
     Some(attempt.unwrap_or_else(|errno| Attempt::Done(Err(errno))))
@@ -40,6 +40,7 @@ pub(super) fn to_the_end(work: &mut HostWork) -> Option<Result<u32, Errno>> {
     Some(match work.sqe.opcode {
         Op::ACCEPT => connection::accept_one(work),
         Op::CONNECT => connection::connect_waiting(work),
+        Op::URING_CMD => command::discard(work),
         _ => return None,
     })
 }

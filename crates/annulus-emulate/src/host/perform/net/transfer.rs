@@ -132,14 +132,17 @@ fn is_sequence(fd: RawFd) -> bool {
 /// stream there is, since that has still to be told.
 fn see_what_is_left(work: &mut HostWork, fd: RawFd) {
     let is_readable = is_readable(fd);
+    let is_multishot = RecvSendFlags(work.sqe.ioprio).contains(RecvSendFlags::RECV_MULTISHOT);
     // Others do not know: what is readable there is found by trying.
-    let knows = is_stream(fd);
-    let has_more = is_readable && knows && {
+    if !is_readable && !is_multishot || !is_stream(fd) {
+        return;
+    }
+    let has_more = is_readable && {
         let queued = sys::net::queue_bytes(fd, libc::FIONREAD);
         is_internet(fd) || queued.is_ok_and(|bytes| bytes > 0)
     };
     if has_more {
         work.outcome.cflags |= CqeFlags::SOCK_NONEMPTY;
     }
-    work.outcome.is_drained = knows && !has_more;
+    work.outcome.is_drained = !has_more;
 }
