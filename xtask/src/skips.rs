@@ -34,11 +34,12 @@ pub fn parse(text: &str) -> Vec<Skip> {
     skips
 }
 
-/// The number in the pin file: the first line that is no comment.
-pub fn pinned(root: &Path) -> Result<usize, String> {
+/// The number in the pin file for a kernel: in the line that begins with its name.
+pub fn pinned(root: &Path, kernel: &str) -> Result<usize, String> {
     let text = std::fs::read_to_string(root.join(PIN)).map_err(|e| format!("{PIN}: {e}"))?;
-    let number = text.lines().find(|l| !l.is_empty() && !l.starts_with('#'));
-    number.and_then(|n| n.trim().parse().ok()).ok_or(format!("{PIN} holds no number"))
+    let number = text.lines().find_map(|line| line.strip_prefix(kernel)?.strip_prefix(' '));
+    let none = || format!("{PIN} holds no number for {kernel}");
+    number.and_then(|n| n.trim().parse().ok()).ok_or_else(none)
 }
 
 /// A step of the tooling that cannot run here: said, counted, and no failure.
@@ -72,7 +73,9 @@ mod tests {
     }
 
     #[test]
-    fn the_pin_of_this_project_is_a_number() {
-        assert!(pinned(&crate::tree::root()).is_ok());
+    fn the_pins_of_this_project_are_numbers() {
+        let root = crate::tree::root();
+        assert!(pinned(&root, "linux").is_ok() && pinned(&root, "host").is_ok());
+        assert!(pinned(&root, "another").is_err());
     }
 }
