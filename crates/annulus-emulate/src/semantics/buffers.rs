@@ -31,7 +31,7 @@ pub(super) type BufferTable = Vec<Option<Buffer>>;
 
 impl<W: World> Core<W> {
     /// The registered buffer of this index, which the request holds until it is over.
-    fn fixed_buffer(&mut self, token: Token, index: u16) -> Result<Buffer, Errno> {
+    pub(super) fn fixed_buffer(&mut self, token: Token, index: u16) -> Result<Buffer, Errno> {
         let found = self.buffers.get(usize::from(index)).and_then(Option::as_ref);
         let buffer = found.ok_or(Errno::EFAULT)?.clone();
         self.hold(token, buffer.tag.clone());

@@ -1,7 +1,7 @@
 //! What a ring does by itself: nothing, cancels, times, and changes of what others wait for.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{NopFlags, Op, PollEvents, PollFlags};
+use annulus_ring::abi::{Op, PollEvents, PollFlags};
 
 use super::Core;
 use super::request::State;
@@ -12,18 +12,7 @@ impl<W: World> Core<W> {
     pub(super) fn begin_control(&mut self, token: Token) -> bool {
         let Some(sqe) = self.entry(token) else { return true };
         match sqe.opcode {
-            Op::NOP => {
-                let flags = NopFlags(sqe.rw_flags);
-                let injects = flags.contains(NopFlags::INJECT_RESULT);
-                let result = if injects { sqe.len as i32 } else { 0 };
-                if let Some(request) = self.requests.get_mut(token) {
-                    request.result = result;
-                    if result < 0 {
-                        request.mark_failed();
-                    }
-                }
-                self.complete(token);
-            }
+            Op::NOP => self.do_nothing(token, &sqe),
             Op::TIMEOUT => self.begin_time(token),
             // It comes behind nothing that it could limit.
             Op::LINK_TIMEOUT => self.finish(token, Err(Errno::ECANCELED)),

@@ -15,6 +15,7 @@ mod cancel;
 mod chain;
 mod control;
 mod files;
+mod nop;
 mod prepare;
 mod register;
 mod request;

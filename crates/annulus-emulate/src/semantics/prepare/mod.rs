@@ -12,7 +12,7 @@ use annulus_ring::Errno;
 use annulus_ring::abi::{CancelFlags, Op, Sqe, TimeoutFlags, Timespec};
 
 use super::Core;
-use super::{files, times};
+use super::{files, nop, times};
 use crate::queues::Entry;
 use crate::world::{Outcome, Stable, Work, World};
 
@@ -58,7 +58,7 @@ impl<W: World> Core<W> {
         let mut work = Work { sqe, file: None, second: None, stable, done: 0, outcome };
         let user = self.user;
         let prepared = match sqe.opcode {
-            Op::NOP => Some(Ok(())),
+            Op::NOP => Some(nop::prepare_nop(&sqe, self.flags)),
             Op::TIMEOUT | Op::LINK_TIMEOUT => Some(self.prepare_timeout(&mut work.sqe)),
             Op::TIMEOUT_REMOVE => Some(self.prepare_timeout_remove(&mut work.sqe)),
             Op::ASYNC_CANCEL => Some(prepare_cancel(&sqe)),
