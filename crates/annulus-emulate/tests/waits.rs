@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicU32;
 
-use annulus_emulate::abi::{Cqe, IdType, Op, Sqe, WaitidOptions};
+use annulus_emulate::abi::{Cqe, IdType, Op, Sqe, Timespec, WaitidOptions};
 use annulus_emulate::{Builder, KernelChoice, LocalRing, op};
 
 const KERNELS: [KernelChoice; 2] = [KernelChoice::Linux, KernelChoice::Host];
@@ -143,4 +143,20 @@ fn a_splice_that_waits_is_interrupted() {
             assert!(interrupted || got == [(1, -125), (2, 0)], "{got:?}");
         }
     }
+}
+
+#[test]
+fn a_wait_is_limited_by_a_link() {
+    let mut seen = Vec::new();
+    for kernel in KERNELS {
+        let Some(mut ring) = ring(kernel) else { continue };
+        let word = AtomicU32::new(1);
+        let time = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+        push(&mut ring, op::FutexWait::new(&word, 1).build().user_data(1).link());
+        push(&mut ring, op::LinkTimeout::new(&time).build().user_data(2));
+        let mut got: Vec<_> = wait(&mut ring, 2).iter().map(|c| (c.user_data, c.res)).collect();
+        got.sort_unstable();
+        seen.push(got);
+    }
+    assert_eq!(seen.first(), seen.last());
 }

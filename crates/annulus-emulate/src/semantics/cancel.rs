@@ -53,7 +53,7 @@ impl<W: World> Core<W> {
         criteria: &Criteria,
         except: Option<Token>,
     ) -> Result<u32, Errno> {
-        let mut count = 0;
+        let (mut count, mut groups) = (0, std::collections::BTreeSet::new());
         loop {
             let found = self.requests.iter().find(|(token, request)| {
                 Some(*token) != except
@@ -61,36 +61,45 @@ impl<W: World> Core<W> {
                     && is_under_way(request)
                     && criteria.fit(request)
             });
-            let Some((token, _)) = found else { break };
+            let Some((token, request)) = found else { break };
+            let opcode = request.opcode;
             let cancelled = self.cancel(token);
             if !criteria.all() {
-                return cancelled.map(|()| 0);
+                return cancelled;
             }
-            count += 1;
+            if counts_as_one(opcode) {
+                groups.insert(opcode == Op::WAITID);
+            } else {
+                count += 1;
+            }
         }
+        count += groups.len() as u32;
         if count > 0 || criteria.all() { Ok(count) } else { Err(Errno::ENOENT) }
     }
 
-    /// Cancels one that is under way.
-    pub(super) fn cancel(&mut self, token: Token) -> Result<(), Errno> {
+    /// Cancels one that is under way. Of futexes and children Linux answers how many it found: 1.
+    pub(super) fn cancel(&mut self, token: Token) -> Result<u32, Errno> {
         let Some(request) = self.requests.get_mut(token) else { return Err(Errno::ENOENT) };
+        let answer = u32::from(counts_as_one(request.opcode));
         match request.state {
             State::Watching => {
                 self.world.unwatch(token);
                 self.finish(token, Err(Errno::ECANCELED));
-                Ok(())
+                Ok(answer)
             }
             State::Timing => {
                 self.finish(token, Err(Errno::ECANCELED));
-                Ok(())
+                Ok(answer)
             }
             State::Working => {
                 request.cancelled = true;
                 match self.world.recall(token) {
                     Recall::Taken => {
                         self.finish(token, Err(Errno::ECANCELED));
-                        Ok(())
+                        Ok(answer)
                     }
+                    // Woken by now: it is not found.
+                    Recall::TooLate if answer > 0 => Err(Errno::ENOENT),
                     Recall::Running | Recall::TooLate => Err(Errno::EALREADY),
                 }
             }
@@ -126,4 +135,9 @@ impl<W: World> Core<W> {
 fn is_under_way<F>(request: &Request<F>) -> bool {
     let limits = request.opcode == Op::LINK_TIMEOUT;
     matches!(request.state, State::Watching | State::Working | State::Timing) && !limits
+}
+
+/// Whether a cancel of all ends all of the kind at once, and counts them as one.
+fn counts_as_one(opcode: Op) -> bool {
+    matches!(opcode, Op::FUTEX_WAIT | Op::FUTEX_WAITV | Op::WAITID)
 }

@@ -172,13 +172,14 @@ impl<W: World> Core<W> {
             if let Some(request) = self.requests.get_mut(target) {
                 request.partner = None;
             }
-            if let Err(errno) = self.cancel(target) {
-                result = Err(errno);
+            match self.cancel(target) {
+                Ok(0) => {}
+                answer => result = answer,
             }
         }
         let Some(request) = self.requests.get_mut(token) else { return };
         // As Linux has it: this is no failure that would have to be told.
-        request.result = result.map_or_else(|errno: Errno| -errno.raw(), |()| 0);
+        request.result = result.map_or_else(|errno: Errno| -errno.raw(), |count| count as i32);
         self.complete(token);
     }
 
