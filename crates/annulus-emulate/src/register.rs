@@ -1,6 +1,10 @@
 //! [`annulus_ring::register`], of any kernel.
 
-use crate::choice::AnyKernel;
+use annulus_ring::abi::QueryHdr;
+use annulus_ring::{Errno, Error, Result};
+
+use crate::choice::{AnyKernel, KernelChoice};
+use crate::host;
 
 #[doc(no_inline)]
 pub use annulus_ring::register::*;
@@ -13,3 +17,63 @@ pub type BufRing<'r, K = AnyKernel> = annulus_ring::register::BufRing<'r, K>;
 pub type BufferRing<'r, K = AnyKernel> = annulus_ring::register::BufferRing<'r, K>;
 /// [`annulus_ring::register::Buffer`], of any kernel.
 pub type Buffer<'b, 'r, K = AnyKernel> = annulus_ring::register::Buffer<'b, 'r, K>;
+
+/// [`annulus_ring::register::send_message`], to a ring of any kernel.
+///
+/// # Safety
+/// - As there.
+///
+/// # Errors
+/// As there.
+///
+/// ```
+/// use annulus_emulate::{Builder, KernelChoice, register::{Message, send_message}};
+/// let mut ring = Builder::new().entries(8).kernel(KernelChoice::Host).build()?;
+/// // SAFETY: what comes is taken for what it is.
+/// unsafe { send_message(&Message::new(ring.raw_fd(), 7).result(42))? };
+/// ring.submit_and_wait(1)?;
+/// assert_eq!(ring.completions()?.next().map(|cqe| (cqe.user_data, cqe.res)), Some((7, 42)));
+/// # Ok::<(), annulus_emulate::Error>(())
+/// ```
+pub unsafe fn send_message(message: &Message) -> Result<()> {
+    match host::send_message(&message.entry()) {
+        Some(sent) => sent
+            .map(drop)
+            .map_err(|errno| Error::os(errno, "sending a message to a ring in user space")),
+        // SAFETY: the caller's promise.
+        None => unsafe { annulus_ring::register::send_message(message) },
+    }
+}
+
+/// [`annulus_ring::register::query`], of the kernel that a ring would be made of where the program
+/// does not say: see [`KernelChoice::Environment`].
+///
+/// # Errors
+/// As there.
+///
+/// ```
+/// use annulus_emulate::{abi::QueryOpcode, register::query};
+/// match query::<QueryOpcode>() {
+///     Ok(known) => assert!(known.nr_request_opcodes > 50),
+///     Err(error) => assert!(error.is_unsupported()), // Linux before 6.18
+/// }
+/// ```
+pub fn query<Q: Question>() -> Result<Q> {
+    if KernelChoice::Environment.resolve()? != KernelChoice::Host {
+        return annulus_ring::register::query();
+    }
+    let mut answer = Q::default();
+    let mut head = QueryHdr {
+        query_data: core::ptr::from_mut(&mut answer).expose_provenance() as u64,
+        query_op: Q::OP,
+        size: size_of::<Q>() as u32,
+        ..QueryHdr::default()
+    };
+    let failed = |errno| Error::os(errno, "asking what the kernel in user space can do");
+    // SAFETY: one `io_uring_query_hdr` whose address is that of an answer of the length it says.
+    unsafe { host::query(core::ptr::from_mut(&mut head).cast()) }.map_err(failed)?;
+    if head.result < 0 {
+        return Err(failed(Errno::from_raw(-head.result)));
+    }
+    Ok(answer)
+}

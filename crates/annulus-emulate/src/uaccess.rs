@@ -12,8 +12,9 @@ use std::ffi::CString;
 
 use annulus_ring::Errno;
 use annulus_ring::abi::{
-    AttrPi, Buf, BufReg, BufStatus, CloneBuffers, EpollEvent, FileIndexRange, GeteventsArg, Iovec,
-    OpenHow, RsrcRegister, RsrcUpdate, RsrcUpdate2, Timespec,
+    AttrPi, Buf, BufReg, BufStatus, ClockRegister, CloneBuffers, EpollEvent, FileIndexRange,
+    GeteventsArg, Iovec, MemRegionReg, OpenHow, Probe, ProbeOp, QueryHdr, QueryOpcode, RegWait,
+    RegionDesc, Restriction, RsrcRegister, RsrcUpdate, RsrcUpdate2, Sqe, SyncCancelReg, Timespec,
 };
 
 use crate::world::Span;
@@ -42,6 +43,8 @@ macro_rules! plain {
 plain!(u8, u16, u32, i32, u64, Iovec, Timespec, GeteventsArg, OpenHow, EpollEvent, AttrPi);
 plain!(Buf, BufReg, BufStatus, CloneBuffers, FileIndexRange, RsrcRegister, RsrcUpdate, RsrcUpdate2);
 plain!(annulus_ring::abi::FutexWaitv);
+plain!(ClockRegister, MemRegionReg, Probe, ProbeOp, QueryHdr, QueryOpcode, RegWait, RegionDesc);
+plain!(Restriction, Sqe, SyncCancelReg);
 
 /// Leave to touch the program's memory where its entries say so.
 ///

@@ -176,12 +176,25 @@ pub(crate) enum Recall {
 pub(crate) trait World: Send + Sized {
     /// An open file.
     type File: Clone + Send + core::fmt::Debug;
+    /// A ring of a kernel of the same kind.
+    type Ring: Clone + Send + core::fmt::Debug;
 
     /// The open file that a number names now.
     fn file(&mut self, fd: RawFd) -> Result<Self::File, Errno>;
 
+    /// The ring whose number it is.
+    fn ring(&self, fd: RawFd) -> Option<Self::Ring>;
+
+    /// Whether it is the ring that this is the world of.
+    fn is_own(&self, ring: &Self::Ring) -> bool;
+
     /// Whether a number of the process is a ring's.
-    fn is_ring(&self, fd: RawFd) -> bool;
+    fn is_ring(&self, fd: RawFd) -> bool {
+        self.ring(fd).is_some()
+    }
+
+    /// Whether a file is an eventfd.
+    fn is_eventfd(&self, file: &Self::File) -> bool;
 
     /// How many files the process may have open.
     fn files_max(&self) -> u64;
@@ -204,11 +217,19 @@ pub(crate) trait World: Send + Sized {
     /// Takes back what was handed over, as far as that can be.
     fn recall(&mut self, token: Token) -> Recall;
 
-    /// Tells, once, when the file may be ready.
+    /// Tells, once, when the file may be ready; or, if `events` have [`PollEvents::ET`], at each
+    /// change, from one that it is ready already on, until it is taken back.
+    ///
+    /// # Errors
+    /// `EPERM`: a file that is never waited for, as a regular one.
     fn watch(&mut self, token: Token, file: &Self::File, events: PollEvents) -> Result<(), Errno>;
 
     /// Takes back a watch that has told nothing.
     fn unwatch(&mut self, token: Token);
+
+    /// Bounds the threads that may block, those of work that ends and the others, where the number
+    /// is not 0: what the bounds were.
+    fn bound_workers(&mut self, max: [u32; 2]) -> [u32; 2];
 
     /// What the time is by a clock.
     fn now(&self, clock: ClockId) -> Duration;

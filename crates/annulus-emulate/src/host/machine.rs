@@ -1,7 +1,7 @@
 //! [`Machine`]: the world of the host kernel: the process's own files, an epoll, some threads.
 
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use annulus_ring::Errno;
@@ -9,7 +9,9 @@ use annulus_ring::abi::{ClockId, OpenFlags, PollEvents};
 
 use super::poller::{Kept, Poller};
 use super::pool::Pool;
-use super::{perform, rings, sys};
+use super::rings::{self, RingRef};
+use super::wait::Inner;
+use super::{perform, sys};
 use crate::world::{Attempt, Recall, Token, Work, World};
 
 /// An open file: by the program's number, as long as that is looked at at once; or kept.
@@ -73,10 +75,13 @@ impl File {
 pub(super) struct Machine {
     pub(super) poller: Arc<Poller>,
     pub(super) pool: Arc<Pool>,
+    /// The ring that this is the world of.
+    pub(super) own: Weak<Inner>,
 }
 
 impl World for Machine {
     type File = File;
+    type Ring = RingRef;
 
     fn file(&mut self, fd: RawFd) -> Result<File, Errno> {
         let flags = sys::fs::status_flags(fd)?;
@@ -89,8 +94,17 @@ impl World for Machine {
         }
     }
 
-    fn is_ring(&self, fd: RawFd) -> bool {
-        rings::is_ring(fd)
+    fn ring(&self, fd: RawFd) -> Option<RingRef> {
+        rings::find(fd)
+    }
+
+    fn is_own(&self, ring: &RingRef) -> bool {
+        Weak::ptr_eq(&ring.0, &self.own)
+    }
+
+    fn is_eventfd(&self, file: &File) -> bool {
+        // Without /proc nobody can tell.
+        sys::name(file.raw()).is_none_or(|name| name == "anon_inode:[eventfd]")
     }
 
     fn files_max(&self) -> u64 {
@@ -128,6 +142,10 @@ impl World for Machine {
 
     fn unwatch(&mut self, token: Token) {
         self.poller.unwatch(token);
+    }
+
+    fn bound_workers(&mut self, max: [u32; 2]) -> [u32; 2] {
+        self.pool.bound(max)
     }
 
     fn now(&self, clock: ClockId) -> Duration {

@@ -4,39 +4,46 @@
 //! ```text
 //! enter    take entries · do what can be done · wait
 //! wait     one leads: it sleeps in epoll (files, the bell) until the next time is due;
-//!          the others sleep on a condition until there is something, or nobody leads
-//! threads  deliver what they did under the ring's lock, and ring the bell
+//!          the others sleep until there is something, or nobody leads: see `wait`
+//! threads  deliver what they did under the ring's lock, and ring the bells
 //! ```
 
+mod enter;
 mod machine;
+mod memory;
 mod perform;
 mod poller;
 mod pool;
+mod register;
 mod rings;
 mod sys;
+mod wait;
 
 use core::ffi::c_void;
-use std::os::fd::{BorrowedFd, RawFd};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use core::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use annulus_ring::abi::{
-    ClockId, CloneBuffers, EnterFlags, Features, GeteventsArg, Params, RegisterOp, SetupFlags, Sqe,
-    Timespec,
+    ClockId, EnterFlags, Features, Params, RegisterOp, SetupFlags, SqRingFlags, Sqe, Timespec,
 };
-use annulus_ring::kernel::{Descriptors, Kernel, Plan, Process, RingMemory};
-use annulus_ring::{CqeKind, Errno, Error, SqeKind};
+use annulus_ring::kernel::{Descriptors, Kernel, Mapping, Plan, Process, RingMemory};
+use annulus_ring::{CqeKind, Errno, Error, ForkMark, SqeKind};
 
 use crate::queues::{Queues, Shape};
 use crate::semantics::Core;
 use crate::uaccess::Uaccess;
 use machine::Machine;
-use poller::{Events, Poller};
+use poller::Poller;
 use pool::{Habits, Pool};
+use wait::{Inner, State};
 
 /// The set-up flags that are known here. What is about the kernel's own threads, task work and
 /// memory is granted, and means nothing.
 const KNOWN: SetupFlags = SetupFlags::CQSIZE
+    .union(SetupFlags::SQPOLL)
+    .union(SetupFlags::SQ_AFF)
     .union(SetupFlags::CLAMP)
     .union(SetupFlags::ATTACH_WQ)
     .union(SetupFlags::R_DISABLED)
@@ -60,30 +67,22 @@ const FEATURES: Features = Features::SINGLE_MMAP
     .union(Features::POLL_32BITS)
     .union(Features::EXT_ARG)
     .union(Features::CQE_SKIP)
-    .union(Features::LINKED_FILE);
-
-struct Inner {
-    state: Mutex<State>,
-    /// Who waits and does not lead.
-    followers: Condvar,
-    poller: Arc<Poller>,
-    pool: Arc<Pool>,
-}
-
-struct State {
-    core: Core<Machine>,
-    /// Somebody sleeps in epoll, until this time if that is some.
-    leads: bool,
-    wakes_at: Option<Duration>,
-}
+    .union(Features::LINKED_FILE)
+    .union(Features::SQPOLL_NONFIXED)
+    .union(Features::MIN_TIMEOUT)
+    .union(Features::NO_IOWAIT);
 
 /// A ring of the host kernel.
 pub struct Host {
-    inner: Arc<Inner>,
+    /// Kept for good by a child, which may touch nothing.
+    inner: ManuallyDrop<Arc<Inner>>,
 }
 
 impl core::fmt::Debug for Host {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        if self.inner.is_forked() {
+            return f.debug_struct("Host").finish_non_exhaustive();
+        }
         let state = self.inner.state();
         f.debug_struct("Host")
             .field("queues", &state.core.queues)
@@ -103,27 +102,41 @@ impl Host {
     ) -> Result<(Self, RingMemory<S, C::Slot>, Params), Error> {
         let made = plan.lengths().and_then(|(sq_entries, cq_entries)| {
             let flags = plan.flags() | plan.wishes();
-            if !KNOWN.contains(flags) {
+            let attached = plan.workers_of().map(|ring| ring.as_raw_fd());
+            let is_fine = KNOWN.contains(flags)
+                && agree(flags)
+                && attached.is_none_or(|ring| rings::name_of(ring).is_some());
+            if !is_fine {
                 return Err(Errno::EINVAL);
             }
             Self::new(Shape { sq_entries, cq_entries, flags })
         });
-        let failed = |errno| Error::os(errno, "making a ring in user space");
+        let failed = |errno| match errno {
+            Errno::EINVAL => plan.refused(errno, plan.flags()),
+            errno => Error::os(errno, "making a ring in user space"),
+        };
         let (host, params) = made.map_err(failed)?;
         let memory = host.inner.state().core.queues.memory();
         Ok((host, memory, params))
     }
 
     fn new(shape: Shape) -> Result<(Self, Params), Errno> {
-        let queues = Queues::new(shape)?;
-        let poller = Arc::new(Poller::new()?);
+        let mut queues = Queues::new(shape)?;
+        if shape.flags.contains(SetupFlags::SQPOLL) {
+            // The thread that takes entries sleeps: it is woken by each enter.
+            queues.raise(SqRingFlags::NEED_WAKEUP);
+        }
+        let mark = ForkMark::new().map_err(|_no_page| Errno::ENOMEM)?;
+        let name = rings::new_name();
+        let poller = Arc::new(Poller::new(name)?);
         let habits = Habits {
             threads_max: 64,
             keep_alive: Duration::from_secs(5),
             name: "annulus-host".to_owned(),
         };
         let pool = Arc::new(Pool::new(habits));
-        let machine = Machine { poller: Arc::clone(&poller), pool: Arc::clone(&pool) };
+        let machine =
+            Machine { poller: Arc::clone(&poller), pool: Arc::clone(&pool), own: Weak::new() };
         // SAFETY: entries come by `enter` and `register` alone, whose callers promise that what
         // they point to is valid as their operations demand.
         let user = unsafe { Uaccess::promised() };
@@ -134,163 +147,58 @@ impl Host {
             features: FEATURES,
             ..Params::default()
         };
-        let state = State { core: Core::new(queues, machine, user), leads: false, wakes_at: None };
-        let inner =
-            Arc::new(Inner { state: Mutex::new(state), followers: Condvar::new(), poller, pool });
+        let is_disabled = shape.flags.contains(SetupFlags::R_DISABLED);
+        let is_one_threads = shape.flags.contains(SetupFlags::SINGLE_ISSUER) && !is_disabled;
+        let issuer = is_one_threads.then(enter::this_thread);
+        let core = Core::new(queues, machine, user);
+        let outer = poller.outer().as_raw_fd();
+        let inner = Arc::new_cyclic(|own| {
+            let mut state = State::new(core, issuer);
+            state.core.world.own = own.clone();
+            Inner::new(state, poller, pool, name, mark)
+        });
+        rings::enter(name, outer, &inner);
         let told = Arc::downgrade(&inner);
         inner.pool.deliver_to(Box::new(move |token, work, result| {
             if let Some(inner) = told.upgrade() {
                 let mut state = inner.state();
                 state.core.returned(token, work, result);
                 state.core.run();
-                inner.wake(&state);
+                state = inner.send_messages(state);
+                inner.settle(&mut state);
             }
         }));
-        rings::enlist(&inner);
-        Ok((Self { inner }, params))
+        Ok((Self { inner: ManuallyDrop::new(inner) }, params))
     }
 }
 
-impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Wakes who waits: something was told, or is due earlier.
-    fn wake(&self, state: &State) {
-        if state.leads {
-            self.poller.ring();
-        }
-        self.followers.notify_all();
-    }
-
-    /// Takes registered buffers of another ring, or of this one.
-    ///
-    /// # Errors
-    /// Those of `Core::clone_buffers`; `EBADF`: there is no such descriptor; `EOPNOTSUPP`: it is no
-    /// ring of this kernel.
-    fn clone_buffers(&self, arg: u64, count: u32) -> Result<u32, Errno> {
-        if arg == 0 || count != 1 {
-            return Err(Errno::EINVAL);
-        }
-        // SAFETY: the argument is what the registration takes (`Kernel::register`).
-        let user = unsafe { Uaccess::promised() };
-        let given: CloneBuffers = user.read(arg)?;
-        let fd = given.src_fd as RawFd;
-        // Before this ring's lock is taken: two rings may take from each other.
-        let source = match rings::find(fd) {
-            Some(ring) => Ok(ring.state().core.buffers_to_clone()),
-            None if sys::is_open(fd) => Err(Errno::EOPNOTSUPP),
-            None => Err(Errno::EBADF),
-        };
-        self.state().core.clone_buffers(&given, source)
-    }
-
-    /// Goes on with what files and the bell brought.
-    fn take_in(state: &mut State, events: Events) {
-        for (token, events) in events.ready {
-            state.core.ready(token, events);
-        }
-        state.core.pass_times();
-        state.core.run();
-        if state.core.queues.has_overflow() {
-            state.core.queues.flush();
-        }
-    }
-
-    /// Goes on with what is there already.
-    fn look(&self, state: &mut State) {
-        let events = if self.poller.is_idle() || state.leads {
-            Events::default()
-        } else {
-            self.poller.wait(Some(Duration::ZERO), core::ptr::null()).unwrap_or_default()
-        };
-        Self::take_in(state, events);
-    }
-
-    /// Waits until `want` completions are there.
-    ///
-    /// # Errors
-    /// `ETIME`: not until `limit`. `EINTR`: a signal came. Neither where there are some.
-    fn wait<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        want: u32,
-        limit: Option<Duration>,
-        mask: *const c_void,
-    ) -> Result<(), Errno> {
-        let mut end = Ok(());
-        loop {
-            let ready = state.core.queues.ready();
-            if ready >= want || end.is_err() {
-                return if ready > 0 { Ok(()) } else { end };
-            }
-            let now = sys::now(ClockId::MONOTONIC);
-            if limit.is_some_and(|limit| limit <= now) {
-                end = Err(Errno::ETIME);
-                continue;
-            }
-            let left = |due: Option<Duration>| due.map(|due| due.saturating_sub(now));
-            if state.leads {
-                state = match left(limit) {
-                    None => self.followers.wait(state).unwrap_or_else(PoisonError::into_inner),
-                    Some(left) => {
-                        let waited = self.followers.wait_timeout(state, left);
-                        waited.unwrap_or_else(PoisonError::into_inner).0
-                    }
-                };
-                continue;
-            }
-            let due = state.core.next_due();
-            let until = limit.into_iter().chain(due).min();
-            (state.leads, state.wakes_at) = (true, until);
-            drop(state);
-            let events = self.poller.wait(left(until), mask);
-            state = self.state();
-            state.leads = false;
-            match events {
-                Ok(events) => Self::take_in(&mut state, events),
-                Err(errno) => end = Err(errno),
-            }
-            // Something may be there for them; and one of them leads, if this one is done.
-            self.followers.notify_all();
-        }
-    }
+/// Whether flags go together, as Linux has it.
+fn agree(flags: SetupFlags) -> bool {
+    let has = |flag| flags.contains(flag);
+    let any = |some| flags.intersects(some);
+    let runs = SetupFlags::COOP_TASKRUN | SetupFlags::TASKRUN_FLAG | SetupFlags::DEFER_TASKRUN;
+    let taskrun = SetupFlags::COOP_TASKRUN | SetupFlags::DEFER_TASKRUN;
+    !(has(SetupFlags::SQPOLL) && any(runs)
+        || has(SetupFlags::SQ_AFF) && !has(SetupFlags::SQPOLL)
+        || has(SetupFlags::TASKRUN_FLAG) && !any(taskrun)
+        || has(SetupFlags::DEFER_TASKRUN) && !has(SetupFlags::SINGLE_ISSUER)
+        || has(SetupFlags::CQE32 | SetupFlags::CQE_MIXED))
 }
 
-/// The end of a wait, and the signals blocked meanwhile, as `arg` says.
+/// A message from a thread without a ring (`IORING_REGISTER_SEND_MSG_RING`), unless it is for a
+/// ring of Linux's.
+pub(crate) fn send_message(sqe: &Sqe) -> Option<Result<u32, Errno>> {
+    rings::find(sqe.fd).map(|_ours| rings::send(sqe))
+}
+
+/// Answers questions of what the host kernel has (`IORING_REGISTER_QUERY`).
 ///
-/// # Errors
-/// `EINVAL`, `EFAULT`: it says nothing sensible.
-fn wait_argument(
-    flags: EnterFlags,
-    arg: *const c_void,
-    arg_bytes: usize,
-) -> Result<(Option<Duration>, *const c_void), Errno> {
-    if flags.contains(EnterFlags::EXT_ARG_REG) {
-        return Err(Errno::EINVAL);
-    }
-    if !flags.contains(EnterFlags::EXT_ARG) {
-        return Ok((None, arg));
-    }
-    if arg_bytes != size_of::<GeteventsArg>() {
-        return Err(Errno::EINVAL);
-    }
-    // SAFETY: the argument is what `flags` say (`Kernel::enter`).
+/// # Safety
+/// - `head` is an `io_uring_query_hdr` whose address is that of room for an answer.
+pub(crate) unsafe fn query(head: *mut c_void) -> Result<u32, Errno> {
+    // SAFETY: the caller's promise.
     let user = unsafe { Uaccess::promised() };
-    let given: GeteventsArg = user.read(arg.expose_provenance() as u64)?;
-    let mask = core::ptr::with_exposed_provenance(given.sigmask as usize);
-    if given.ts == 0 {
-        return Ok((None, mask));
-    }
-    let time: Timespec = user.read(given.ts)?;
-    let time = Duration::new(
-        u64::try_from(time.tv_sec).map_err(|_negative| Errno::EINVAL)?,
-        u32::try_from(time.tv_nsec).map_err(|_negative| Errno::EINVAL)?,
-    );
-    let is_point = flags.contains(EnterFlags::ABS_TIMER);
-    let limit = if is_point { time } else { sys::now(ClockId::MONOTONIC).saturating_add(time) };
-    Ok((Some(limit), mask))
+    register::query(user, head.expose_provenance() as u64, 0).map(|()| 0)
 }
 
 // SAFETY: `Queues` takes and posts as the waist says; its memory lives in `Inner`, which this
@@ -307,39 +215,19 @@ unsafe impl Kernel for Host {
         arg: *const c_void,
         arg_bytes: usize,
     ) -> Result<u32, Errno> {
-        let mut state = self.inner.state();
-        let told = state.core.next_due();
-        let unseen = state.core.queues.unseen();
-        let taken = if to_submit > 0 { state.core.submit(to_submit) } else { 0 };
-        if !flags.contains(EnterFlags::GETEVENTS) {
-            self.inner.look(&mut state);
-            if state.core.next_due() != told || state.core.queues.unseen() != unseen {
-                self.inner.wake(&state);
-            }
-            return Ok(taken);
+        if self.inner.is_forked() {
+            return Err(Errno::EBADF);
         }
-        self.inner.look(&mut state);
-        if state.leads || state.core.queues.unseen() != unseen {
-            self.inner.wake(&state);
-        }
-        if taken < to_submit.min(state.core.queues.submitted() + taken) {
-            // Not all was taken: the kernel does not wait then.
-            return Ok(taken);
-        }
-        let (limit, mask) = wait_argument(flags, arg, arg_bytes)?;
-        let want = min_complete.min(state.core.queues.shape().cq_entries);
-        let waited = self.inner.wait(state, want, limit, mask);
-        if taken > 0 { Ok(taken) } else { waited.map(|()| 0) }
+        // SAFETY: the caller's promise.
+        unsafe { self.inner.enter(to_submit, min_complete, flags, arg, arg_bytes) }
     }
 
     unsafe fn register(&self, op: RegisterOp, arg: *mut c_void, count: u32) -> Result<u32, Errno> {
-        if op == RegisterOp::CLONE_BUFFERS {
-            return self.inner.clone_buffers(arg.expose_provenance() as u64, count);
+        if self.inner.is_forked() {
+            return Err(Errno::EBADF);
         }
-        let mut state = self.inner.state();
-        let answer = state.core.register(op, arg.expose_provenance() as u64, count);
-        self.inner.wake(&state);
-        answer
+        // SAFETY: the caller's promise.
+        unsafe { self.inner.register(op, arg.expose_provenance() as u64, count) }
     }
 
     unsafe fn call(&self, sqe: &Sqe) -> Result<u32, Errno> {
@@ -352,7 +240,25 @@ unsafe impl Kernel for Host {
     }
 
     fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.inner.poller.fd())
+        if self.inner.is_forked() {
+            return None;
+        }
+        let mut state = self.inner.state();
+        if !state.is_polled {
+            state.is_polled = true;
+            self.inner.settle(&mut state);
+        }
+        Some(self.inner.poller.outer())
+    }
+
+    fn map(&self, offset: u64, bytes: usize) -> Result<Mapping, Errno> {
+        if self.inner.is_forked() {
+            return Err(Errno::EBADF);
+        }
+        match &self.inner.state().region {
+            Some(region) if offset == memory::OFFSET => region.map(bytes),
+            _ => Err(Errno::EINVAL),
+        }
     }
 
     fn descriptors(&self) -> Process {
@@ -362,8 +268,18 @@ unsafe impl Kernel for Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        rings::strike_out(&self.inner);
-        self.inner.state().core.cancel_all();
+        if self.inner.is_forked() {
+            // The epoll is the parent's too, and its lock may be held by a thread that is not here.
+            return;
+        }
+        rings::leave(self.inner.name);
+        let mut state = self.inner.state();
+        state.is_closed = true;
+        state.core.cancel_all();
+        self.inner.settle(&mut state);
+        drop(state);
         self.inner.pool.close();
+        // SAFETY: it is used by nobody any more: this is its end.
+        unsafe { ManuallyDrop::drop(&mut self.inner) };
     }
 }

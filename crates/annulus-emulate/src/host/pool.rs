@@ -128,6 +128,11 @@ impl Pool {
         debug_assert!(set.is_ok(), "one ring has the pool");
     }
 
+    /// Starts a thread beside those of the pool. False: there can be none.
+    pub(super) fn start_beside(&self, body: impl FnOnce() + Send + 'static) -> bool {
+        std::thread::Builder::new().name(self.habits.name.clone()).spawn(body).is_ok()
+    }
+
     /// Bounds both kinds, where the number is not 0: what the bounds were.
     pub(super) fn bound(&self, max: [u32; 2]) -> [u32; 2] {
         let mut state = self.state();

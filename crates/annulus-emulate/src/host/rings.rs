@@ -1,35 +1,96 @@
-//! The rings of the process, by their descriptors: for what one ring has to do with another.
+//! The rings of this process, by their descriptors: who sends a message names its target so.
 
-use std::collections::BTreeMap;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::Inner;
+use annulus_ring::Errno;
+use annulus_ring::abi::Sqe;
 
-static RINGS: Mutex<BTreeMap<RawFd, Weak<Inner>>> = Mutex::new(BTreeMap::new());
+use super::machine::Machine;
+use super::sys;
+use super::wait::Inner;
+use crate::semantics::Message;
 
-fn rings() -> MutexGuard<'static, BTreeMap<RawFd, Weak<Inner>>> {
+/// What a ring's descriptor says that it is, before the ring's number: read in `/proc`.
+const MARK: u64 = 0x616e_6e75 << 32;
+
+/// A ring, which may be gone.
+#[derive(Clone)]
+pub(super) struct RingRef(pub(super) Weak<Inner>);
+
+impl core::fmt::Debug for RingRef {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("RingRef").finish_non_exhaustive()
+    }
+}
+
+/// Those there are, by name and by descriptor.
+static RINGS: Mutex<Vec<(u64, RawFd, RingRef)>> = Mutex::new(Vec::new());
+
+fn rings() -> MutexGuard<'static, Vec<(u64, RawFd, RingRef)>> {
     RINGS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Enters a ring that was made.
-pub(super) fn enlist(inner: &Arc<Inner>) {
-    rings().insert(inner.poller.fd().as_raw_fd(), Arc::downgrade(inner));
+/// A name for another ring.
+pub(super) fn new_name() -> u64 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Relaxed: pairs with nothing: a number that is given once.
+    MARK | u64::from(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Strikes out a ring that is being closed, before its descriptor is.
-pub(super) fn strike_out(inner: &Inner) {
-    rings().remove(&inner.poller.fd().as_raw_fd());
+/// Makes a ring known.
+pub(super) fn enter(name: u64, fd: RawFd, ring: &Arc<Inner>) {
+    rings().push((name, fd, RingRef(Arc::downgrade(ring))));
 }
 
-/// The ring that has this descriptor. Take no ring's lock under another's.
-pub(super) fn find(fd: RawFd) -> Option<Arc<Inner>> {
-    // Out of the list's lock: this may become the last that holds it.
-    let found = rings().get(&fd).cloned();
-    found?.upgrade()
+/// Forgets it.
+pub(super) fn leave(name: u64) {
+    rings().retain(|(other, ..)| *other != name);
 }
 
-/// Whether a descriptor is a ring's.
-pub(super) fn is_ring(fd: RawFd) -> bool {
-    rings().contains_key(&fd)
+/// The ring whose descriptor it is, or was duplicated from.
+pub(super) fn find(fd: RawFd) -> Option<RingRef> {
+    let by_number = rings().iter().find(|(_, other, _)| *other == fd).map(|found| found.2.clone());
+    let found = by_number.or_else(|| {
+        let name = name_of(fd)?;
+        rings().iter().find(|(other, ..)| *other == name).map(|found| found.2.clone())
+    })?;
+    // A child has its parent's, and may not touch them.
+    let is_here = found.0.upgrade().is_some_and(|ring| !ring.is_forked());
+    is_here.then_some(found)
+}
+
+/// The name of the ring whose descriptor it is, which may be gone.
+pub(super) fn name_of(fd: RawFd) -> Option<u64> {
+    if sys::name(fd)? != "anon_inode:[eventpoll]" {
+        return None;
+    }
+    let watched = sys::watched_by(fd)?;
+    let data = watched.lines().find(|line| line.starts_with("tfd:"))?.split("data:").nth(1)?;
+    let data = u64::from_str_radix(data.split_whitespace().next()?, 16).ok()?;
+    (data & !u64::from(u32::MAX) == MARK).then_some(data)
+}
+
+/// Gives a message to its ring. Nobody's lock is held meanwhile but that ring's.
+pub(super) fn deliver(message: &Message<Machine>) -> Result<u32, Errno> {
+    let target = message.target.0.upgrade().ok_or(Errno::EBADFD)?;
+    let file = message.file.as_ref().map(|(file, slot)| (file.raw(), *slot));
+    let mut state = target.state();
+    let answer = state.core.receive(message, file);
+    state = target.send_messages(state);
+    target.settle(&mut state);
+    answer
+}
+
+/// A message from a thread without a ring.
+///
+/// # Errors
+/// `EBADF`: no descriptor. `EBADFD`: not a ring's, or one that is not enabled. `EINVAL`.
+pub(super) fn send(sqe: &Sqe) -> Result<u32, Errno> {
+    if !sys::is_open(sqe.fd) {
+        return Err(Errno::EBADF);
+    }
+    let target = find(sqe.fd).ok_or(Errno::EBADFD)?;
+    deliver(&Message::data(sqe, target)?)
 }

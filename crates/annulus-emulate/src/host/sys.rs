@@ -6,6 +6,7 @@ pub(super) mod futex;
 pub(super) mod interrupt;
 pub(super) mod net;
 pub(super) mod pipe;
+mod ring;
 pub(super) mod wait;
 
 use core::ffi::{c_int, c_void};
@@ -16,6 +17,10 @@ use annulus_ring::Errno;
 use annulus_ring::abi::ClockId;
 
 use crate::world::Span;
+pub(super) use ring::{
+    arm, await_readable, epoll_wait_exactly, map_again, memory_file, name, timerfd, unmap,
+    watched_by,
+};
 
 /// What a call answered: a count, or why it failed.
 pub(super) type Answer = Result<u32, Errno>;

@@ -77,6 +77,25 @@ impl<W: World> Core<W> {
         if count > 0 || criteria.all() { Ok(count) } else { Err(Errno::ENOENT) }
     }
 
+    /// Whether any that `criteria` say is not over.
+    pub(crate) fn has_any(&self, criteria: &Criteria) -> bool {
+        self.requests.iter().any(|(_, request)| is_under_way(request) && criteria.fit(request))
+    }
+
+    /// Whether the file that `criteria` name is one.
+    ///
+    /// # Errors
+    /// `EBADF`: it is not.
+    pub(crate) fn check_named(&mut self, criteria: &Criteria) -> Result<(), Errno> {
+        if !criteria.flags.contains(CancelFlags::FD) {
+            return Ok(());
+        }
+        if criteria.flags.contains(CancelFlags::FD_FIXED) {
+            return self.has_fixed(criteria.fd as u32);
+        }
+        self.world.file(criteria.fd).map(drop)
+    }
+
     /// Cancels one that is under way. Of futexes and children Linux answers how many it found: 1.
     pub(super) fn cancel(&mut self, token: Token) -> Result<u32, Errno> {
         let Some(request) = self.requests.get_mut(token) else { return Err(Errno::ENOENT) };

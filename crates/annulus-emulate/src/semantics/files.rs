@@ -124,6 +124,15 @@ impl<W: World> Core<W> {
         Ok(file)
     }
 
+    /// Whether a slot of the table has a file.
+    ///
+    /// # Errors
+    /// `EBADF`: it has not.
+    pub(super) fn has_fixed(&self, slot: u32) -> Result<(), Errno> {
+        let found = self.files.slots.get(slot as usize).and_then(Option::as_ref);
+        found.map(drop).ok_or(Errno::EBADF)
+    }
+
     /// Puts a descriptor that an operation has made into the table: it is the process's no longer,
     /// whatever the answer. `file_index` is an entry's: a slot and one, or
     /// [`FILE_INDEX_ALLOC`], which answers the slot that was picked.
@@ -138,7 +147,7 @@ impl<W: World> Core<W> {
     }
 
     /// As [`install_fixed`](Self::install_fixed), of a file that is kept.
-    fn put_fixed(&mut self, file_index: u32, file: W::File) -> Result<u32, Errno> {
+    pub(super) fn put_fixed(&mut self, file_index: u32, file: W::File) -> Result<u32, Errno> {
         let slot = match file_index {
             FILE_INDEX_ALLOC => self.files.vacant()?,
             index => index.wrapping_sub(1),

@@ -15,10 +15,13 @@ mod cancel;
 mod chain;
 mod control;
 mod files;
+mod message;
 mod nop;
+mod poll;
 mod prepare;
 mod register;
 mod request;
+mod rules;
 mod run;
 mod sockets;
 mod submit;
@@ -37,7 +40,12 @@ use crate::uaccess::Uaccess;
 use crate::world::{Token, World};
 use buffers::BufferTable;
 use files::FileTable;
+use rules::Rules;
 use times::Times;
+
+pub(crate) use cancel::Criteria;
+pub(crate) use message::Message;
+pub(crate) use rules::{OPERATIONS, REGISTRATIONS};
 
 /// The state of a ring.
 pub(crate) struct Core<W: World> {
@@ -61,11 +69,16 @@ pub(crate) struct Core<W: World> {
     timeouts_told: u32,
     /// All completions.
     told: u32,
-    /// The file that is signalled at each completion, and whether only at those that come later
-    /// than their submit.
+    /// What the ring may do.
+    pub(crate) rules: Rules,
+    /// The file that is signalled at completions, and whether only at those of workers.
     eventfd: Option<(W::File, bool)>,
-    /// Entries are being taken.
-    submitting: bool,
+    /// It is to be signalled.
+    signal: bool,
+    /// What is being told comes from a worker.
+    by_worker: bool,
+    /// Messages for other rings.
+    outbox: Vec<Message<W>>,
 }
 
 impl<W: World> Core<W> {
@@ -86,14 +99,27 @@ impl<W: World> Core<W> {
             times: Times::new(),
             timeouts_told: 0,
             told: 0,
+            rules: Rules::new(flags),
             eventfd: None,
-            submitting: false,
+            signal: false,
+            by_worker: false,
+            outbox: Vec::new(),
         }
     }
 
     /// How many requests are not over.
     pub(crate) fn outstanding(&self) -> usize {
         self.requests.len()
+    }
+
+    /// How many completions were told so far.
+    pub(crate) fn told(&self) -> u32 {
+        self.told
+    }
+
+    /// How many of them timeouts told: one ends waits for more.
+    pub(crate) fn timeouts_told(&self) -> u32 {
+        self.timeouts_told
     }
 
     /// Tells a completion.
@@ -103,12 +129,26 @@ impl<W: World> Core<W> {
         self.signal_told();
     }
 
-    /// Signals the eventfd that something was told.
+    /// Takes note that something was told.
     fn signal_told(&mut self) {
-        let Some((file, only_late)) = &self.eventfd else { return };
-        if !(self.queues.eventfd_is_off() || *only_late && self.submitting) {
+        if let Some((_, workers_only)) = self.eventfd {
+            self.signal |= self.by_worker || !workers_only;
+        }
+    }
+
+    /// Signals the eventfd, if something was told since the last time.
+    pub(crate) fn signal(&mut self) {
+        if core::mem::take(&mut self.signal)
+            && let Some((file, _)) = &self.eventfd
+            && !self.queues.eventfd_is_off()
+        {
             self.world.signal(file);
         }
+    }
+
+    /// Whether completions signal a file.
+    pub(crate) fn has_eventfd(&self) -> bool {
+        self.eventfd.is_some()
     }
 
     /// Ends a request: tells what became of it, and sees to those that go with it.

@@ -1,7 +1,7 @@
 //! Letting requests begin, and go on: what is tried, what waits for its file, what a thread gets.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{CqeFlags, Op, PollEvents, PollFlags, SpliceFlags, SqeFlags};
+use annulus_ring::abi::{Op, PollEvents, SpliceFlags, SqeFlags};
 
 use super::request::State;
 use super::sockets::Shot;
@@ -40,7 +40,11 @@ impl<W: World> Core<W> {
         if let Err(errno) = self.name_files(token).and_then(|()| self.check_fixed(token)) {
             return self.finish(token, Err(errno));
         }
-        self.attempt(token);
+        match self.entry(token).map(|sqe| sqe.opcode) {
+            Some(Op::POLL_ADD) => self.begin_poll(token),
+            Some(Op::MSG_RING) => self.begin_message(token),
+            _ => self.attempt(token),
+        }
     }
 
     /// Finds the files that an entry names: now, since one before it may have opened them.
@@ -130,7 +134,7 @@ impl<W: World> Core<W> {
     }
 
     /// The file of a request may be ready.
-    pub(crate) fn ready(&mut self, token: Token, events: PollEvents) {
+    pub(crate) fn ready(&mut self, token: Token) {
         let Some(request) = self.requests.get_mut(token) else { return };
         if request.state != State::Watching {
             return;
@@ -138,7 +142,7 @@ impl<W: World> Core<W> {
         request.state = State::Begun;
         request.was_polled = true;
         if request.opcode == Op::POLL_ADD {
-            self.polled(token, events);
+            self.polled(token);
         } else {
             self.attempt(token);
         }
@@ -160,26 +164,14 @@ impl<W: World> Core<W> {
             }
             result => result,
         };
-        match self.judge(token, result) {
+        self.by_worker = true;
+        let shot = self.judge(token, result);
+        self.by_worker = false;
+        match shot {
             Shot::Last => {}
             Shot::Wait(events) => self.wait(token, events),
             Shot::Again => self.attempt(token),
         }
-    }
-
-    /// What a poll has found.
-    fn polled(&mut self, token: Token, events: PollEvents) {
-        let Some(sqe) = self.entry(token) else { return };
-        let asked = PollEvents(sqe.rw_flags) | PollEvents::ERR | PollEvents::HUP;
-        let found = PollEvents(events.bits() & asked.bits());
-        if found.is_empty() {
-            return self.wait(token, PollEvents(sqe.rw_flags));
-        }
-        let goes_on = PollFlags(sqe.len).contains(PollFlags::ADD_MULTI);
-        if goes_on && self.tell_more(token, found.bits(), CqeFlags::empty()) {
-            return self.wait(token, PollEvents(sqe.rw_flags));
-        }
-        self.finish(token, Ok(found.bits()));
     }
 
     /// Ends a request, whose chain goes on if the result is what was asked for; unless it is a

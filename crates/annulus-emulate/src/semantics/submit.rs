@@ -22,7 +22,6 @@ impl<W: World> Core<W> {
         let count = max.min(self.queues.submitted());
         let mut taken = 0;
         let mut chain = Chain::default();
-        self.submitting = true;
         while taken < count {
             // An entry that the array does not name ends a submit, and is not counted.
             let Some(entry) = self.queues.take() else { break };
@@ -38,7 +37,6 @@ impl<W: World> Core<W> {
         }
         self.queues.release();
         self.run();
-        self.submitting = false;
         taken
     }
 
@@ -113,6 +111,7 @@ impl<W: World> Core<W> {
         if sqe.flags.contains(SqeFlags::BUFFER_SELECT) && !traits.selects_buffers {
             return Err(Errno::EOPNOTSUPP);
         }
+        self.rules.check_entry(sqe)?;
         if sqe.ioprio != 0 && !traits.has_ioprio {
             return Err(Errno::EINVAL);
         }

@@ -59,7 +59,9 @@ impl Message {
     }
 
     /// The entry of a MSG_RING that says so.
-    fn entry(&self) -> Sqe {
+    /// The entry of `MSG_RING` that it is.
+    #[doc(hidden)]
+    pub fn entry(&self) -> Sqe {
         Sqe {
             opcode: Op::MSG_RING,
             fd: self.ring,

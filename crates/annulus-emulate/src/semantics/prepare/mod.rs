@@ -4,6 +4,7 @@
 mod fs;
 mod misc;
 mod net;
+mod ring;
 mod rw;
 
 pub(super) use net::header;
@@ -29,8 +30,26 @@ pub(super) struct Traits {
 
 /// What `opcode` takes.
 pub(super) fn traits(opcode: Op) -> Traits {
-    let families = [rw::traits, net::traits, fs::traits, misc::traits];
-    families.iter().find_map(|family| family(opcode)).unwrap_or_default()
+    known(opcode).unwrap_or_default()
+}
+
+fn known(opcode: Op) -> Option<Traits> {
+    let families = [ring::traits, rw::traits, net::traits, fs::traits, misc::traits];
+    families.iter().find_map(|family| family(opcode))
+}
+
+/// Whether an operation is done here.
+pub(super) fn is_emulated(opcode: Op) -> bool {
+    let own = [
+        Op::NOP,
+        Op::TIMEOUT,
+        Op::LINK_TIMEOUT,
+        Op::TIMEOUT_REMOVE,
+        Op::ASYNC_CANCEL,
+        Op::FILES_UPDATE,
+        Op::FIXED_FD_INSTALL,
+    ];
+    own.contains(&opcode) || known(opcode).is_some()
 }
 
 /// A link timeout comes behind an entry that it can limit, and not behind another.
@@ -64,7 +83,8 @@ impl<W: World> Core<W> {
             Op::ASYNC_CANCEL => Some(prepare_cancel(&sqe)),
             Op::FILES_UPDATE => Some(files::prepare_files_update(&sqe)),
             Op::FIXED_FD_INSTALL => Some(files::prepare_install(&sqe)),
-            _ => rw::prepare(user, entry, &mut work)
+            _ => ring::prepare(&sqe)
+                .or_else(|| rw::prepare(user, entry, &mut work))
                 .or_else(|| net::prepare(user, entry, &mut work))
                 .or_else(|| fs::prepare(user, entry, &mut work))
                 .or_else(|| misc::prepare(user, entry, &mut work)),

@@ -21,7 +21,6 @@ pub(super) fn traits(opcode: Op) -> Option<Traits> {
         Op::WRITE | Op::WRITEV => Traits { has_ioprio: true, ..file },
         Op::READ_FIXED | Op::WRITE_FIXED => Traits { has_ioprio: true, ..file },
         Op::READV_FIXED | Op::WRITEV_FIXED => Traits { has_ioprio: true, ..file },
-        Op::POLL_ADD => file,
         _ => return None,
     })
 }
@@ -53,8 +52,6 @@ pub(super) fn prepare<F>(
                 work.stable = Stable::Pieces(pieces);
             })
         }
-        Op::POLL_ADD => must(sqe.buf_index == 0 && sqe.off == 0 && sqe.addr == 0),
-        Op::POLL_REMOVE => must(sqe.buf_index == 0 && sqe.splice_fd_in == 0),
         _ => return None,
     })
 }

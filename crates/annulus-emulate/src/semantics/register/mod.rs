@@ -29,8 +29,10 @@ impl<W: World> Core<W> {
     /// `io_uring_register(2)`: `arg` is the address of what `op` says, `count` of them.
     ///
     /// # Errors
-    /// `EINVAL`: a registration that is not known here, or a wrong argument.
+    /// `EINVAL`: a registration that is not known here, or a wrong argument. `EACCES`: the ring is
+    /// restricted to others.
     pub(crate) fn register(&mut self, op: RegisterOp, arg: u64, count: u32) -> Result<u32, Errno> {
+        self.rules.check_register(op)?;
         let found = self
             .register_files(op, arg, count)
             .or_else(|| self.register_buffers(op, arg, count))

@@ -1,0 +1,204 @@
+//! `io_uring_enter(2)`.
+
+use core::cell::Cell;
+use core::ffi::c_void;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use annulus_ring::Errno;
+use annulus_ring::abi::{
+    ClockId, EnterFlags, GeteventsArg, RegWait, RegWaitFlags, SetupFlags, Timespec,
+};
+
+use super::sys;
+use super::wait::{Goal, Inner, State, Terms};
+use crate::uaccess::Uaccess;
+
+/// The flags that are known.
+pub(super) const KNOWN: EnterFlags = EnterFlags::GETEVENTS
+    .union(EnterFlags::SQ_WAKEUP)
+    .union(EnterFlags::SQ_WAIT)
+    .union(EnterFlags::EXT_ARG)
+    .union(EnterFlags::ABS_TIMER)
+    .union(EnterFlags::EXT_ARG_REG)
+    .union(EnterFlags::NO_IOWAIT);
+/// How long a set of signals is.
+const MASK_BYTES: u64 = 8;
+
+/// The number of this thread, which no other ever has.
+pub(super) fn this_thread() -> u64 {
+    thread_local!(static THREAD: Cell<u64> = const { Cell::new(0) });
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    THREAD.with(|thread| {
+        if thread.get() == 0 {
+            // Relaxed: pairs with nothing: a number that is given once.
+            thread.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        thread.get()
+    })
+}
+
+impl State {
+    /// Whether this thread may enter, and register.
+    ///
+    /// # Errors
+    /// `EEXIST`: the ring is another thread's alone.
+    pub(super) fn check_thread(&self) -> Result<(), Errno> {
+        match self.issuer {
+            Some(issuer) if issuer != this_thread() => Err(Errno::EEXIST),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Inner {
+    /// Takes entries, and waits.
+    ///
+    /// # Safety
+    /// - `arg` is what `flags` say, `arg_bytes` long.
+    pub(super) unsafe fn enter(
+        &self,
+        to_submit: u32,
+        min_complete: u32,
+        flags: EnterFlags,
+        arg: *const c_void,
+        arg_bytes: usize,
+    ) -> Result<u32, Errno> {
+        if !KNOWN.contains(flags) {
+            return Err(Errno::EINVAL);
+        }
+        let mut state = self.state();
+        if !state.core.rules.is_enabled() {
+            return Err(Errno::EBADFD);
+        }
+        let setup = state.core.queues.shape().flags;
+        let is_polled = setup.contains(SetupFlags::SQPOLL);
+        let mut taken = 0;
+        if is_polled {
+            // The thread that would take them always sleeps: it is woken, and takes all of them.
+            state.core.submit(u32::MAX);
+            taken = to_submit;
+        } else if to_submit > 0 {
+            state.check_thread()?;
+            taken = state.core.submit(to_submit);
+        }
+        state.core.pass_times();
+        state = self.send_messages(state);
+        let waits = flags.contains(EnterFlags::GETEVENTS) && taken == to_submit;
+        if !waits {
+            self.settle(&mut state);
+            return Ok(taken);
+        }
+        let mut end = Ok(());
+        if setup.contains(SetupFlags::DEFER_TASKRUN) {
+            end = state.check_thread();
+        }
+        let want = min_complete.min(state.core.queues.shape().cq_entries);
+        if end.is_ok() {
+            if state.core.queues.has_overflow() {
+                state.core.queues.flush();
+            }
+            let timeouts = state.core.timeouts_told();
+            if state.core.queues.ready() >= want {
+                state = self.look(state);
+            }
+            // SAFETY: the caller's promise.
+            end = match unsafe { self.terms(&state, flags, arg, arg_bytes) } {
+                Ok(terms) => {
+                    let waited = self.wait(state, Goal::Ready { want, timeouts }, terms);
+                    state = waited.0;
+                    waited.1
+                }
+                Err(errno) => Err(errno),
+            };
+            // That something is there is told before that the wait was cut short.
+            let is_cut = matches!(end, Err(Errno::ETIME | Errno::EINTR));
+            if is_cut && state.core.queues.ready() > 0 {
+                end = Ok(());
+            }
+        }
+        self.settle(&mut state);
+        if taken > 0 { Ok(taken) } else { end.map(|()| 0) }
+    }
+
+    /// How long is waited, and with which signals blocked.
+    ///
+    /// # Errors
+    /// `EINVAL`, `EFAULT`: the argument says nothing sensible.
+    ///
+    /// # Safety
+    /// - `arg` is what `flags` say, `arg_bytes` long.
+    unsafe fn terms(
+        &self,
+        state: &State,
+        flags: EnterFlags,
+        arg: *const c_void,
+        arg_bytes: usize,
+    ) -> Result<Terms, Errno> {
+        let mut terms = Terms { mask: arg, ..Terms::until(None) };
+        let mut mask_bytes = arg_bytes as u64;
+        if flags.contains(EnterFlags::EXT_ARG) {
+            // SAFETY: the argument is what `flags` say.
+            let user = unsafe { Uaccess::promised() };
+            let given = match flags.contains(EnterFlags::EXT_ARG_REG) {
+                true => registered(user, state, arg.addr() as u64, arg_bytes)?,
+                false => immediate(user, arg.expose_provenance() as u64, arg_bytes)?,
+            };
+            let clock = state.core.rules.clock;
+            let is_point = flags.contains(EnterFlags::ABS_TIMER);
+            terms.limit = given.time.map(|time| limit(time, is_point, clock));
+            if given.min_us > 0 {
+                let now = sys::now(ClockId::MONOTONIC);
+                terms.enough = Some(now + Duration::from_micros(given.min_us.into()));
+            }
+            terms.mask = core::ptr::with_exposed_provenance(given.mask as usize);
+            mask_bytes = given.mask_bytes;
+        }
+        if !terms.mask.is_null() && mask_bytes != MASK_BYTES {
+            return Err(Errno::EINVAL);
+        }
+        Ok(terms)
+    }
+}
+
+/// What an argument of a wait says.
+struct Given {
+    time: Option<Timespec>,
+    min_us: u32,
+    mask: u64,
+    mask_bytes: u64,
+}
+
+fn immediate(user: Uaccess, addr: u64, bytes: usize) -> Result<Given, Errno> {
+    if bytes != size_of::<GeteventsArg>() {
+        return Err(Errno::EINVAL);
+    }
+    let given: GeteventsArg = user.read(addr)?;
+    let GeteventsArg { sigmask, sigmask_sz, min_wait_usec, ts } = given;
+    let time = if ts == 0 { None } else { Some(user.read(ts)?) };
+    Ok(Given { time, min_us: min_wait_usec, mask: sigmask, mask_bytes: sigmask_sz.into() })
+}
+
+fn registered(user: Uaccess, state: &State, offset: u64, bytes: usize) -> Result<Given, Errno> {
+    if bytes != size_of::<RegWait>() {
+        return Err(Errno::EINVAL);
+    }
+    let region = state.region.as_ref().filter(|region| region.has_waits);
+    let given: RegWait = user.read(region.ok_or(Errno::EFAULT)?.at(offset, bytes)?)?;
+    let RegWait { ts, min_wait_usec, flags, sigmask, sigmask_sz, .. } = given;
+    if !RegWaitFlags::TS.contains(flags) {
+        return Err(Errno::EINVAL);
+    }
+    let time = if flags.contains(RegWaitFlags::TS) { Some(ts) } else { None };
+    Ok(Given { time, min_us: min_wait_usec, mask: sigmask, mask_bytes: sigmask_sz.into() })
+}
+
+/// When a wait ends, by the monotonic clock: as Linux reckons, a time before now is now.
+fn limit(time: Timespec, is_point: bool, clock: ClockId) -> Duration {
+    let now = sys::now(ClockId::MONOTONIC);
+    let ns = i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec);
+    let ns = u64::try_from(ns.max(0)).unwrap_or(u64::MAX);
+    let time = Duration::from_nanos(ns);
+    let left = if is_point { time.saturating_sub(sys::now(clock)) } else { time };
+    now.saturating_add(left)
+}

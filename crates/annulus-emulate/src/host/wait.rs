@@ -1,0 +1,378 @@
+//! A ring's state, and waiting for it to change.
+//!
+//! Of the threads that wait one *leads*: it sleeps in the ring's epoll, until a file is ready, the
+//! next time is due, or the bell is rung. The others *follow*: each sleeps on a bell of its own.
+//!
+//! ```text
+//! wait:    lock ─▶ goal met? ─ yes ─▶ settle, unlock, return
+//!            ▲        │ no
+//!            │   nobody leads ─ yes ─▶ lead:   settle, unlock, sleep in epoll
+//!            │        └──────── no ──▶ follow: settle, unlock, sleep on the own bell
+//!            └────────────── lock, take in what came ◀──┘
+//! ```
+//!
+//! Why no wake-up is lost. What a thread waits for changes under the lock alone: completions are
+//! posted, times set, files watched, and the leader leaves, by threads that hold it. Before any of
+//! them unlocks it calls [`Inner::settle`], which establishes, whoever sleeps or is about to:
+//!
+//! 1. Whoever's goal is met has its bell rung, once (`rung` says that it was).
+//! 2. A leader sleeps no longer than until the next time that is due, or has its bell rung.
+//! 3. If somebody follows, then somebody leads, or one that follows has its bell rung.
+//!
+//! Bells are eventfds: one that is rung before the thread sleeps ends its sleep at once, so it does
+//! not matter that a thread unlocks before it sleeps. A bell is silenced only by the thread whose
+//! it is, under the lock, together with `rung`; after that the thread looks at its goal again
+//! before it sleeps. So by 1 nobody sleeps whose goal is met. Files need no bell: epoll tells the
+//! leader of those that others add while it sleeps. By 3 there is always one who hears that, or is
+//! on its way to: one whose bell is rung takes the lock, and either leads, or leaves, and settles
+//! before it does.
+//!
+//! What takes goals away needs no bell: completions that the program consumes only make others
+//! wait on, and every thread looks at its goal under the lock before it returns.
+
+use core::ffi::c_void;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use annulus_ring::abi::{ClockId, SqRingFlags};
+use annulus_ring::{Errno, ForkMark};
+
+use super::machine::Machine;
+use super::memory::Region;
+use super::poller::Poller;
+use super::pool::Pool;
+use super::{rings, sys};
+use crate::semantics::Core;
+use crate::world::Token;
+
+/// A ring of the host.
+pub(super) struct Inner {
+    state: Mutex<State>,
+    pub(super) poller: Arc<Poller>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) name: u64,
+    mark: ForkMark,
+}
+
+/// What a thread waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Goal {
+    /// So many completions in the queue, or a timeout that was told later than these.
+    Ready { want: u32, timeouts: u32 },
+    /// Any completion later than these.
+    MoreThan(u32),
+    /// The end of the ring, or of its eventfd: until then it sees to the ring's files.
+    Unneeded,
+}
+
+/// How it waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// Until then, by the monotonic clock.
+    pub(super) limit: Option<Duration>,
+    /// From then on one completion is enough.
+    pub(super) enough: Option<Duration>,
+    /// The signals that are blocked meanwhile: null, or 8 bytes.
+    pub(super) mask: *const c_void,
+}
+
+impl Terms {
+    pub(super) fn until(limit: Option<Duration>) -> Self {
+        Self { limit, enough: None, mask: core::ptr::null() }
+    }
+}
+
+/// A thread that leads.
+#[derive(Debug)]
+struct Leader {
+    goal: Goal,
+    until: Option<Duration>,
+    rung: bool,
+}
+
+/// A thread that follows.
+#[derive(Debug)]
+struct Follower {
+    goal: Goal,
+    bell: Arc<OwnedFd>,
+    rung: bool,
+}
+
+pub(super) struct State {
+    pub(super) core: Core<Machine>,
+    leader: Option<Leader>,
+    followers: Vec<Follower>,
+    /// Bells that nobody has.
+    bells: Vec<Arc<OwnedFd>>,
+    /// Somebody has the descriptor to poll.
+    pub(super) is_polled: bool,
+    /// What its timer is armed for.
+    timer: Option<Duration>,
+    /// The thread that may enter, where one alone may.
+    pub(super) issuer: Option<u64>,
+    /// Memory that was registered.
+    pub(super) region: Option<Region>,
+    /// A thread sees to the ring's files, for its eventfd.
+    pub(super) is_served: bool,
+    /// The ring is gone.
+    pub(super) is_closed: bool,
+}
+
+impl State {
+    pub(super) fn new(core: Core<Machine>, issuer: Option<u64>) -> Self {
+        Self {
+            core,
+            leader: None,
+            followers: Vec::new(),
+            bells: Vec::new(),
+            is_polled: false,
+            timer: None,
+            issuer,
+            region: None,
+            is_served: false,
+            is_closed: false,
+        }
+    }
+
+    fn is_met(&self, goal: Goal) -> bool {
+        match goal {
+            Goal::Ready { want, timeouts } => {
+                self.core.queues.ready() >= want || self.core.timeouts_told() != timeouts
+            }
+            Goal::MoreThan(told) => self.core.told() != told,
+            Goal::Unneeded => self.is_closed || !self.core.has_eventfd(),
+        }
+    }
+
+    /// Goes on with files that are ready, and times that are due.
+    fn take_in(&mut self, ready: Vec<Token>) {
+        for token in ready {
+            self.core.ready(token);
+        }
+        self.core.pass_times();
+        self.core.run();
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        if self.core.queues.has_overflow() {
+            self.core.queues.flush();
+        }
+    }
+}
+
+/// A time that has come.
+const NOW: Duration = Duration::from_nanos(1);
+
+impl Inner {
+    pub(super) fn new(
+        state: State,
+        poller: Arc<Poller>,
+        pool: Arc<Pool>,
+        name: u64,
+        mark: ForkMark,
+    ) -> Self {
+        Self { state: Mutex::new(state), poller, pool, name, mark }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this process is a child of the ring's: nothing may be touched.
+    pub(super) fn is_forked(&self) -> bool {
+        self.mark.is_forked()
+    }
+
+    /// What is to be done before the lock is released, whenever anything changed: see above.
+    pub(super) fn settle(&self, state: &mut State) {
+        state.core.signal();
+        let due = state.core.next_due();
+        if let Some(Leader { goal, until, rung: false }) = state.leader {
+            let is_late = due.is_some_and(|due| until.is_none_or(|until| due < until));
+            if is_late || state.is_met(goal) {
+                state.leader = Some(Leader { goal, until, rung: true });
+                self.poller.ring();
+            }
+        }
+        if !state.followers.is_empty() {
+            for n in 0..state.followers.len() {
+                if !state.followers[n].rung && state.is_met(state.followers[n].goal) {
+                    state.followers[n].ring();
+                }
+            }
+            if state.leader.is_none() && !state.followers.iter().any(|follower| follower.rung) {
+                state.followers[0].ring();
+            }
+        }
+        self.show(state, due);
+    }
+
+    /// Shows those who look, and do not enter, that there is something to enter for.
+    fn show(&self, state: &mut State, due: Option<Duration>) {
+        let Core { queues, .. } = &mut state.core;
+        let mut is_pending = state.leader.is_none() && (due.is_some() || !self.poller.is_idle());
+        if state.is_polled {
+            let at = if queues.unseen() > 0 { Some(NOW) } else { due };
+            if at != state.timer {
+                self.poller.arm_timer(at);
+                state.timer = at;
+            }
+            // Readable until somebody enters who finds that the completions were taken.
+            is_pending |= at == Some(NOW);
+        }
+        if is_pending {
+            queues.raise(SqRingFlags::TASKRUN);
+        } else {
+            queues.lower(SqRingFlags::TASKRUN);
+        }
+    }
+
+    /// Sends what is to be sent, with the lock released.
+    pub(super) fn send_messages<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+    ) -> MutexGuard<'a, State> {
+        loop {
+            let messages = state.core.take_messages();
+            if messages.is_empty() {
+                return state;
+            }
+            self.settle(&mut state);
+            drop(state);
+            let sent: Vec<_> =
+                messages.iter().map(|sent| (sent.token, rings::deliver(sent))).collect();
+            drop(messages);
+            state = self.state();
+            for (token, result) in sent {
+                state.core.sent(token, result);
+            }
+            state.core.run();
+        }
+    }
+
+    /// Goes on with what is there already.
+    pub(super) fn look<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let ready = if self.poller.is_idle() || state.leader.is_some() {
+            Vec::new()
+        } else {
+            self.poller.wait(Some(Duration::ZERO), core::ptr::null()).unwrap_or_default()
+        };
+        state.take_in(ready);
+        self.send_messages(state)
+    }
+
+    /// Waits until `goal` is met, or as `terms` say.
+    ///
+    /// # Errors
+    /// `ETIME`: not until then. `EINTR`: a signal came. `EAGAIN`: no descriptor for a bell.
+    pub(super) fn wait<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        mut goal: Goal,
+        mut terms: Terms,
+    ) -> (MutexGuard<'a, State>, Result<(), Errno>) {
+        let mut end = Ok(());
+        loop {
+            if state.is_met(goal) || end.is_err() {
+                return (state, end);
+            }
+            let now = sys::now(ClockId::MONOTONIC);
+            if terms.limit.is_some_and(|limit| limit <= now) {
+                end = Err(Errno::ETIME);
+                continue;
+            }
+            if let Some(enough) = terms.enough.filter(|enough| *enough <= now) {
+                terms.enough = None;
+                if let Goal::Ready { want, .. } = &mut goal {
+                    *want = 1;
+                }
+                // It is the limit as well where there is none, or an earlier one.
+                if terms.limit.is_none_or(|limit| limit <= enough) {
+                    end = Err(Errno::ETIME);
+                }
+                continue;
+            }
+            let until = terms.limit.into_iter().chain(terms.enough).min();
+            let mask = terms.mask;
+            let waited = match state.leader {
+                None => self.lead(state, goal, until, now, mask),
+                Some(_) => self.follow(state, goal, until, now, mask),
+            };
+            state = waited.0;
+            end = match waited.1 {
+                Err(Errno::EINTR) if matches!(goal, Goal::Unneeded) => Ok(()),
+                other => other,
+            };
+            state = self.send_messages(state);
+        }
+    }
+
+    fn lead<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        goal: Goal,
+        until: Option<Duration>,
+        now: Duration,
+        mask: *const c_void,
+    ) -> (MutexGuard<'a, State>, Result<(), Errno>) {
+        let until = until.into_iter().chain(state.core.next_due()).min();
+        state.leader = Some(Leader { goal, until, rung: false });
+        self.settle(&mut state);
+        drop(state);
+        let ready = self.poller.wait(until.map(|until| until.saturating_sub(now)), mask);
+        let mut state = self.state();
+        if state.leader.take().is_some_and(|leader| leader.rung) {
+            self.poller.silence();
+        }
+        let (ready, end) = match ready {
+            Ok(ready) => (ready, Ok(())),
+            Err(errno) => (Vec::new(), Err(errno)),
+        };
+        state.take_in(ready);
+        (state, end)
+    }
+
+    fn follow<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        goal: Goal,
+        until: Option<Duration>,
+        now: Duration,
+        mask: *const c_void,
+    ) -> (MutexGuard<'a, State>, Result<(), Errno>) {
+        let Some(bell) = state.bells.pop().or_else(|| sys::eventfd().ok().map(Arc::new)) else {
+            return (state, Err(Errno::EAGAIN));
+        };
+        state.followers.push(Follower { goal, bell: Arc::clone(&bell), rung: false });
+        self.settle(&mut state);
+        drop(state);
+        let left = until.map(|until| until.saturating_sub(now));
+        let waited = sys::await_readable(bell.as_raw_fd(), left, mask);
+        let mut state = self.state();
+        let place = state.followers.iter().position(|other| Arc::ptr_eq(&other.bell, &bell));
+        if place.map(|place| state.followers.remove(place)).is_some_and(|own| own.rung) {
+            sys::drain(bell.as_raw_fd());
+        }
+        state.bells.push(bell);
+        state.flush();
+        (state, waited.map(drop))
+    }
+
+    /// Sees to the ring's files while it has an eventfd, which is to be signalled though nobody
+    /// enters.
+    pub(super) fn serve(&self) {
+        let state = self.state();
+        let (mut state, _) = self.wait(state, Goal::Unneeded, Terms::until(None));
+        state.is_served = false;
+        self.settle(&mut state);
+    }
+}
+
+impl Follower {
+    fn ring(&mut self) {
+        self.rung = true;
+        sys::signal(self.bell.as_raw_fd());
+    }
+}
