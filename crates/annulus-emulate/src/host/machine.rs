@@ -37,11 +37,6 @@ impl File {
         Self { own: Some(Arc::new(fd)), ..Self::of(raw) }
     }
 
-    /// Whether it is a block device.
-    pub(super) fn is_block_device(&self) -> bool {
-        self.kind() == Some(libc::S_IFBLK)
-    }
-
     pub(super) fn raw(&self) -> RawFd {
         let own = self.own.as_ref().map(|own| own.as_raw_fd());
         self.kept.as_ref().map(|kept| kept.raw()).or(own).unwrap_or(self.raw)

@@ -41,12 +41,3 @@ pub(in crate::host) fn pidfd(pid: u32) -> Result<OwnedFd, Errno> {
     // SAFETY: numbers.
     owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as c_int)
 }
-
-/// What an ioctl says of a range of a block device: `BLKDISCARD`.
-pub(in crate::host) fn discard(fd: RawFd, start: u64, bytes: u64) -> Answer {
-    /// `BLKDISCARD`: `_IO(0x12, 119)`.
-    const BLKDISCARD: libc::Ioctl = 0x1277;
-    let range = [start, bytes];
-    // SAFETY: two numbers, which live during the call; the device is an entry's.
-    int(unsafe { libc::ioctl(fd, BLKDISCARD, range.as_ptr()) })
-}

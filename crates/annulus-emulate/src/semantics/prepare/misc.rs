@@ -2,8 +2,7 @@
 
 use annulus_ring::Errno;
 use annulus_ring::abi::{
-    EpollOp, FUTEX_WAITV_MAX, Futex2Flags, FutexWaitv, Op, OpenFlags, SpliceFlags, Sqe, SqeFlags,
-    UringCmdFlags,
+    EpollOp, FUTEX_WAITV_MAX, Futex2Flags, FutexWaitv, Op, OpenFlags, SpliceFlags, Sqe,
 };
 
 use super::{Traits, must};
@@ -13,10 +12,8 @@ use crate::world::{Stable, Work};
 
 /// What an operation of this family takes.
 pub(super) fn traits(opcode: Op) -> Option<Traits> {
-    let file = Traits { names_file: true, ..Traits::default() };
     Some(match opcode {
-        Op::SPLICE | Op::TEE | Op::EPOLL_WAIT => file,
-        Op::URING_CMD => Traits { selects_buffers: true, ..file },
+        Op::SPLICE | Op::TEE | Op::EPOLL_WAIT => Traits { names_file: true, ..Traits::default() },
         _ => return None,
     })
 }
@@ -41,7 +38,6 @@ pub(super) fn prepare<F>(
         }
         Op::FUTEX_WAIT | Op::FUTEX_WAKE => prepare_futex(sqe),
         Op::FUTEX_WAITV => prepare_futexes(user, sqe).map(|stable| work.stable = stable),
-        Op::URING_CMD => prepare_command(sqe),
         _ => return None,
     })
 }
@@ -91,14 +87,4 @@ fn prepare_futexes(user: Uaccess, sqe: &Sqe) -> Result<Stable, Errno> {
         check_futex(wait.flags, wait.val)?;
     }
     Ok(Stable::Futexes(waits))
-}
-
-fn prepare_command(sqe: &Sqe) -> Result<(), Errno> {
-    let flags = UringCmdFlags(sqe.rw_flags);
-    must(sqe.off >> 32 == 0 && UringCmdFlags::MASK.contains(flags))?;
-    let selects = sqe.flags.contains(SqeFlags::BUFFER_SELECT);
-    let is_fixed = flags.contains(UringCmdFlags::FIXED);
-    must(!(is_fixed && selects))?;
-    let is_multishot = flags.contains(UringCmdFlags::MULTISHOT);
-    must(is_multishot == selects && !(is_multishot && is_fixed))
 }

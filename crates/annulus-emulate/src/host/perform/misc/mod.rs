@@ -1,6 +1,5 @@
-//! Pipes, epoll sets, processes, futexes, commands of devices.
+//! Pipes, epoll sets, processes, futexes.
 
-mod device;
 mod futex;
 mod pipe;
 mod wait;
@@ -23,7 +22,6 @@ pub(super) fn attempt(work: &mut HostWork) -> Option<Attempt> {
         Op::WAITID => wait::attempt(work),
         Op::FUTEX_WAIT | Op::FUTEX_WAITV => futex::attempt(work),
         Op::FUTEX_WAKE => Attempt::Done(futex::wake(work)),
-        Op::URING_CMD => device::attempt(work),
         _ => return None,
     })
 }
@@ -34,7 +32,6 @@ pub(super) fn to_the_end(work: &mut HostWork) -> Option<Result<u32, Errno>> {
         Op::SPLICE | Op::TEE => pipe::splice(work),
         Op::WAITID => wait::to_the_end(work),
         Op::FUTEX_WAIT | Op::FUTEX_WAITV => futex::wait(work, None),
-        Op::URING_CMD => device::command(work),
         _ => return None,
     })
 }
