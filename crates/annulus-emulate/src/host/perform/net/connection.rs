@@ -16,11 +16,11 @@ pub(super) fn accept(work: &mut HostWork) -> Result<Attempt, Errno> {
     let fd = number(work)?;
     let flags = AcceptFlags(work.sqe.ioprio);
     work.outcome = Outcome::default();
-    let listens = sys::net::option(fd, libc::SO_ACCEPTCONN)? != 0;
     if flags.contains(AcceptFlags::POLL_FIRST) {
         work.sqe.ioprio = flags.difference(AcceptFlags::POLL_FIRST).bits();
         return Ok(Attempt::Wait(PollEvents::IN));
     }
+    let listens = sys::net::option(fd, libc::SO_ACCEPTCONN)? != 0;
     if listens && !is_readable(fd) {
         return nobody(flags);
     }
