@@ -1,10 +1,10 @@
 //! Cancels: by `user_data`, descriptor, operation, one or all.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{CancelFlags, Op, SqeFlags};
+use annulus_ring::abi::{CancelFlags, Op, Sqe, SqeFlags};
 
-use super::Core;
 use super::request::{Request, State};
+use super::{Core, prepare};
 use crate::world::{Recall, Token, World};
 
 /// Which requests are meant.
@@ -25,7 +25,8 @@ impl Criteria {
         if self.flags.contains(CancelFlags::FD) {
             let is_fixed = request.flags.contains(SqeFlags::FIXED_FILE);
             let wants_fixed = self.flags.contains(CancelFlags::FD_FIXED);
-            if request.fd != self.fd || is_fixed != wants_fixed {
+            let names_file = prepare::traits(request.opcode).names_file;
+            if !names_file || request.fd != self.fd || is_fixed != wants_fixed {
                 return false;
             }
         }
@@ -128,6 +129,8 @@ impl<W: World> Core<W> {
 
     /// `ASYNC_CANCEL`.
     pub(super) fn cancel_entry(&mut self, token: Token) {
+        // What is over by now is not cancelled.
+        self.end_due();
         let Some(sqe) = self.entry(token) else { return };
         let criteria = Criteria {
             flags: CancelFlags(sqe.rw_flags),
@@ -135,12 +138,30 @@ impl<W: World> Core<W> {
             fd: sqe.fd,
             opcode: Op(sqe.len as u8),
         };
-        let result = self.cancel_by(&criteria, Some(token));
+        let result = match self.file_meant(&sqe) {
+            Ok(()) => self.cancel_by(&criteria, Some(token)),
+            Err(errno) => Err(errno),
+        };
         self.finish(token, result);
     }
 
-    /// Ends everything that can be ended, as when the ring is closed.
+    /// Whether the file that a cancel names is there.
+    ///
+    /// # Errors
+    /// `EBADF`: it is not.
+    fn file_meant(&mut self, sqe: &Sqe) -> Result<(), Errno> {
+        let flags = CancelFlags(sqe.rw_flags);
+        if !flags.contains(CancelFlags::FD) {
+            return Ok(());
+        }
+        let is_fixed =
+            sqe.flags.contains(SqeFlags::FIXED_FILE) || flags.contains(CancelFlags::FD_FIXED);
+        if is_fixed { Ok(()) } else { self.world.file(sqe.fd).map(drop) }
+    }
+
+    /// Ends everything that can be ended, as when the ring is closed: nothing begins any more.
     pub(crate) fn cancel_all(&mut self) {
+        self.closing = true;
         let everything =
             Criteria { flags: CancelFlags::ANY, user_data: 0, fd: -1, opcode: Op::NOP };
         // Each one may let others begin, which end as well.

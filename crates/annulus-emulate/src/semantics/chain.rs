@@ -45,11 +45,25 @@ impl<W: World> Core<W> {
     /// Lets what is linked behind a request begin, or cancels it.
     pub(super) fn go_on_behind(&mut self, request: &Request<W::File>) {
         let Some(next) = request.next else { return };
+        let Some(next) = self.pass_limit(next) else { return };
         if request.failed && !request.flags.contains(SqeFlags::IO_HARDLINK) {
             self.cancel_behind(next, request.silences);
         } else {
             self.due.push_back(next);
         }
+    }
+
+    /// Ends a link timeout that is next, and was never armed: what it limits was over at once. What
+    /// comes behind it.
+    fn pass_limit(&mut self, next: Token) -> Option<Token> {
+        let limit = self.requests.get_mut(next)?;
+        if limit.opcode != Op::LINK_TIMEOUT || limit.failed {
+            return Some(next);
+        }
+        limit.result = -Errno::ECANCELED.raw();
+        let behind = limit.next.take();
+        self.complete(next);
+        behind
     }
 
     /// Cancels what is left of a chain, one after the other.

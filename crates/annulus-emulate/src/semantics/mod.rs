@@ -60,15 +60,20 @@ pub(crate) struct Core<W: World> {
     deferred: VecDeque<Token>,
     /// How many requests are in those chains.
     held_back: usize,
+    /// What is submitted waits behind those that wait.
+    drains: bool,
     /// What is submitted next waits like a drain: one was in the middle of a chain.
     drains_next: bool,
+    /// Drains are refused from now on: something was submitted of which nothing may be told.
+    drains_refused: bool,
     files: FileTable<W::File>,
     buffers: BufferTable,
     times: Times,
     /// The completions that timeouts told, which count for no other timeout.
     timeouts_told: u32,
-    /// All completions.
+    /// All completions, now and when the last round began.
     told: u32,
+    told_before: u32,
     /// What the ring may do.
     pub(crate) rules: Rules,
     /// The file that is signalled at completions, and whether only at those of workers.
@@ -79,6 +84,8 @@ pub(crate) struct Core<W: World> {
     by_worker: bool,
     /// Messages for other rings.
     outbox: Vec<Message<W>>,
+    /// The ring is being closed: nothing begins.
+    closing: bool,
 }
 
 impl<W: World> Core<W> {
@@ -93,17 +100,21 @@ impl<W: World> Core<W> {
             due: VecDeque::new(),
             deferred: VecDeque::new(),
             held_back: 0,
+            drains: false,
             drains_next: false,
+            drains_refused: false,
             files: FileTable::new(),
             buffers: BufferTable::new(),
             times: Times::new(),
             timeouts_told: 0,
             told: 0,
+            told_before: 0,
             rules: Rules::new(flags),
             eventfd: None,
             signal: false,
             by_worker: false,
             outbox: Vec::new(),
+            closing: false,
         }
     }
 

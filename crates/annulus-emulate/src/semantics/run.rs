@@ -12,10 +12,12 @@ use crate::world::{Attempt, Token, Work, World};
 const SHOTS_MAX: u32 = 32;
 
 impl<W: World> Core<W> {
-    /// Lets everything begin whose turn it is.
+    /// Lets everything begin whose turn it is, in rounds: what is linked behind others begins when
+    /// all those have begun that were there, and what they told is told.
     pub(crate) fn run(&mut self) {
         loop {
-            while let Some(token) = self.due.pop_front() {
+            self.told_before = self.told;
+            for token in core::mem::take(&mut self.due) {
                 self.begin(token);
             }
             self.pass_counts();
@@ -32,6 +34,9 @@ impl<W: World> Core<W> {
         request.state = State::Begun;
         if request.failed {
             return self.complete(token);
+        }
+        if self.closing {
+            return self.finish(token, Err(Errno::ECANCELED));
         }
         self.arm_partner(token);
         if self.begin_control(token) {
@@ -112,6 +117,8 @@ impl<W: World> Core<W> {
         });
         match watched {
             Ok(()) => request.state = State::Watching,
+            // A file that is not ready, and never tells when it is.
+            Err(Errno::EPERM) => self.finish(token, Err(Errno::EINVAL)),
             Err(errno) => self.finish(token, Err(errno)),
         }
     }

@@ -44,7 +44,7 @@ impl<W: World> Core<W> {
     /// it, unless it is to go on (`SUBMIT_ALL`).
     fn accept(&mut self, entry: &Entry, chain: &mut Chain) -> bool {
         let mut request = Request::new(&entry.sqe);
-        let checked = self.check(&entry.sqe);
+        let checked = self.check(&entry.sqe, &mut request, chain);
         request.notifies = checked.is_ok() && sockets::has_notification(&entry.sqe);
         let prepared = checked.and_then(|()| {
             let last = chain.last.and_then(|last| self.requests.get(last));
@@ -57,10 +57,6 @@ impl<W: World> Core<W> {
             Err(errno) => request.fail(-errno.raw()),
         }
         let links = request.links();
-        let mut drains = entry.sqe.flags.contains(SqeFlags::IO_DRAIN);
-        if chain.first.is_none() {
-            drains |= core::mem::take(&mut self.drains_next);
-        }
         let token = self.requests.insert(request);
         if refused.is_some() {
             self.fail_first(chain);
@@ -70,9 +66,6 @@ impl<W: World> Core<W> {
         }
         let first = *chain.first.get_or_insert(token);
         chain.last = Some(token);
-        if drains && refused.is_none() {
-            self.drain(first, first != token);
-        }
         if links {
             return true;
         }
@@ -92,17 +85,14 @@ impl<W: World> Core<W> {
         }
     }
 
-    /// Has the chain of `first` wait for all before it; and what comes behind it too, if the drain
-    /// was `within` it.
-    fn drain(&mut self, first: Token, within: bool) {
-        if let Some(first) = self.requests.get_mut(first) {
-            first.flags |= SqeFlags::IO_DRAIN;
-        }
-        self.drains_next |= within;
-    }
-
-    /// Checks what all operations have in common.
-    fn check(&self, sqe: &Sqe) -> Result<(), Errno> {
+    /// Checks what all operations have in common, in Linux's order: what is refused early drains
+    /// nothing.
+    fn check(
+        &mut self,
+        sqe: &Sqe,
+        request: &mut Request<W::File>,
+        chain: &Chain,
+    ) -> Result<(), Errno> {
         let known = SqeFlags::ALL.iter().fold(SqeFlags::empty(), |all, known| all | known.value);
         if sqe.opcode.0 >= Op::NOP128.0 || !known.contains(sqe.flags) {
             return Err(Errno::EINVAL);
@@ -111,7 +101,25 @@ impl<W: World> Core<W> {
         if sqe.flags.contains(SqeFlags::BUFFER_SELECT) && !traits.selects_buffers {
             return Err(Errno::EOPNOTSUPP);
         }
+        // Whose end nobody is told cannot be waited for.
+        self.drains_refused |= sqe.flags.contains(SqeFlags::CQE_SKIP_SUCCESS);
+        if sqe.flags.contains(SqeFlags::IO_DRAIN) {
+            if self.drains_refused {
+                return Err(Errno::EOPNOTSUPP);
+            }
+            self.drains = true;
+            // In the middle of a chain it is the chain that waits, and what comes behind it too.
+            if let Some(first) = chain.first.and_then(|first| self.requests.get_mut(first)) {
+                first.flags |= SqeFlags::IO_DRAIN;
+                self.drains_next = true;
+            }
+        }
         self.rules.check_entry(sqe)?;
+        if self.drains_next && chain.first.is_none() {
+            self.drains_next = false;
+            self.drains = true;
+            request.flags |= SqeFlags::IO_DRAIN;
+        }
         if sqe.ioprio != 0 && !traits.has_ioprio {
             return Err(Errno::EINVAL);
         }
@@ -124,23 +132,25 @@ impl<W: World> Core<W> {
 
     /// Puts a chain behind those that wait, or lets it begin.
     fn enqueue(&mut self, first: Token) {
-        let Some(request) = self.requests.get(first) else { return };
-        let drains = request.flags.contains(SqeFlags::IO_DRAIN);
-        let must_wait = !self.deferred.is_empty() || drains && self.has_others(first);
-        if must_wait {
-            if let Some(request) = self.requests.get_mut(first) {
-                request.state = State::Deferred;
-            }
-            self.held_back += self.chain_len(first);
-            self.deferred.push_back(first);
-        } else {
+        let Some(request) = self.requests.get_mut(first) else { return };
+        if request.failed {
+            // It does not begin: all of it fails, hard links or not, and waits for nobody.
+            request.flags = request.flags.difference(SqeFlags::IO_HARDLINK) | SqeFlags::IO_LINK;
             self.due.push_back(first);
+            return;
         }
-    }
-
-    /// Whether others than the chain of `first`, and those that wait behind a drain, are under way.
-    fn has_others(&self, first: Token) -> bool {
-        self.requests.len() - self.held_back > self.chain_len(first)
+        if !self.drains {
+            self.due.push_back(first);
+            return;
+        }
+        let drains = request.flags.contains(SqeFlags::IO_DRAIN);
+        request.state = State::Deferred;
+        self.held_back += self.chain_len(first);
+        self.deferred.push_back(first);
+        self.begin_deferred();
+        if !drains && self.deferred.is_empty() {
+            self.drains = false;
+        }
     }
 
     fn chain_len(&self, first: Token) -> usize {
@@ -148,16 +158,17 @@ impl<W: World> Core<W> {
         core::iter::successors(Some(first), next).count()
     }
 
-    /// Lets those begin that waited for others to end.
+    /// Lets those begin that waited for others to end: the first, when nothing else is under way;
+    /// and those behind it up to the next that waits itself.
     pub(super) fn begin_deferred(&mut self) {
+        let (mut seen, mut is_first) = (false, true);
         while let Some(&first) = self.deferred.front() {
-            let drains = self
-                .requests
-                .get(first)
-                .is_some_and(|request| request.flags.contains(SqeFlags::IO_DRAIN));
-            if drains && self.requests.len() > self.held_back {
+            let request = self.requests.get(first);
+            seen |= request.is_some_and(|request| request.flags.contains(SqeFlags::IO_DRAIN));
+            if (seen || is_first) && self.requests.len() > self.held_back {
                 return;
             }
+            is_first = false;
             self.deferred.pop_front();
             self.held_back -= self.chain_len(first);
             self.due.push_back(first);

@@ -93,7 +93,8 @@ impl<W: World> Core<W> {
         }
         let is_counted = sqe.opcode == Op::TIMEOUT && sqe.off > 0;
         if is_counted && !flags.contains(TimeoutFlags::MULTISHOT) {
-            let base = self.told.wrapping_sub(self.timeouts_told);
+            // What this round has told so far counts: Linux posts it at the round's end.
+            let base = self.told_before.wrapping_sub(self.timeouts_told);
             self.times.counts.push((token, base.wrapping_add(sqe.off as u32)));
         }
     }
@@ -115,8 +116,17 @@ impl<W: World> Core<W> {
         }
     }
 
-    /// Ends what is due. Whether anything was.
+    /// Ends what is due, and lets begin what waited for it. Whether anything was.
     pub(crate) fn pass_times(&mut self) -> bool {
+        let any = self.end_due();
+        if any {
+            self.run();
+        }
+        any
+    }
+
+    /// Ends what is due. Whether anything was.
+    pub(super) fn end_due(&mut self) -> bool {
         if self.times.set.is_empty() {
             return false;
         }
@@ -136,7 +146,6 @@ impl<W: World> Core<W> {
                 self.pass_timeout(token, due);
             }
         }
-        self.run();
         any
     }
 
@@ -185,6 +194,7 @@ impl<W: World> Core<W> {
 
     /// `TIMEOUT_REMOVE`: ends a timeout, or gives it another time.
     pub(super) fn change_timeout(&mut self, token: Token) {
+        self.end_due();
         let Some(sqe) = self.entry(token) else { return };
         let flags = TimeoutFlags(sqe.rw_flags);
         let is_link = flags.contains(TimeoutFlags::LINK_TIMEOUT_UPDATE);

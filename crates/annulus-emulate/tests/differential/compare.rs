@@ -1,0 +1,97 @@
+//! What must be the same on both kernels.
+//!
+//! **The rule.** io_uring promises the order of completions of one entry, and nothing between
+//! entries that are not linked. So of each step the completions are compared as a bag: each with
+//! its `user_data`, result and flags. What of one entry is told in several completions is told in
+//! the same order. Beside them: how many entries each submit took, what outside events answered,
+//! every byte of the entries' buffers, the files' contents, what is left in pipes and sockets, and
+//! how many descriptors are open when all is over.
+//!
+//! **What is left out of it.** The error bits of a poll's result (`POLLERR`, `POLLHUP`, and what
+//! was not asked for): Linux tells those that the waker gave, which say more than is so.
+
+use annulus_emulate::abi::Cqe;
+
+/// A completion, as it is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Told {
+    pub user_data: u64,
+    pub res: i32,
+    pub flags: u32,
+}
+
+impl From<Cqe> for Told {
+    fn from(cqe: Cqe) -> Self {
+        Self { user_data: cqe.user_data, res: cqe.res, flags: cqe.flags.bits() }
+    }
+}
+
+/// What a step came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// What was taken, or the event's answer.
+    pub answer: i64,
+    pub told: Vec<Told>,
+}
+
+impl Outcome {
+    /// As a bag, but for the order of those of one entry.
+    pub fn sorted(&self) -> Vec<Told> {
+        let mut told = self.told.clone();
+        told.sort_by_key(|told| told.user_data);
+        told
+    }
+
+    pub fn agrees(&self, other: &Self) -> bool {
+        self.answer == other.answer && self.sorted() == other.sorted()
+    }
+}
+
+/// What a world was like at the end: each part with its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remains(pub Vec<(String, Vec<u8>)>);
+
+/// A difference.
+#[derive(Clone, Debug)]
+pub struct Divergence {
+    /// The step, or none: only the end differs.
+    pub step: Option<usize>,
+    pub linux: Vec<Outcome>,
+    pub host: Vec<Outcome>,
+    pub note: String,
+}
+
+/// The first part that differs.
+pub fn remains(linux: &Remains, host: &Remains) -> Option<String> {
+    let pairs = linux.0.iter().zip(&host.0);
+    for ((name, linux), (_, host)) in pairs {
+        if linux != host {
+            let at = linux.iter().zip(host).position(|(a, b)| a != b);
+            return Some(format!(
+                "{name}, apart: {} bytes on linux, {} on host, first at {at:?}",
+                linux.len(),
+                host.len(),
+            ));
+        }
+    }
+    None
+}
+
+impl core::fmt::Display for Divergence {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        for (n, (linux, host)) in self.linux.iter().zip(&self.host).enumerate() {
+            let mark = if linux.agrees(host) { ' ' } else { '*' };
+            writeln!(
+                f,
+                "{mark} step {n}: answers {} (linux), {} (host)",
+                linux.answer, host.answer
+            )?;
+            for (name, outcome) in [("linux", linux), ("host ", host)] {
+                let told = outcome.told.iter();
+                let told = told.map(|t| format!("{}:{}/{:x}", t.user_data, t.res, t.flags));
+                writeln!(f, "      {name}  {}", told.collect::<Vec<_>>().join("  "))?;
+            }
+        }
+        write!(f, "  {}", self.note)
+    }
+}
