@@ -82,8 +82,8 @@ impl<S: SqeKind, C: CqeKind, K: SetUp> BuilderOf<S, C, K> {
     /// assert_eq!(ring.sq_entries(), 8);
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
-    pub fn kernel(mut self, choice: K::Choice) -> Self {
-        self.choice = choice;
+    pub fn kernel(mut self, choice: impl Into<K::Choice>) -> Self {
+        self.choice = choice.into();
         self
     }
 

@@ -42,7 +42,7 @@ impl<K: SetUp> SharedBuilderOf<K> {
     /// assert_eq!(ring.sq_entries(), 8);
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
-    pub fn kernel(mut self, choice: K::Choice) -> Self {
+    pub fn kernel(mut self, choice: impl Into<K::Choice>) -> Self {
         self.ring = self.ring.kernel(choice);
         self
     }
