@@ -10,14 +10,16 @@ pub mod register;
 mod rings;
 mod semantics;
 mod uaccess;
+mod workers;
 mod world;
 
 // What is named below, or is a module of ours, goes before what this brings.
 #[doc(no_inline)]
 pub use annulus_ring::*;
 
-pub use choice::{AnyKernel, Decision, KERNEL_VARIABLE, KernelChoice};
+pub use choice::{AnyKernel, Decision, KERNEL_VARIABLE, KernelChoice, KernelOptions};
 pub use host::Host;
 pub use rings::{
     Builder, CompletionHalf, LocalRing, Parked, Ring, SharedBuilder, SharedRing, SubmissionHalf,
 };
+pub use workers::Workers;

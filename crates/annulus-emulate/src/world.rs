@@ -212,7 +212,11 @@ pub(crate) trait World: Send + Sized {
     ///
     /// # Errors
     /// The work, if there is no thread for it.
-    fn hand_over(&mut self, token: Token, work: Work<Self::File>) -> Result<(), Work<Self::File>>;
+    fn hand_over(
+        &mut self,
+        token: Token,
+        work: Work<Self::File>,
+    ) -> Result<(), Box<Work<Self::File>>>;
 
     /// Takes back what was handed over, as far as that can be.
     fn recall(&mut self, token: Token) -> Recall;

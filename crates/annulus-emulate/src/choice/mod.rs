@@ -5,6 +5,7 @@ mod decision;
 #[cfg_attr(not(feature = "tracing"), path = "listener/disabled.rs")]
 mod listener;
 mod notice;
+mod options;
 mod proof;
 mod select;
 
@@ -19,6 +20,7 @@ use annulus_ring::kernel::{Kernel, Plan, Pollable, Process, Resized, RingMemory,
 use annulus_ring::{CqeKind, Errno, Error, Linux, Result, SqeKind};
 
 use crate::host::Host;
+pub use options::KernelOptions;
 
 /// The variable of the environment that says which kernel it is, where the program does not:
 /// `linux`, `host` or `auto`.
@@ -205,13 +207,13 @@ unsafe impl Kernel for AnyKernel {
 
 // SAFETY: each makes a ring of its own kind, and promises what is to be promised of it.
 unsafe impl SetUp for AnyKernel {
-    type Choice = KernelChoice;
+    type Choice = KernelOptions;
 
     fn set_up<S: SqeKind, C: CqeKind>(
         plan: &mut Plan,
-        choice: &KernelChoice,
+        options: &KernelOptions,
     ) -> Result<Made<S, C>> {
-        select::set_up::<S, C>(plan, *choice)
+        select::set_up::<S, C>(plan, *options)
     }
 
     fn settle(&mut self) {

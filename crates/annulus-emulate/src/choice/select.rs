@@ -16,8 +16,9 @@ use annulus_ring::kernel::{Plan, SetUp};
 use annulus_ring::{CqeKind, Error, Linux, Result, SqeKind};
 
 use super::decision::falls_back;
-use super::{AnyKernel, KernelChoice, Made, notice, proof};
+use super::{AnyKernel, KernelChoice, KernelOptions, Made, notice, proof};
 use crate::host::Host;
+use crate::workers::Workers;
 
 /// How much shorter than it was asked for a ring may be, before it is the host's: a program that
 /// counts on thousands of entries is not served by a handful.
@@ -30,20 +31,21 @@ static BLOCKED: AtomicBool = AtomicBool::new(false);
 /// Makes a ring as `plan` says, of the kernel that `choice` comes to.
 pub(super) fn set_up<S: SqeKind, C: CqeKind>(
     plan: &mut Plan,
-    choice: KernelChoice,
+    options: KernelOptions,
 ) -> Result<Made<S, C>> {
+    let KernelOptions { choice, workers } = options;
     match choice.resolve()? {
-        KernelChoice::Host => host::<S, C>(plan),
+        KernelChoice::Host => host::<S, C>(plan, workers),
         KernelChoice::Linux => {
             proof::of_linux()?;
             linux::<S, C>(plan)
         }
         // Relaxed: pairs with the store in `note`: a hint, nothing is read by it.
-        _ if BLOCKED.load(Ordering::Relaxed) => host::<S, C>(plan),
+        _ if BLOCKED.load(Ordering::Relaxed) => host::<S, C>(plan, workers),
         _ => match linux_if_it_works::<S, C>(plan) {
             Err(error) if falls_back(&error) => {
                 note(&error);
-                host::<S, C>(plan)
+                host::<S, C>(plan, workers)
             }
             made => made,
         },
@@ -97,7 +99,7 @@ fn linux<S: SqeKind, C: CqeKind>(plan: &mut Plan) -> Result<Made<S, C>> {
     Ok((AnyKernel::Linux(linux), memory, params))
 }
 
-fn host<S: SqeKind, C: CqeKind>(plan: &mut Plan) -> Result<Made<S, C>> {
-    let (host, memory, params) = Host::set_up::<S, C>(plan)?;
+fn host<S: SqeKind, C: CqeKind>(plan: &mut Plan, workers: Workers) -> Result<Made<S, C>> {
+    let (host, memory, params) = Host::set_up::<S, C>(plan, workers)?;
     Ok((AnyKernel::Host(host), memory, params))
 }

@@ -123,7 +123,7 @@ impl World for Machine {
         perform::attempt(work)
     }
 
-    fn hand_over(&mut self, token: Token, work: Work<File>) -> Result<(), Work<File>> {
+    fn hand_over(&mut self, token: Token, work: Work<File>) -> Result<(), Box<Work<File>>> {
         self.pool.hand_over(token, work)
     }
 

@@ -23,7 +23,6 @@ use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use annulus_ring::abi::{
     ClockId, EnterFlags, Features, Params, RegisterOp, SetupFlags, SqRingFlags, Sqe, Timespec,
@@ -34,9 +33,10 @@ use annulus_ring::{CqeKind, Errno, Error, ForkMark, SqeKind};
 use crate::queues::{Queues, Shape};
 use crate::semantics::Core;
 use crate::uaccess::Uaccess;
+use crate::workers::Workers;
 use machine::Machine;
 use poller::Poller;
-use pool::{Habits, Pool};
+use pool::Pool;
 use wait::{Inner, State};
 
 /// The set-up flags that are known here. What is about the kernel's own threads, task work and
@@ -99,6 +99,7 @@ impl Host {
     /// no descriptors left. `ENOMEM`.
     pub(crate) fn set_up<S: SqeKind, C: CqeKind>(
         plan: &mut Plan,
+        workers: Workers,
     ) -> Result<(Self, RingMemory<S, C::Slot>, Params), Error> {
         let made = plan.lengths().and_then(|(sq_entries, cq_entries)| {
             let flags = plan.flags() | plan.wishes();
@@ -109,7 +110,7 @@ impl Host {
             if !is_fine {
                 return Err(Errno::EINVAL);
             }
-            Self::new(Shape { sq_entries, cq_entries, flags })
+            Self::new(Shape { sq_entries, cq_entries, flags }, workers)
         });
         let failed = |errno| match errno {
             Errno::EINVAL => plan.refused(errno, plan.flags()),
@@ -120,7 +121,7 @@ impl Host {
         Ok((host, memory, params))
     }
 
-    fn new(shape: Shape) -> Result<(Self, Params), Errno> {
+    fn new(shape: Shape, workers: Workers) -> Result<(Self, Params), Errno> {
         let mut queues = Queues::new(shape)?;
         if shape.flags.contains(SetupFlags::SQPOLL) {
             // The thread that takes entries sleeps: it is woken by each enter.
@@ -129,12 +130,7 @@ impl Host {
         let mark = ForkMark::new().map_err(|_no_page| Errno::ENOMEM)?;
         let name = rings::new_name();
         let poller = Arc::new(Poller::new(name)?);
-        let habits = Habits {
-            threads_max: 64,
-            keep_alive: Duration::from_secs(5),
-            name: "annulus-host".to_owned(),
-        };
-        let pool = Arc::new(Pool::new(habits));
+        let pool = Arc::new(Pool::new(workers));
         let machine =
             Machine { poller: Arc::clone(&poller), pool: Arc::clone(&pool), own: Weak::new() };
         // SAFETY: entries come by `enter` and `register` alone, whose callers promise that what

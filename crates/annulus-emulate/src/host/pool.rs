@@ -22,6 +22,7 @@ use annulus_ring::Errno;
 
 use super::perform::{self, Queue};
 use super::sys::interrupt::{self, Alarm};
+use crate::workers::Workers;
 use crate::world::{Recall, Token, Work};
 
 /// What a file is to the host: see [`super::machine::File`].
@@ -34,15 +35,6 @@ pub(super) type Deliver = Box<dyn Fn(Token, HostWork, Result<u32, Errno>) + Send
 const AGAIN: Duration = Duration::from_millis(1);
 /// How long a wait that cannot be seen for certain has until it waits.
 const JOIN_MAX: Duration = Duration::from_millis(5);
-
-/// How the threads are.
-#[derive(Clone, Debug)]
-pub(super) struct Habits {
-    /// How many of the bounded kind; 0: who enters does their work.
-    pub(super) threads_max: usize,
-    pub(super) keep_alive: Duration,
-    pub(super) name: String,
-}
 
 /// The kinds of threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +74,8 @@ struct State {
     lanes: [Lane; 2],
     running: HashMap<Token, Running>,
     handles: Vec<JoinHandle<()>>,
+    /// Somebody does the bounded work of a pool without threads.
+    is_served: bool,
     closed: bool,
 }
 
@@ -92,20 +86,21 @@ pub(super) struct Pool {
     work: [Condvar; 2],
     /// A recalled wait is over.
     over: Condvar,
-    habits: Habits,
+    habits: Workers,
     deliver: OnceLock<Deliver>,
     /// A child has a copy of the pool, and none of its threads.
     process: core::ffi::c_int,
 }
 
 impl Pool {
-    pub(super) fn new(habits: Habits) -> Self {
+    pub(super) fn new(habits: Workers) -> Self {
         let bounded = Lane { threads_max: habits.threads_max, ..Lane::default() };
         let unbounded = Lane { threads_max: usize::MAX, ..Lane::default() };
         let state = State {
             lanes: [bounded, unbounded],
             running: HashMap::new(),
             handles: Vec::new(),
+            is_served: false,
             closed: false,
         };
         Self {
@@ -130,7 +125,7 @@ impl Pool {
 
     /// Starts a thread beside those of the pool. False: there can be none.
     pub(super) fn start_beside(&self, body: impl FnOnce() + Send + 'static) -> bool {
-        std::thread::Builder::new().name(self.habits.name.clone()).spawn(body).is_ok()
+        self.spawn(body).is_ok()
     }
 
     /// Bounds both kinds, where the number is not 0: what the bounds were.
@@ -159,7 +154,7 @@ impl Pool {
         self: &Arc<Self>,
         token: Token,
         work: HostWork,
-    ) -> Result<(), HostWork> {
+    ) -> Result<(), Box<HostWork>> {
         let is_wait = perform::is_wait(&work);
         let kind =
             if is_wait || perform::is_endless(&work) { Kind::Unbounded } else { Kind::Bounded };
@@ -182,17 +177,21 @@ impl Pool {
         Ok(())
     }
 
+    /// Starts a thread that gets no signals: the program's are for the program's threads.
+    fn spawn(&self, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+        let mask = interrupt::block_signals();
+        let started = std::thread::Builder::new().name(self.habits.name.to_owned()).spawn(body);
+        interrupt::restore_signals(&mask);
+        started
+    }
+
     /// Starts a thread, for that work.
     ///
     /// # Errors
     /// The work, where it cannot be done.
-    fn start(self: &Arc<Self>, kind: Kind, token: Token) -> Result<(), HostWork> {
+    fn start(self: &Arc<Self>, kind: Kind, token: Token) -> Result<(), Box<HostWork>> {
         let pool = Arc::clone(self);
-        let thread = std::thread::Builder::new().name(self.habits.name.clone());
-        // The program's signals are for the program's threads.
-        let mask = interrupt::block_signals();
-        let started = thread.spawn(move || pool.serve(kind));
-        interrupt::restore_signals(&mask);
+        let started = self.spawn(move || pool.serve(kind));
         let mut state = self.state();
         if let Ok(handle) = started {
             state.handles.retain(|handle| !handle.is_finished());
@@ -206,7 +205,7 @@ impl Pool {
         }
         let place = lane.items.iter().position(|item| item.token == token);
         match place.and_then(|place| lane.items.remove(place)) {
-            Some(item) => Err(item.work),
+            Some(item) => Err(Box::new(item.work)),
             None => Ok(()),
         }
     }
@@ -287,20 +286,29 @@ impl Pool {
         }
     }
 
-    /// Does what is for whoever enters, who holds no lock. Whether there was anything.
-    pub(super) fn run_inline(&self) -> bool {
+    /// Whether there is something for whoever enters, and nobody does it.
+    pub(super) fn wants_inline(&self) -> bool {
         if !self.is_inline() {
             return false;
         }
-        let mut any = false;
+        let state = self.state();
+        !state.is_served && !state.lanes[Kind::Bounded as usize].items.is_empty()
+    }
+
+    /// Does what is for whoever enters, who holds no lock.
+    pub(super) fn run_inline(&self) {
+        // One does it: what is delivered may bring more, which is done here and not within.
+        if core::mem::replace(&mut self.state().is_served, true) {
+            return;
+        }
         loop {
             let mut state = self.state();
             let Some(item) = state.lanes[Kind::Bounded as usize].items.pop_front() else {
-                return any;
+                state.is_served = false;
+                return;
             };
             state.begin(&item);
             drop(state);
-            any = true;
             self.do_it(item);
         }
     }

@@ -229,14 +229,14 @@ impl Inner {
         }
     }
 
-    /// Sends what is to be sent, with the lock released.
+    /// Sends what is to be sent, and does what has no thread, with the lock released.
     pub(super) fn send_messages<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
     ) -> MutexGuard<'a, State> {
         loop {
             let messages = state.core.take_messages();
-            if messages.is_empty() {
+            if messages.is_empty() && !self.pool.wants_inline() {
                 return state;
             }
             self.settle(&mut state);
@@ -244,6 +244,9 @@ impl Inner {
             let sent: Vec<_> =
                 messages.iter().map(|sent| (sent.token, rings::deliver(sent))).collect();
             drop(messages);
+            if self.pool.wants_inline() {
+                self.pool.run_inline();
+            }
             state = self.state();
             for (token, result) in sent {
                 state.core.sent(token, result);

@@ -135,7 +135,7 @@ impl<W: World> Core<W> {
         }
         request.state = State::Working;
         if let Err(work) = self.world.hand_over(token, work) {
-            request.work = Some(work);
+            request.work = Some(*work);
             self.finish(token, Err(Errno::EAGAIN));
         }
     }

@@ -51,7 +51,7 @@ fn prepare_pipe(sqe: &Sqe) -> Result<(), Errno> {
     must(sqe.fd == 0 && sqe.off == 0 && sqe.addr3 == 0)?;
     // `O_EXCL` asks for a pipe of notifications.
     let known = OpenFlags::CLOEXEC | OpenFlags::NONBLOCK | OpenFlags::DIRECT | OpenFlags::EXCL;
-    must(sqe.rw_flags & !(known.bits() as u32) == 0)
+    must(sqe.rw_flags & !known.bits() == 0)
 }
 
 fn prepare_epoll_ctl(user: Uaccess, sqe: &Sqe) -> Result<Stable, Errno> {

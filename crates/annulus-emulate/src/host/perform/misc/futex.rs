@@ -67,7 +67,7 @@ fn waits(work: &HostWork) -> Option<Vec<FutexWaitv>> {
 
 /// Whether only some wakes are for it.
 fn is_masked(work: &HostWork) -> bool {
-    work.sqe.opcode == Op::FUTEX_WAIT && work.sqe.addr3 != u64::from(FUTEX_BITSET_MATCH_ANY as u32)
+    work.sqe.opcode == Op::FUTEX_WAIT && work.sqe.addr3 != u64::from(FUTEX_BITSET_MATCH_ANY)
 }
 
 /// Looks whether there is anything to wait for.

@@ -41,10 +41,10 @@ pub(super) fn pipe(work: &mut HostWork) -> Result<u32, Errno> {
     if work.sqe.splice_fd_in == 0 {
         return sys::pipe::pipe_at(work.sqe.addr, flags);
     }
-    if flags & OpenFlags::CLOEXEC.bits() as u32 != 0 {
+    if flags & OpenFlags::CLOEXEC.bits() != 0 {
         return Err(Errno::EINVAL);
     }
-    let ends = sys::pipe::pipe(flags | OpenFlags::CLOEXEC.bits() as u32)?;
+    let ends = sys::pipe::pipe(flags | OpenFlags::CLOEXEC.bits())?;
     work.stable = Stable::Ends(ends.map(IntoRawFd::into_raw_fd));
     Ok(0)
 }
