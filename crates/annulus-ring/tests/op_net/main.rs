@@ -6,6 +6,7 @@ mod common;
 mod rig;
 
 mod accept;
+mod ends;
 mod groups;
 mod messages;
 mod send_recv;
