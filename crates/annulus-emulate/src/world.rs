@@ -2,7 +2,7 @@
 //! of the process; a simulator would do it in a world of its own.
 
 use std::ffi::CString;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::time::Duration;
 
 use annulus_ring::Errno;
@@ -195,6 +195,12 @@ pub(crate) trait World: Send + Sized {
 
     /// Whether a file is an eventfd.
     fn is_eventfd(&self, file: &Self::File) -> bool;
+
+    /// Whether a file becomes ready some time, and can be waited for.
+    fn is_pollable(&self, file: &Self::File) -> bool;
+
+    /// A file in memory, of so many zeros.
+    fn memory(&mut self, bytes: usize) -> Result<OwnedFd, Errno>;
 
     /// How many files the process may have open.
     fn files_max(&self) -> u64;

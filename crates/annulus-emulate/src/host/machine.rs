@@ -102,6 +102,14 @@ impl World for Machine {
         sys::name(file.raw()).is_none_or(|name| name == "anon_inode:[eventfd]")
     }
 
+    fn is_pollable(&self, file: &File) -> bool {
+        file.is_pollable()
+    }
+
+    fn memory(&mut self, bytes: usize) -> Result<OwnedFd, Errno> {
+        sys::memory(bytes)
+    }
+
     fn files_max(&self) -> u64 {
         sys::files_max()
     }

@@ -251,9 +251,10 @@ unsafe impl Kernel for Host {
         if self.inner.is_forked() {
             return Err(Errno::EBADF);
         }
-        match &self.inner.state().region {
+        let state = self.inner.state();
+        match &state.region {
             Some(region) if offset == memory::OFFSET => region.map(bytes),
-            _ => Err(Errno::EINVAL),
+            _ => state.core.map(offset, bytes),
         }
     }
 

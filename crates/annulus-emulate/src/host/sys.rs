@@ -120,6 +120,16 @@ pub(super) fn is_open(fd: RawFd) -> bool {
     unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
 }
 
+/// A file in memory, of so many zeros: `memfd_create(2)`.
+pub(super) fn memory(bytes: usize) -> Result<OwnedFd, Errno> {
+    // SAFETY: a text that lives for ever.
+    let memory =
+        owned(unsafe { libc::memfd_create(c"annulus-buffers".as_ptr(), libc::MFD_CLOEXEC) })?;
+    // SAFETY: numbers.
+    int(unsafe { libc::ftruncate(memory.as_raw_fd(), bytes as i64) })?;
+    Ok(memory)
+}
+
 /// How many files the process may have open.
 pub(super) fn files_max() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

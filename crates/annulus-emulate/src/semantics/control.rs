@@ -18,7 +18,9 @@ impl<W: World> Core<W> {
             Op::TIMEOUT_REMOVE => self.change_timeout(token),
             Op::ASYNC_CANCEL => self.cancel_entry(token),
             Op::POLL_REMOVE => self.change_poll(token),
-            _ => return self.begin_with_table(token, &sqe),
+            _ => {
+                return self.begin_with_table(token, &sqe) || self.begin_with_group(token, &sqe);
+            }
         }
         true
     }

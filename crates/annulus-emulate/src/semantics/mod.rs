@@ -15,6 +15,7 @@ mod cancel;
 mod chain;
 mod control;
 mod files;
+mod groups;
 mod message;
 mod nop;
 mod poll;
@@ -40,6 +41,7 @@ use crate::uaccess::Uaccess;
 use crate::world::{Token, World};
 use buffers::BufferTable;
 use files::FileTable;
+use groups::Groups;
 use rules::Rules;
 use times::Times;
 
@@ -68,6 +70,7 @@ pub(crate) struct Core<W: World> {
     drains_refused: bool,
     files: FileTable<W::File>,
     buffers: BufferTable,
+    groups: Groups,
     times: Times,
     /// The completions that timeouts told, which count for no other timeout.
     timeouts_told: u32,
@@ -105,6 +108,7 @@ impl<W: World> Core<W> {
             drains_refused: false,
             files: FileTable::new(),
             buffers: BufferTable::new(),
+            groups: Groups::new(),
             times: Times::new(),
             timeouts_told: 0,
             told: 0,

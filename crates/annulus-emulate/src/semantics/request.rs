@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use annulus_ring::abi::{CqeFlags, Op, Sqe, SqeFlags};
 
+use super::groups::Picked;
 use super::tags::Tag;
 use crate::world::{Token, Work};
 
@@ -57,6 +58,8 @@ pub(crate) struct Request<F> {
     pub(crate) due: Option<Duration>,
     /// Somebody asked for its end.
     pub(crate) cancelled: bool,
+    /// The buffer that it has of a group.
+    pub(super) picked: Option<Picked>,
     /// The registered files and buffers that it uses, those that have tags.
     pub(super) holds: Vec<Tag>,
 }
@@ -82,6 +85,7 @@ impl<F> Request<F> {
             partner: None,
             due: None,
             cancelled: false,
+            picked: None,
             holds: Vec::new(),
         }
     }

@@ -90,12 +90,24 @@ impl<W: World> Core<W> {
     /// Tries to do it; a multishot again and again, until others are to have their turn.
     pub(super) fn attempt(&mut self, token: Token) {
         for _ in 0..SHOTS_MAX {
+            if let Err(errno) = self.pick_buffer(token) {
+                return self.finish(token, Err(errno));
+            }
             let Some(request) = self.requests.get_mut(token) else { return };
             let Some(work) = &mut request.work else { return };
             let shot = match self.world.attempt(work) {
                 Attempt::Done(result) => self.judge(token, result),
-                Attempt::Wait(events) => return self.wait(token, events),
-                Attempt::Blocks => return self.hand_over(token),
+                Attempt::Wait(events) => {
+                    // What has something in it already is not put back.
+                    if work.done == 0 {
+                        self.put_back_buffer(token);
+                    }
+                    return self.wait(token, events);
+                }
+                Attempt::Blocks => {
+                    self.use_up_buffer(token);
+                    return self.hand_over(token);
+                }
             };
             match shot {
                 Shot::Last => return,
@@ -194,6 +206,10 @@ impl<W: World> Core<W> {
             (result, ..) => result,
         };
         let result = self.tell_header(token, result);
+        let cflags = self.settle_buffer(token, result);
+        if let Some(request) = self.requests.get_mut(token) {
+            request.cflags |= cflags;
+        }
         let shot = self.shoot(token, result);
         if shot != Shot::Last {
             return shot;

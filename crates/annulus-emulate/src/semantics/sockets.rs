@@ -10,16 +10,17 @@ use super::Core;
 use super::prepare::header;
 use super::request::Request;
 use crate::queues::Completion;
-use crate::world::{Message, Span, Stable, Token, World};
+use crate::world::{Message, Stable, Token, World};
 
 /// Bytes of the header in front of what a multishot RECVMSG leaves in a buffer.
-const OUT_BYTES: usize = 16;
+pub(super) const OUT_BYTES: usize = 16;
 
 /// Whether an entry is a multishot of this family.
 pub(super) fn is_multishot(opcode: Op, ioprio: u16) -> bool {
     match opcode {
         Op::ACCEPT => AcceptFlags(ioprio).contains(AcceptFlags::MULTISHOT),
         Op::RECV | Op::RECVMSG => RecvSendFlags(ioprio).contains(RecvSendFlags::RECV_MULTISHOT),
+        Op::READ_MULTISHOT => true,
         _ => false,
     }
 }
@@ -66,7 +67,8 @@ impl<W: World> Core<W> {
         if !is_multishot(work.sqe.opcode, work.sqe.ioprio) {
             return Shot::Last;
         }
-        if work.sqe.opcode != Op::ACCEPT && outcome.is_last {
+        let is_end = outcome.is_last || work.sqe.opcode == Op::READ_MULTISHOT && count == 0;
+        if work.sqe.opcode != Op::ACCEPT && is_end {
             return Shot::Last;
         }
         if work.sqe.opcode == Op::RECV && work.sqe.splice_fd_in != 0 {
@@ -98,32 +100,6 @@ impl<W: World> Core<W> {
             }
         }
         Shot::Again
-    }
-
-    /// Gives a message the buffer that was picked for it. A multishot's address and control data
-    /// lie in front of the bytes.
-    ///
-    /// # Errors
-    /// `EFAULT`: it has no room for those.
-    pub(super) fn place_message(&mut self, token: Token) -> Result<(), Errno> {
-        let Some(request) = self.requests.get_mut(token) else { return Ok(()) };
-        let selects = request.flags.contains(SqeFlags::BUFFER_SELECT);
-        let Some(work) = request.work.as_mut().filter(|_| selects) else { return Ok(()) };
-        let buffer = Span { addr: work.sqe.addr, bytes: work.sqe.len as usize };
-        let Stable::Message(message) = &mut work.stable else { return Ok(()) };
-        if !is_multishot(work.sqe.opcode, work.sqe.ioprio) {
-            message.pieces = vec![buffer];
-            return Ok(());
-        }
-        let control = OUT_BYTES.checked_add(message.name.bytes).ok_or(Errno::EOVERFLOW)?;
-        let payload = control.checked_add(message.control.bytes).ok_or(Errno::EOVERFLOW)?;
-        if payload > buffer.bytes {
-            return Err(Errno::EFAULT);
-        }
-        message.name.addr = buffer.after(OUT_BYTES).addr;
-        message.control.addr = buffer.after(control).addr;
-        message.pieces = vec![buffer.after(payload)];
-        Ok(())
     }
 
     /// Says in the header of a RECVMSG what was received; in the buffer, if it is a multishot. The

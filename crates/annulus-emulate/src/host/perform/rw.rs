@@ -31,7 +31,7 @@ impl Way {
 
 fn way(opcode: Op) -> Option<Way> {
     Some(match opcode {
-        Op::READ | Op::READV | Op::READ_FIXED | Op::READV_FIXED => Way::Read,
+        Op::READ | Op::READV | Op::READ_FIXED | Op::READV_FIXED | Op::READ_MULTISHOT => Way::Read,
         Op::WRITE | Op::WRITEV | Op::WRITE_FIXED | Op::WRITEV_FIXED => Way::Write,
         _ => return None,
     })

@@ -13,7 +13,7 @@ use annulus_ring::Errno;
 use annulus_ring::abi::{CancelFlags, Op, Sqe, TimeoutFlags, Timespec};
 
 use super::Core;
-use super::{files, nop, times};
+use super::{files, groups, nop, times};
 use crate::queues::Entry;
 use crate::world::{Outcome, Stable, Work, World};
 
@@ -84,6 +84,8 @@ impl<W: World> Core<W> {
             Op::TIMEOUT | Op::LINK_TIMEOUT => Some(self.prepare_timeout(&mut work.sqe)),
             Op::TIMEOUT_REMOVE => Some(self.prepare_timeout_remove(&mut work.sqe)),
             Op::ASYNC_CANCEL => Some(prepare_cancel(&sqe)),
+            Op::PROVIDE_BUFFERS => Some(groups::prepare_provide(&sqe)),
+            Op::REMOVE_BUFFERS => Some(groups::prepare_remove(&sqe)),
             Op::FILES_UPDATE => Some(files::prepare_files_update(&sqe)),
             Op::FIXED_FD_INSTALL => Some(files::prepare_install(&sqe)),
             _ => ring::prepare(&sqe)

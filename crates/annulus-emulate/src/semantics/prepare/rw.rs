@@ -17,7 +17,9 @@ const IOPRIO_CLASS_SHIFT: u32 = 13;
 pub(super) fn traits(opcode: Op) -> Option<Traits> {
     let file = Traits { names_file: true, ..Traits::default() };
     Some(match opcode {
-        Op::READ | Op::READV => Traits { selects_buffers: true, has_ioprio: true, ..file },
+        Op::READ | Op::READV | Op::READ_MULTISHOT => {
+            Traits { selects_buffers: true, has_ioprio: true, ..file }
+        }
         Op::WRITE | Op::WRITEV => Traits { has_ioprio: true, ..file },
         Op::READ_FIXED | Op::WRITE_FIXED => Traits { has_ioprio: true, ..file },
         Op::READV_FIXED | Op::WRITEV_FIXED => Traits { has_ioprio: true, ..file },
@@ -44,6 +46,10 @@ pub(super) fn prepare<F>(
                 return length_of_pick(user, work);
             }
             vector(user, work)
+        }),
+        Op::READ_MULTISHOT => common(user, sqe).and_then(|()| {
+            let selects = sqe.flags.contains(SqeFlags::BUFFER_SELECT);
+            must(selects && sqe.addr == 0 && sqe.len == 0)
         }),
         // Whether it lies within the registered buffer is seen when it begins.
         Op::READ_FIXED | Op::WRITE_FIXED => common(user, sqe),

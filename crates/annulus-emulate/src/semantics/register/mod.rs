@@ -36,6 +36,7 @@ impl<W: World> Core<W> {
         let found = self
             .register_files(op, arg, count)
             .or_else(|| self.register_buffers(op, arg, count))
+            .or_else(|| self.register_groups(op, arg, count))
             .or_else(|| self.register_ring(op, arg, count));
         found.unwrap_or(Err(Errno::EINVAL))
     }

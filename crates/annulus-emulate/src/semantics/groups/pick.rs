@@ -1,0 +1,231 @@
+//! Picking buffers for requests, and what becomes of them.
+
+use annulus_ring::Errno;
+use annulus_ring::abi::{CqeFlags, Op, RecvSendFlags, Sqe, SqeFlags};
+
+use super::{Group, Provided};
+use crate::semantics::Core;
+use crate::semantics::sockets::{OUT_BYTES, is_multishot};
+use crate::world::{Message, Span, Stable, Token, World};
+
+/// Where the number of a buffer is among a completion's flags.
+const ID_SHIFT: u32 = 16;
+
+/// What a request has picked.
+#[derive(Debug)]
+pub(in crate::semantics) struct Picked {
+    group: u16,
+    /// The number of the buffer, or of a bundle's first.
+    id: u16,
+    /// The length that the entry had.
+    asked: u32,
+    from: From,
+}
+
+#[derive(Debug)]
+enum From {
+    /// Provided by an entry: nobody else can have it.
+    Provided(Provided),
+    /// Of a ring, whose head is still before it; a bundle's lengths.
+    Ring(Vec<Span>),
+    /// Of a ring that has gone on, and whether it is used up.
+    Used(bool),
+}
+
+impl Picked {
+    /// What a completion says of it.
+    fn flags(&self) -> CqeFlags {
+        let flags = CqeFlags::BUFFER | CqeFlags(u32::from(self.id) << ID_SHIFT);
+        if matches!(self.from, From::Used(false)) { flags | CqeFlags::BUF_MORE } else { flags }
+    }
+}
+
+impl<W: World> Core<W> {
+    /// Picks a buffer for a request that wants one of a group; of a bundle, several. Its entry has
+    /// address and length then; where it has a message, or is a bundle, that has the pieces.
+    ///
+    /// # Errors
+    /// `ENOBUFS`: there is no such group, or none is left.
+    pub(in crate::semantics) fn pick_buffer(&mut self, token: Token) -> Result<(), Errno> {
+        let Some(request) = self.requests.get_mut(token) else { return Ok(()) };
+        let selects = request.flags.contains(SqeFlags::BUFFER_SELECT);
+        if !selects || request.picked.is_some() {
+            return Ok(());
+        }
+        let Some(work) = &mut request.work else { return Ok(()) };
+        if polls_first(&work.sqe) {
+            return Ok(());
+        }
+        let (group, asked) = (work.sqe.buf_index, work.sqe.len);
+        let waits = work.file.as_ref().is_none_or(|file| self.world.is_pollable(file));
+        if work.sqe.opcode == Op::READ_MULTISHOT && !waits {
+            return Err(Errno::EBADFD);
+        }
+        let wanted = wanted(&work.sqe);
+        let found = self.groups.get_mut(&group).ok_or(Errno::ENOBUFS)?;
+        let (spans, id, from) = match found {
+            Group::Provided(buffers) => {
+                let buffer = buffers.pop_front().ok_or(Errno::ENOBUFS)?;
+                let Span { addr, bytes } = buffer.span;
+                let bytes = if wanted == 0 { bytes } else { bytes.min(wanted as usize) };
+                (vec![Span { addr, bytes }], buffer.id, From::Provided(buffer))
+            }
+            Group::Ring(ring) => {
+                let (spans, id) = if is_bundle(&work.sqe) {
+                    ring.peek_many(self.user, wanted)?
+                } else {
+                    ring.peek(self.user, wanted).map(|(span, id)| (vec![span], id))?
+                };
+                let from = if waits {
+                    From::Ring(spans.clone())
+                } else {
+                    From::Used(ring.commit(self.user, spans[0].bytes as u32, 1))
+                };
+                (spans, id, from)
+            }
+        };
+        request.picked = Some(Picked { group, id, asked, from });
+        if let Err(errno) = place(&mut work.sqe, &mut work.stable, spans) {
+            self.put_back_buffer(token);
+            return Err(errno);
+        }
+        Ok(())
+    }
+
+    /// Takes from a request what it has picked; its entry is as it was.
+    fn unpick(&mut self, token: Token) -> Option<Picked> {
+        let request = self.requests.get_mut(token)?;
+        let picked = request.picked.take()?;
+        if let Some(work) = &mut request.work {
+            work.sqe.len = picked.asked;
+            if is_bundle(&work.sqe)
+                && matches!(&work.stable, Stable::Message(m) if m.address.is_empty())
+            {
+                work.stable = Stable::None;
+            }
+        }
+        Some(picked)
+    }
+
+    /// So many bytes came: the buffer is the program's. What the completion says of it.
+    pub(in crate::semantics) fn commit_buffer(&mut self, token: Token, bytes: u32) -> CqeFlags {
+        let Some(picked) = self.unpick(token) else { return CqeFlags::empty() };
+        let flags = picked.flags();
+        let From::Ring(spans) = &picked.from else { return flags };
+        // It may be given up by now.
+        let Some(Group::Ring(ring)) = self.groups.get_mut(&picked.group) else { return flags };
+        let is_used_up = ring.commit(self.user, bytes, filled(spans, bytes as usize));
+        if is_used_up { flags } else { flags | CqeFlags::BUF_MORE }
+    }
+
+    /// Nothing came: the buffer is as before. One that a ring has gone past is the program's, and
+    /// what a completion says of it is the answer.
+    pub(in crate::semantics) fn put_back_buffer(&mut self, token: Token) -> CqeFlags {
+        let Some(picked) = self.unpick(token) else { return CqeFlags::empty() };
+        match picked.from {
+            From::Provided(buffer) => {
+                if let Some(Group::Provided(buffers)) = self.groups.get_mut(&picked.group) {
+                    buffers.push_front(buffer);
+                }
+                CqeFlags::empty()
+            }
+            From::Ring(_) => CqeFlags::empty(),
+            From::Used(_) => picked.flags(),
+        }
+    }
+
+    /// What was picked is a thread's: the ring goes on.
+    pub(in crate::semantics) fn use_up_buffer(&mut self, token: Token) {
+        let Some(picked) = self.requests.get_mut(token).and_then(|r| r.picked.as_mut()) else {
+            return;
+        };
+        let From::Ring(spans) = &picked.from else { return };
+        let bytes = spans.iter().map(|span| span.bytes).sum::<usize>() as u32;
+        let buffers = spans.len() as u16;
+        let Some(Group::Ring(ring)) = self.groups.get_mut(&picked.group) else { return };
+        picked.from = From::Used(ring.commit(self.user, bytes, buffers));
+    }
+
+    /// What a request's end says of what it has picked.
+    pub(in crate::semantics) fn settle_buffer(
+        &mut self,
+        token: Token,
+        result: Result<u32, Errno>,
+    ) -> CqeFlags {
+        let Some(request) = self.requests.get(token) else { return CqeFlags::empty() };
+        let Some(picked) = &request.picked else { return CqeFlags::empty() };
+        let is_read = matches!(request.opcode, Op::READ | Op::READV);
+        match (result, &picked.from) {
+            (Ok(count), _) if count > 0 || is_read => self.commit_buffer(token, count),
+            // A read that fails keeps what was provided for it.
+            (Err(_), From::Provided(_)) if is_read => self.commit_buffer(token, 0),
+            _ => self.put_back_buffer(token),
+        }
+    }
+}
+
+/// Gives an entry what was picked: its one piece, or the pieces of its message.
+fn place(sqe: &mut Sqe, stable: &mut Stable, mut spans: Vec<Span>) -> Result<(), Errno> {
+    sqe.addr = spans[0].addr;
+    sqe.len = spans.iter().map(|span| span.bytes as u32).sum();
+    if let Stable::Message(message) = stable {
+        if sqe.opcode == Op::RECVMSG && is_multishot(sqe.opcode, sqe.ioprio) {
+            // The buffer has a header, the sender's address and control data before the rest.
+            let (name_bytes, control_bytes) = (message.name.bytes, message.control.bytes);
+            let ahead =
+                name_bytes.checked_add(control_bytes).and_then(|n| n.checked_add(OUT_BYTES));
+            let ahead = ahead.ok_or(Errno::EOVERFLOW)?;
+            if spans[0].bytes < ahead {
+                return Err(Errno::EFAULT);
+            }
+            message.name.addr = sqe.addr + OUT_BYTES as u64;
+            message.control.addr = message.name.addr + name_bytes as u64;
+            spans = vec![spans[0].after(ahead)];
+        }
+        message.pieces = spans;
+    } else if spans.len() > 1 {
+        *stable = Stable::Message(Box::new(Message { pieces: spans, ..Message::default() }));
+    }
+    Ok(())
+}
+
+/// How much an entry wants at most, 0 for as much as there is.
+fn wanted(sqe: &Sqe) -> u32 {
+    let in_all = sqe.splice_fd_in as u32;
+    match (sqe.opcode, sqe.len) {
+        // What is left of a multishot's limit.
+        (Op::RECV, len) if in_all != 0 && is_multishot(sqe.opcode, sqe.ioprio) => {
+            if len == 0 {
+                in_all
+            } else {
+                len.min(in_all)
+            }
+        }
+        (_, len) => len,
+    }
+}
+
+/// Whether an entry waits before it is first tried: nothing is picked for it yet.
+fn polls_first(sqe: &Sqe) -> bool {
+    matches!(sqe.opcode, Op::RECV | Op::RECVMSG | Op::SEND)
+        && RecvSendFlags(sqe.ioprio).contains(RecvSendFlags::POLL_FIRST)
+}
+
+/// How many buffers so many bytes filled, the last of them in part.
+fn filled(spans: &[Span], mut bytes: usize) -> u16 {
+    let mut count = 0;
+    for span in spans {
+        count += 1;
+        if bytes <= span.bytes {
+            break;
+        }
+        bytes -= span.bytes;
+    }
+    count
+}
+
+/// Whether an entry takes as many buffers as it can.
+fn is_bundle(sqe: &Sqe) -> bool {
+    matches!(sqe.opcode, Op::RECV | Op::SEND)
+        && RecvSendFlags(sqe.ioprio).contains(RecvSendFlags::BUNDLE)
+}

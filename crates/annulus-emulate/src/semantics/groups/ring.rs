@@ -1,0 +1,136 @@
+//! A ring of buffers: entries that the program fills up to a tail, and this side takes at the head.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use annulus_ring::Errno;
+use annulus_ring::abi::{Buf, BufReg, BufRing, PbufRingFlags};
+use annulus_ring::kernel::Mapping;
+
+use crate::uaccess::Uaccess;
+use crate::world::Span;
+
+/// The most buffers of a bundle (`PEEK_MAX_IMPORT`).
+const BUNDLE_MAX: usize = 256;
+
+/// Memory that was given for a ring, instead of the program's own.
+#[derive(Debug)]
+struct Given {
+    memory: OwnedFd,
+    mapping: Mapping,
+}
+
+/// See above.
+#[derive(Debug)]
+pub(in crate::semantics) struct RingGroup {
+    /// Where the entries are.
+    addr: u64,
+    given: Option<Given>,
+    entries: u16,
+    head: u16,
+    /// Buffers are used up piece by piece.
+    incremental: bool,
+}
+
+/// What a ring's memory takes: whole pages.
+pub(super) fn ring_bytes(entries: u32) -> usize {
+    (entries as usize * size_of::<Buf>()).next_multiple_of(4096)
+}
+
+impl RingGroup {
+    /// A ring in the program's memory, or in `memory` that is given for it.
+    pub(super) fn new(reg: &BufReg, memory: Option<OwnedFd>) -> Result<Self, Errno> {
+        let given = match memory {
+            Some(memory) => {
+                let mapping = Mapping::of_fd(memory.as_fd(), 0, ring_bytes(reg.ring_entries))?;
+                Some(Given { memory, mapping })
+            }
+            None => None,
+        };
+        let start = given.as_ref().map(|given| given.mapping.start());
+        let addr = start.map_or(reg.ring_addr, |start| start.as_ptr().expose_provenance() as u64);
+        let incremental = reg.flags.contains(PbufRingFlags::INC);
+        Ok(Self { addr, given, entries: reg.ring_entries as u16, head: 0, incremental })
+    }
+
+    pub(super) fn head(&self) -> u16 {
+        self.head
+    }
+
+    /// The memory that was given, mapped once more.
+    ///
+    /// # Errors
+    /// `EINVAL`: the memory is the program's own, or shorter. Else as `mmap(2)`.
+    pub(in crate::semantics) fn map(&self, bytes: usize) -> Result<Mapping, Errno> {
+        let given = self.given.as_ref().ok_or(Errno::EINVAL)?;
+        if bytes > given.mapping.bytes() {
+            return Err(Errno::EINVAL);
+        }
+        Mapping::of_fd(given.memory.as_fd(), 0, bytes)
+    }
+
+    /// Where the entry is that `at` buffers were taken before.
+    fn slot(&self, at: u16) -> u64 {
+        let slot = at & (self.entries - 1);
+        self.addr + u64::from(slot) * size_of::<Buf>() as u64
+    }
+
+    /// How many buffers there are.
+    fn available(&self, user: Uaccess) -> u16 {
+        let tail = user.tail(self.addr + core::mem::offset_of!(BufRing, tail) as u64);
+        tail.unwrap_or(self.head).wrapping_sub(self.head)
+    }
+
+    /// The next buffer, at most `len` of it where that is not 0: where, and its number.
+    pub(super) fn peek(&self, user: Uaccess, len: u32) -> Result<(Span, u16), Errno> {
+        if self.available(user) == 0 {
+            return Err(Errno::ENOBUFS);
+        }
+        let Buf { addr, len: has, bid, .. } = user.read(self.slot(self.head))?;
+        let bytes = if len == 0 { has } else { len.min(has) };
+        Ok((Span { addr, bytes: bytes as usize }, bid))
+    }
+
+    /// The next buffers, for `len` bytes, or all there are for 0: where, and the first's number.
+    pub(super) fn peek_many(&self, user: Uaccess, len: u32) -> Result<(Vec<Span>, u16), Errno> {
+        let (_, first) = self.peek(user, 0)?;
+        let mut left = if len == 0 { u32::MAX } else { len };
+        let mut spans = Vec::new();
+        for at in 0..self.available(user).min(self.entries) {
+            let buf: Buf = user.read(self.slot(self.head.wrapping_add(at)))?;
+            let bytes = buf.len.min(left);
+            if bytes == 0 || spans.len() == BUNDLE_MAX {
+                break;
+            }
+            spans.push(Span { addr: buf.addr, bytes: bytes as usize });
+            left -= bytes;
+        }
+        if spans.is_empty() { Err(Errno::ENOBUFS) } else { Ok((spans, first)) }
+    }
+
+    /// Uses up `bytes` in `buffers` buffers. Whether the last of those is used up.
+    pub(super) fn commit(&mut self, user: Uaccess, bytes: u32, buffers: u16) -> bool {
+        if !self.incremental {
+            self.head = self.head.wrapping_add(buffers);
+            return true;
+        }
+        let mut left = bytes;
+        loop {
+            let slot = self.slot(self.head);
+            let Ok(buf) = user.read::<Buf>(slot) else { return true };
+            let used = left.min(buf.len);
+            // The rest of the entry may be the tail: it is not this side's.
+            let told = user
+                .write(slot + core::mem::offset_of!(Buf, len) as u64, buf.len - used)
+                .and_then(|()| user.write(slot, buf.addr + u64::from(used)));
+            debug_assert!(told.is_ok(), "{told:?}");
+            if used == 0 || used < buf.len {
+                return false;
+            }
+            self.head = self.head.wrapping_add(1);
+            left -= used;
+            if left == 0 {
+                return true;
+            }
+        }
+    }
+}
