@@ -233,9 +233,40 @@ impl<W: World> Core<W> {
                 request.mark_failed();
             }
         }
+        if let (Err(errno), Some(request)) = (result, self.requests.get_mut(token))
+            && errno != Errno::ECANCELED
+            && !breaks(request.opcode)
+        {
+            request.result = -errno.raw();
+            self.complete(token);
+            return Shot::Last;
+        }
         self.finish(token, result);
         Shot::Last
     }
+}
+
+/// Whether an error that the operation itself meets breaks its chain. With these Linux tells it,
+/// and goes on: what is linked behind begins, and one that is silent stays so.
+fn breaks(opcode: Op) -> bool {
+    let goes_on = [
+        Op::FSYNC,
+        Op::SYNC_FILE_RANGE,
+        Op::FALLOCATE,
+        Op::FTRUNCATE,
+        Op::MADVISE,
+        Op::STATX,
+        Op::RENAMEAT,
+        Op::UNLINKAT,
+        Op::MKDIRAT,
+        Op::SYMLINKAT,
+        Op::LINKAT,
+        Op::FGETXATTR,
+        Op::GETXATTR,
+        Op::FSETXATTR,
+        Op::SETXATTR,
+    ];
+    !goes_on.contains(&opcode)
 }
 
 /// Whether Linux would have it wait for its file, where a cancel finds it, and not in a thread,

@@ -4,7 +4,7 @@
 //! what is in memory.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{Fadvice, FsyncFlags, Op, OpenFlags, OpenHow, ResolveFlags};
+use annulus_ring::abi::{Fadvice, FsyncFlags, Op, OpenFlags, OpenHow, ResolveFlags, SqeFlags};
 
 use super::{HostWork, number};
 use crate::host::sys::{self, fs};
@@ -58,7 +58,7 @@ fn open_in_memory(work: &HostWork) -> Attempt {
     let asked = how(work, *asked);
     let flags = OpenFlags(asked.flags as u32);
     let makes = OpenFlags::CREAT | OpenFlags::TRUNC | OpenFlags::TMPFILE_BIT;
-    if flags.intersects(makes) {
+    if flags.intersects(makes) || work.sqe.flags.contains(SqeFlags::ASYNC) {
         return Attempt::Blocks;
     }
     let lends = OpenFlags::NONBLOCK.difference(flags);

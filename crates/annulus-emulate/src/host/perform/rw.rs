@@ -161,18 +161,29 @@ fn refused(work: &HostWork, file: &File, way: Way, errno: Errno) -> Attempt {
     Attempt::Done(Err(if never_tried { Errno::EAGAIN } else { errno }))
 }
 
-/// A file that cannot be told not to wait: it may say whether it is ready.
+/// A file that cannot be told not to wait: it may say whether it is ready. One that never waits can
+/// be tried then, another takes a thread.
 fn without_being_told(work: &mut HostWork, file: &File, way: Way) -> Attempt {
     if !file.is_pollable() {
         return Attempt::Blocks;
     }
-    let never_waits = OpenFlags(file.flags()).contains(OpenFlags::NONBLOCK);
+    // What other flags say matters not to such a file: but the call takes none for it.
+    let refused = RwFlags::ATOMIC | RwFlags::DONTCACHE;
+    if RwFlags(work.sqe.rw_flags).intersects(refused) {
+        return Attempt::Done(Err(Errno::EOPNOTSUPP));
+    }
+    work.sqe.rw_flags = 0;
     match sys::poll(file.raw(), way.events().bits()) {
-        Ok(0) if never_waits => Attempt::Done(Err(Errno::EAGAIN)),
-        Ok(0) => Attempt::Wait(way.events()),
-        Ok(_) if never_waits => Attempt::Done(transfer_part(work, way, RwFlags::empty())),
-        Ok(_) => Attempt::Blocks,
-        Err(errno) => Attempt::Done(Err(errno)),
+        Ok(0) => return Attempt::Wait(way.events()),
+        Ok(_) => {}
+        Err(errno) => return Attempt::Done(Err(errno)),
+    }
+    if !OpenFlags(file.flags()).contains(OpenFlags::NONBLOCK) {
+        return Attempt::Blocks;
+    }
+    match transfer_part(work, way, RwFlags::empty()) {
+        Err(Errno::EAGAIN) => Attempt::Wait(way.events()),
+        result => Attempt::Done(result),
     }
 }
 
