@@ -44,6 +44,8 @@ pub(crate) struct Request<F> {
     pub(crate) silences: bool,
     /// A second completion says when its buffer is free.
     pub(crate) notifies: bool,
+    /// Its group was empty after it had picked.
+    pub(crate) took_all: bool,
     /// It has waited for its file.
     pub(crate) was_polled: bool,
     /// What is told of it: preset where it was refused before it began.
@@ -77,6 +79,7 @@ impl<F> Request<F> {
             silent: sqe.flags.contains(SqeFlags::CQE_SKIP_SUCCESS),
             silences: false,
             notifies: false,
+            took_all: false,
             was_polled: false,
             result: 0,
             cflags: CqeFlags::empty(),

@@ -25,18 +25,10 @@ pub(super) fn is_multishot(opcode: Op, ioprio: u16) -> bool {
     }
 }
 
-/// Of a multishot RECV with a limit in all, no shot takes more than is left.
-pub(super) fn bound_by_total(sqe: &mut Sqe) {
-    let left = sqe.splice_fd_in as u32;
-    if left != 0 && (sqe.len == 0 || left < sqe.len) {
-        sqe.len = left;
-    }
-}
-
-/// Whether a send is a bundle without a group.
-fn goes_on_sending(sqe: &Sqe) -> bool {
-    let is_bundle = RecvSendFlags(sqe.ioprio).contains(RecvSendFlags::BUNDLE);
-    is_bundle && !sqe.flags.contains(SqeFlags::BUFFER_SELECT)
+/// Whether an entry takes as many buffers as it can.
+fn is_bundle(sqe: &Sqe) -> bool {
+    matches!(sqe.opcode, Op::RECV | Op::SEND)
+        && RecvSendFlags(sqe.ioprio).contains(RecvSendFlags::BUNDLE)
 }
 
 /// How a multishot goes on.
@@ -58,17 +50,19 @@ impl<W: World> Core<W> {
         let Ok(count) = result else { return Shot::Last };
         let outcome = work.outcome;
         if work.sqe.opcode == Op::SEND {
-            let goes_on = goes_on_sending(&work.sqe) && !outcome.is_last && !request.was_polled;
-            if !goes_on || !self.tell_more(token, count, outcome.cflags) {
+            // A bundle goes on until its group is empty, or it has to wait.
+            let ends = outcome.is_last || request.was_polled || request.took_all;
+            let cflags = request.cflags | outcome.cflags;
+            if !is_bundle(&work.sqe) || ends || !self.tell_more(token, count, cflags) {
                 return Shot::Last;
             }
-            return self.send_nothing(token);
+            return self.send_the_rest(token);
         }
         if !is_multishot(work.sqe.opcode, work.sqe.ioprio) {
             return Shot::Last;
         }
         let is_end = outcome.is_last || work.sqe.opcode == Op::READ_MULTISHOT && count == 0;
-        if work.sqe.opcode != Op::ACCEPT && is_end {
+        if work.sqe.opcode != Op::ACCEPT && is_end || is_bundle(&work.sqe) && request.took_all {
             return Shot::Last;
         }
         if work.sqe.opcode == Op::RECV && work.sqe.splice_fd_in != 0 {
@@ -77,7 +71,6 @@ impl<W: World> Core<W> {
                 return Shot::Last;
             }
             work.sqe.splice_fd_in = left as i32;
-            bound_by_total(&mut work.sqe);
         }
         let cflags = request.cflags | outcome.cflags;
         if !self.tell_more(token, count, cflags) {
@@ -91,9 +84,12 @@ impl<W: World> Core<W> {
         if outcome.is_drained { Shot::Wait(PollEvents::IN) } else { Shot::Again }
     }
 
-    /// A bundle without a group has one buffer, and goes on with nothing: so does Linux.
-    fn send_nothing(&mut self, token: Token) -> Shot {
-        if let Some(work) = self.requests.get_mut(token).and_then(|r| r.work.as_mut()) {
+    /// A bundle goes on with what is left in its group, whatever its length was. One without a
+    /// group has one buffer, and goes on with nothing: so does Linux.
+    fn send_the_rest(&mut self, token: Token) -> Shot {
+        let Some(request) = self.requests.get_mut(token) else { return Shot::Last };
+        request.cflags = CqeFlags::empty();
+        if let Some(work) = &mut request.work {
             (work.done, work.sqe.len) = (0, 0);
             if let Stable::Message(message) = &mut work.stable {
                 message.pieces.clear();

@@ -45,7 +45,8 @@ impl<W: World> Core<W> {
     /// address and length then; where it has a message, or is a bundle, that has the pieces.
     ///
     /// # Errors
-    /// `ENOBUFS`: there is no such group, or none is left.
+    /// `ENOBUFS`: there is no such group, or none is left. `ENOENT`: no such group, for a send or a
+    /// bundle.
     pub(in crate::semantics) fn pick_buffer(&mut self, token: Token) -> Result<(), Errno> {
         let Some(request) = self.requests.get_mut(token) else { return Ok(()) };
         let selects = request.flags.contains(SqeFlags::BUFFER_SELECT);
@@ -62,20 +63,27 @@ impl<W: World> Core<W> {
             return Err(Errno::EBADFD);
         }
         let wanted = wanted(&work.sqe);
-        let found = self.groups.get_mut(&group).ok_or(Errno::ENOBUFS)?;
+        let is_bundle = is_bundle(&work.sqe);
+        let takes_several = is_bundle || work.sqe.opcode == Op::SEND;
+        let none = if takes_several { Errno::ENOENT } else { Errno::ENOBUFS };
+        let found = self.groups.get_mut(&group).ok_or(none)?;
         let (spans, id, from) = match found {
             Group::Provided(buffers) => {
                 let buffer = buffers.pop_front().ok_or(Errno::ENOBUFS)?;
                 let Span { addr, bytes } = buffer.span;
                 let bytes = if wanted == 0 { bytes } else { bytes.min(wanted as usize) };
+                request.took_all = buffers.is_empty();
                 (vec![Span { addr, bytes }], buffer.id, From::Provided(buffer))
             }
             Group::Ring(ring) => {
-                let (spans, id) = if is_bundle(&work.sqe) {
+                let (spans, id) = if is_bundle {
                     ring.peek_many(self.user, wanted)?
                 } else {
                     ring.peek(self.user, wanted).map(|(span, id)| (vec![span], id))?
                 };
+                // A receive of no length takes no more than it fills.
+                let fills = wanted == 0 && work.sqe.opcode == Op::RECV;
+                request.took_all = !fills && usize::from(ring.available(self.user)) == spans.len();
                 let from = if waits {
                     From::Ring(spans.clone())
                 } else {
@@ -115,6 +123,11 @@ impl<W: World> Core<W> {
         // It may be given up by now.
         let Some(Group::Ring(ring)) = self.groups.get_mut(&picked.group) else { return flags };
         let is_used_up = ring.commit(self.user, bytes, filled(spans, bytes as usize));
+        if ring.available(self.user) == 0
+            && let Some(request) = self.requests.get_mut(token)
+        {
+            request.took_all = true;
+        }
         if is_used_up { flags } else { flags | CqeFlags::BUF_MORE }
     }
 
@@ -178,8 +191,10 @@ fn place(sqe: &mut Sqe, stable: &mut Stable, mut spans: Vec<Span>) -> Result<(),
             if spans[0].bytes < ahead {
                 return Err(Errno::EFAULT);
             }
-            message.name.addr = sqe.addr + OUT_BYTES as u64;
-            message.control.addr = message.name.addr + name_bytes as u64;
+            let name = spans[0].after(OUT_BYTES);
+            // Nothing is said of an address that nobody asked for.
+            message.name.addr = if name_bytes == 0 { 0 } else { name.addr };
+            message.control.addr = name.after(name_bytes).addr;
             spans = vec![spans[0].after(ahead)];
         }
         message.pieces = spans;
@@ -193,8 +208,8 @@ fn place(sqe: &mut Sqe, stable: &mut Stable, mut spans: Vec<Span>) -> Result<(),
 fn wanted(sqe: &Sqe) -> u32 {
     let in_all = sqe.splice_fd_in as u32;
     match (sqe.opcode, sqe.len) {
-        // What is left of a multishot's limit.
-        (Op::RECV, len) if in_all != 0 && is_multishot(sqe.opcode, sqe.ioprio) => {
+        // What is left of a multishot's limit; without a bundle it is known when it is over.
+        (Op::RECV, len) if in_all != 0 && is_bundle(sqe) => {
             if len == 0 {
                 in_all
             } else {

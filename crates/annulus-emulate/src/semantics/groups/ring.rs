@@ -75,7 +75,7 @@ impl RingGroup {
     }
 
     /// How many buffers there are.
-    fn available(&self, user: Uaccess) -> u16 {
+    pub(super) fn available(&self, user: Uaccess) -> u16 {
         let tail = user.tail(self.addr + core::mem::offset_of!(BufRing, tail) as u64);
         tail.unwrap_or(self.head).wrapping_sub(self.head)
     }
@@ -90,7 +90,8 @@ impl RingGroup {
         Ok((Span { addr, bytes: bytes as usize }, bid))
     }
 
-    /// The next buffers, for `len` bytes, or all there are for 0: where, and the first's number.
+    /// The next buffers, for `len` bytes, or all there are for 0: where, and the first's number. Of
+    /// those that are used up whole only the first is cut to the length.
     pub(super) fn peek_many(&self, user: Uaccess, len: u32) -> Result<(Vec<Span>, u16), Errno> {
         let (_, first) = self.peek(user, 0)?;
         let mut left = if len == 0 { u32::MAX } else { len };
@@ -98,7 +99,8 @@ impl RingGroup {
         for at in 0..self.available(user).min(self.entries) {
             let buf: Buf = user.read(self.slot(self.head.wrapping_add(at)))?;
             let bytes = buf.len.min(left);
-            if bytes == 0 || spans.len() == BUNDLE_MAX {
+            let is_cut = bytes < buf.len && !self.incremental;
+            if bytes == 0 || spans.len() == BUNDLE_MAX || is_cut && !spans.is_empty() {
                 break;
             }
             spans.push(Span { addr: buf.addr, bytes: bytes as usize });

@@ -8,7 +8,6 @@ use annulus_ring::abi::{
 
 use super::{Traits, must};
 use crate::queues::Entry;
-use crate::semantics::sockets::bound_by_total;
 use crate::uaccess::Uaccess;
 use crate::world::{Message, Span, Stable, Work};
 
@@ -45,7 +44,7 @@ pub(super) fn prepare<F>(
         Op::SEND => prepare_send(user, sqe),
         Op::SENDMSG => prepare_sendmsg(user, sqe),
         Op::SEND_ZC | Op::SENDMSG_ZC => prepare_zero_copy(user, sqe),
-        Op::RECV => prepare_recv(&mut work.sqe).map(|()| Stable::None),
+        Op::RECV => check_receive(sqe).map(|_flags| Stable::None),
         Op::RECVMSG => prepare_recvmsg(user, &mut work.sqe),
         Op::ACCEPT => must(unused).and_then(|()| prepare_accept(sqe)).map(|()| Stable::None),
         Op::CONNECT | Op::BIND => must(unused && sqe.rw_flags == 0 && sqe.splice_fd_in == 0)
@@ -151,12 +150,6 @@ fn check_receive(sqe: &Sqe) -> Result<RecvSendFlags, Errno> {
     // How much in all is for a multishot RECV to say.
     must(sqe.splice_fd_in == 0 || is_multishot && sqe.opcode == Op::RECV)?;
     Ok(flags)
-}
-
-fn prepare_recv(sqe: &mut Sqe) -> Result<(), Errno> {
-    check_receive(sqe)?;
-    bound_by_total(sqe);
-    Ok(())
 }
 
 fn prepare_recvmsg(user: Uaccess, sqe: &mut Sqe) -> Result<Stable, Errno> {

@@ -44,5 +44,6 @@ pub(in crate::host) fn wait_in(work: &mut HostWork, queue: &Queue) -> Result<u32
 /// Whether it waits for what others do, and may be taken back until that is done: such work has a
 /// thread of its own.
 pub(in crate::host) fn is_wait(work: &HostWork) -> bool {
-    matches!(work.sqe.opcode, Op::FUTEX_WAIT | Op::FUTEX_WAITV | Op::WAITID)
+    let waits = [Op::FUTEX_WAIT, Op::FUTEX_WAITV, Op::WAITID, Op::ACCEPT, Op::CONNECT];
+    waits.contains(&work.sqe.opcode)
 }
