@@ -211,6 +211,9 @@ pub(crate) trait World: Send + Sized {
     /// The number by which the process knows a file that is kept.
     fn number(&self, file: &Self::File) -> RawFd;
 
+    /// Whether two are the same open file, whatever numbers it has.
+    fn is_same(&self, one: &Self::File, other: &Self::File) -> bool;
+
     /// Does the work now if that cannot block.
     fn attempt(&mut self, work: &mut Work<Self::File>) -> Attempt;
 

@@ -127,6 +127,12 @@ impl World for Machine {
         file.raw()
     }
 
+    fn is_same(&self, one: &File, other: &File) -> bool {
+        // Where the kernel does not say, they are what the program calls by one number.
+        let same = sys::pipe::is_same_file(one.raw(), other.raw());
+        same.unwrap_or(one.raw == other.raw)
+    }
+
     fn attempt(&mut self, work: &mut Work<File>) -> Attempt {
         perform::attempt(work)
     }

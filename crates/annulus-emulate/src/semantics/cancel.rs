@@ -1,7 +1,7 @@
 //! Cancels: by `user_data`, descriptor, operation, one or all.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{CancelFlags, Op, Sqe, SqeFlags};
+use annulus_ring::abi::{CancelFlags, Op, SqeFlags};
 
 use super::request::{Request, State};
 use super::{Core, prepare};
@@ -17,18 +17,10 @@ pub(crate) struct Criteria {
 }
 
 impl Criteria {
-    /// Whether a request is one of those.
+    /// Whether a request is one of those, but for its file.
     pub(super) fn fit<F>(&self, request: &Request<F>) -> bool {
         if self.flags.contains(CancelFlags::ANY) {
             return true;
-        }
-        if self.flags.contains(CancelFlags::FD) {
-            let is_fixed = request.flags.contains(SqeFlags::FIXED_FILE);
-            let wants_fixed = self.flags.contains(CancelFlags::FD_FIXED);
-            let names_file = prepare::traits(request.opcode).names_file;
-            if !names_file || request.fd != self.fd || is_fixed != wants_fixed {
-                return false;
-            }
         }
         if self.flags.contains(CancelFlags::OP) && request.opcode != self.opcode {
             return false;
@@ -36,6 +28,14 @@ impl Criteria {
         let by_data = !self.flags.intersects(CancelFlags::FD | CancelFlags::OP)
             || self.flags.contains(CancelFlags::USERDATA);
         !by_data || request.user_data == self.user_data
+    }
+
+    /// Whether a request names the same number.
+    fn fit_number<F>(&self, request: &Request<F>) -> bool {
+        let is_fixed = request.flags.contains(SqeFlags::FIXED_FILE);
+        let wants_fixed = self.flags.contains(CancelFlags::FD_FIXED);
+        let names_file = prepare::traits(request.opcode).names_file;
+        names_file && request.fd == self.fd && is_fixed == wants_fixed
     }
 
     /// Whether all that fit are meant, and the answer is how many those were.
@@ -48,12 +48,14 @@ impl<W: World> Core<W> {
     /// Cancels what `criteria` say, but for `except`: how many, or 0 where one was meant.
     ///
     /// # Errors
-    /// `ENOENT`: there is none. `EALREADY`: it is being done, and may or may not end early.
+    /// `ENOENT`: there is none. `EALREADY`: it is being done, and may or may not end early. `EBADF`:
+    /// the file that is named is not there.
     pub(crate) fn cancel_by(
         &mut self,
         criteria: &Criteria,
         except: Option<Token>,
     ) -> Result<u32, Errno> {
+        let meant = self.file_meant(criteria)?;
         let (mut count, mut groups) = (0, std::collections::BTreeSet::new());
         loop {
             let found = self.requests.iter().find(|(token, request)| {
@@ -61,6 +63,7 @@ impl<W: World> Core<W> {
                     && !request.cancelled
                     && is_under_way(request)
                     && criteria.fit(request)
+                    && meant.as_ref().is_none_or(|meant| self.has_file(request, criteria, meant))
             });
             let Some((token, request)) = found else { break };
             let opcode = request.opcode;
@@ -132,31 +135,40 @@ impl<W: World> Core<W> {
         // What is over by now is not cancelled.
         self.end_due();
         let Some(sqe) = self.entry(token) else { return };
-        let criteria = Criteria {
-            flags: CancelFlags(sqe.rw_flags),
-            user_data: sqe.addr,
-            fd: sqe.fd,
-            opcode: Op(sqe.len as u8),
-        };
-        let result = match self.file_meant(&sqe) {
-            Ok(()) => self.cancel_by(&criteria, Some(token)),
-            Err(errno) => Err(errno),
-        };
+        let mut flags = CancelFlags(sqe.rw_flags);
+        if sqe.flags.contains(SqeFlags::FIXED_FILE) {
+            flags |= CancelFlags::FD_FIXED;
+        }
+        let criteria =
+            Criteria { flags, user_data: sqe.addr, fd: sqe.fd, opcode: Op(sqe.len as u8) };
+        let result = self.cancel_by(&criteria, Some(token));
         self.finish(token, result);
     }
 
-    /// Whether the file that a cancel names is there.
+    /// The file that a cancel names, if it names one.
     ///
     /// # Errors
-    /// `EBADF`: it is not.
-    fn file_meant(&mut self, sqe: &Sqe) -> Result<(), Errno> {
-        let flags = CancelFlags(sqe.rw_flags);
-        if !flags.contains(CancelFlags::FD) {
-            return Ok(());
+    /// `EBADF`: it is not there.
+    fn file_meant(&mut self, criteria: &Criteria) -> Result<Option<W::File>, Errno> {
+        if !criteria.flags.contains(CancelFlags::FD) || criteria.flags.contains(CancelFlags::ANY) {
+            return Ok(None);
         }
-        let is_fixed =
-            sqe.flags.contains(SqeFlags::FIXED_FILE) || flags.contains(CancelFlags::FD_FIXED);
-        if is_fixed { Ok(()) } else { self.world.file(sqe.fd).map(drop) }
+        if !criteria.flags.contains(CancelFlags::FD_FIXED) {
+            return self.world.file(criteria.fd).map(Some);
+        }
+        self.files.at(criteria.fd as u32).cloned().ok_or(Errno::EBADF).map(Some)
+    }
+
+    /// Whether a request is about an open file, by whatever number.
+    fn has_file(&self, request: &Request<W::File>, criteria: &Criteria, meant: &W::File) -> bool {
+        match request.work.as_ref().and_then(|work| work.file.as_ref()) {
+            Some(file) if prepare::traits(request.opcode).names_file => {
+                self.world.is_same(file, meant)
+            }
+            Some(_) => false,
+            // A thread has it.
+            None => criteria.fit_number(request),
+        }
     }
 
     /// Ends everything that can be ended, as when the ring is closed: nothing begins any more.

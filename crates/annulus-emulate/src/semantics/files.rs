@@ -43,6 +43,11 @@ impl<F> FileTable<F> {
         self.slots.len() as u32
     }
 
+    /// The file in a slot.
+    pub(super) fn at(&self, slot: u32) -> Option<&F> {
+        self.slots.get(slot as usize).and_then(Option::as_ref).map(|slot| &slot.file)
+    }
+
     pub(super) fn is_none(&self) -> bool {
         self.slots.is_empty()
     }
