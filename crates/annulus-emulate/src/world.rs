@@ -75,15 +75,23 @@ pub(crate) enum Stable {
     /// A path, and how to open it.
     Open(CString, OpenHow),
     /// An attribute's name, its file's path, and the value that it is to have.
-    Attribute { name: CString, path: Option<CString>, value: Vec<u8> },
+    Attribute(Box<Attribute>),
     /// The second half of a long entry: a command.
-    Command([u64; 10]),
+    Command(Box<[u64; 10]>),
     /// What a file is in an epoll set for.
     Event(EpollEvent),
     /// The numbers of a pipe's ends, until they are in the table of files.
     Ends([RawFd; 2]),
     /// The words that are waited for.
     Futexes(Vec<FutexWaitv>),
+}
+
+/// An attribute of a file: of the open one, unless it has a path.
+#[derive(Debug)]
+pub(crate) struct Attribute {
+    pub(crate) name: CString,
+    pub(crate) path: Option<CString>,
+    pub(crate) value: Vec<u8>,
 }
 
 /// A message of a socket, as its header says.

@@ -8,7 +8,7 @@ use annulus_ring::abi::{Fadvice, FsyncFlags, Op, OpenFlags, OpenHow, ResolveFlag
 
 use super::{HostWork, number};
 use crate::host::sys::{self, fs};
-use crate::world::{Attempt, Span, Stable};
+use crate::world::{Attempt, Attribute, Span, Stable};
 
 /// Tries it without waiting. `None`: it is of another family.
 pub(super) fn attempt(work: &mut HostWork) -> Option<Attempt> {
@@ -138,7 +138,8 @@ fn path(work: &HostWork) -> Result<u32, Errno> {
 }
 
 fn attribute(work: &HostWork) -> Result<u32, Errno> {
-    let Stable::Attribute { name, path, value } = &work.stable else { return Err(Errno::EINVAL) };
+    let Stable::Attribute(attribute) = &work.stable else { return Err(Errno::EINVAL) };
+    let Attribute { name, path, value } = &**attribute;
     let (sqe, flags) = (&work.sqe, work.sqe.rw_flags);
     let sets = matches!(sqe.opcode, Op::FSETXATTR | Op::SETXATTR);
     let to = Span { addr: sqe.off, bytes: sqe.len as usize };

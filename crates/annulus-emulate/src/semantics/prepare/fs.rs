@@ -10,7 +10,7 @@ use annulus_ring::abi::{
 use super::{Traits, must};
 use crate::queues::Entry;
 use crate::uaccess::Uaccess;
-use crate::world::{Stable, Work};
+use crate::world::{Attribute, Stable, Work};
 
 /// The longest value of an attribute (`XATTR_SIZE_MAX`).
 const VALUE_BYTES_MAX: u32 = 65536;
@@ -177,5 +177,5 @@ fn attribute(user: Uaccess, sqe: &Sqe) -> Result<Stable, Errno> {
         user.read_many::<u8>(sqe.off, sqe.len as usize)?
     };
     let path = if has_path { Some(name(user, sqe.addr3, AtFlags::empty())?) } else { None };
-    Ok(Stable::Attribute { name: name_, path, value })
+    Ok(Stable::Attribute(Box::new(Attribute { name: name_, path, value })))
 }

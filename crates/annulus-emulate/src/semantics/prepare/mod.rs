@@ -34,7 +34,7 @@ pub(super) fn traits(opcode: Op) -> Traits {
 }
 
 fn known(opcode: Op) -> Option<Traits> {
-    let families = [ring::traits, rw::traits, net::traits, fs::traits, misc::traits];
+    let families = [rw::traits, ring::traits, net::traits, fs::traits, misc::traits];
     families.iter().find_map(|family| family(opcode))
 }
 
