@@ -190,6 +190,9 @@ fn it_says_what_a_program_would_run_on() {
     let report = object(&with_kernel("host", &["--json"]));
     assert_eq!(report["runs_on"]["kernel"], "host");
     assert_eq!(report["runs_on"]["asked_for"], true);
+    let emulated = report["runs_on"]["emulated_ops_count"].as_u64().expect("it answers a probe");
+    assert!((50..=65).contains(&emulated), "{emulated}");
+    assert!(text(&host).contains(&format!("does {emulated} of the 65 known operations")));
     let wrong = with_kernel("uring", &[]);
     assert!(text(&wrong).contains("runs on    nothing: "), "{}", text(&wrong));
     assert!(text(&wrong).contains("must be linux, host or auto"), "{}", text(&wrong));
