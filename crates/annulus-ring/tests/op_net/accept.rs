@@ -157,3 +157,20 @@ fn a_shut_down_listener_ends_its_accept() {
     assert_eq!(cqes[0].result(), Err(Errno::EINVAL));
     assert_eq!(cqes[1].result(), Ok(0));
 }
+
+#[test]
+fn of_two_accepts_one_has_the_connection_and_the_other_waits() {
+    let (mut ring, listener) = (ring(), listener());
+    for n in [1, 2] {
+        push(&mut ring, op::Accept::new(&listener).build().user_data(n));
+    }
+    silent(&mut ring);
+    let _client = connect(&listener);
+    let first = wait(&mut ring, 1)[0];
+    drop(owned(first.result().unwrap()));
+    silent(&mut ring);
+    let other = 3 - first.user_data;
+    push(&mut ring, op::AsyncCancel::user_data(other).build().user_data(9).skip_success());
+    let end = wait(&mut ring, 1)[0];
+    assert_eq!((end.user_data, end.result()), (other, Err(Errno::ECANCELED)));
+}
