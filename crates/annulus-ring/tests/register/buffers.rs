@@ -9,7 +9,7 @@ use annulus_ring::abi::{BufIndex, Iovec, RegisterOp};
 use annulus_ring::register::{CloneFrom, Register};
 use annulus_ring::{Errno, LocalRing, op};
 
-use crate::common::{lacks_registration, skip};
+use crate::common::{lacks_registration, only_on_linux, skip};
 use crate::rig::{keep, push, result, ring, silent, wait};
 use crate::{errno, files_rig};
 
@@ -236,7 +236,10 @@ fn a_ring_takes_some_of_another_ring_s_buffers_where_it_likes() {
 
 #[test]
 fn the_other_ring_may_be_named_by_its_index() {
-    if lacks_registration("the_other_ring_may_be_named_by_its_index", RegisterOp::CLONE_BUFFERS) {
+    let name = "the_other_ring_may_be_named_by_its_index";
+    if lacks_registration(name, RegisterOp::CLONE_BUFFERS)
+        || only_on_linux(name, "a table of rings is a thread's of Linux")
+    {
         return;
     }
     let (first, mut second) = (ring(), ring());
