@@ -1,8 +1,8 @@
 //! `cargo xtask test`: every test of the workspace, doctests included, with what was skipped and
 //! why, and an end also where one hangs.
 //!
-//! First all of them on Linux's io_uring; then those of rings and engines once more on the kernel in
-//! user space, which the same programs run on.
+//! First all of them on Linux's io_uring; then those of rings and engines once more on the kernel
+//! in user space, which the same programs run on.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};

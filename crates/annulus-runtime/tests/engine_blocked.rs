@@ -1,6 +1,6 @@
-//! Where io_uring cannot be had, or not in full: where Linux is demanded, an error that says why and
-//! what to do, or an engine with a smaller ring where that helps; else an engine in user space, and
-//! one line that says so. Never a panic, never a hang.
+//! Where io_uring cannot be had, or not in full: where Linux is demanded, an error that says why
+//! and what to do, or an engine with a smaller ring where that helps; else an engine in user space,
+//! and one line that says so. Never a panic, never a hang.
 
 mod common;
 

@@ -3,7 +3,8 @@
 //! A file of tests writes `mod common;` (a folder of tests: `#[path = "../common/mod.rs"] mod
 //! common;`) and uses what it needs of:
 //!
-//! - [`limit`] around what may hang, [`skip`] where something cannot run here;
+//! - [`limit`] around what may hang, [`skip`] where something cannot run here, [`only_on_linux`]
+//!   where it cannot run in user space (`ANNULUS_KERNEL` says which kernel the engines have);
 //! - [`engines`]: the same test for each kind of engine;
 //! - [`detector`]: an allocator that sees what the kernel writes to freed memory, and counts;
 //! - [`files`]: temporary files with known content, direct I/O, the page cache;
@@ -20,10 +21,26 @@ pub mod process;
 #[path = "../../../annulus-ring/tests/common/harness.rs"]
 mod harness;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 #[allow(unused_imports, reason = "each file of tests uses what it needs")]
 pub use harness::{limit, skip};
+
+/// Whether engines run on the kernel in user space.
+pub fn on_host() -> bool {
+    static ON_HOST: OnceLock<bool> = OnceLock::new();
+    *ON_HOST.get_or_init(|| annulus_runtime::Engine::new().expect("an engine").kernel() == "host")
+}
+
+/// Whether the test `name`, which is of Linux alone for this `reason`, is skipped: on the kernel in
+/// user space. The caller returns then.
+pub fn only_on_linux(name: &str, reason: &str) -> bool {
+    if on_host() {
+        skip(name, reason);
+    }
+    on_host()
+}
 
 /// How long a test may take that has no reason to take longer. An interpreter has one.
 pub const LIMIT: Duration = Duration::from_secs(if cfg!(miri) { 1800 } else { 30 });
