@@ -272,19 +272,18 @@ impl Queues {
         let mixed = self.shape.flags.contains(SetupFlags::CQE_MIXED);
         let is_long = mixed && completion.big.is_some();
         let mask = self.shape.cq_entries - 1;
-        // A long one never wraps: padding fills the last slot.
-        let padding = u32::from(is_long && self.cq_tail & mask == mask);
-        let slots = 1 + u32::from(is_long) + padding;
+        // A long one never wraps: padding fills the last slot, though it may be all there is room for.
+        if is_long && self.cq_tail & mask == mask && self.ready() < self.shape.cq_entries {
+            self.write(mask, Cqe { flags: CqeFlags::SKIP, ..Cqe::default() });
+            self.show(1);
+        }
+        let slots = 1 + u32::from(is_long);
         if self.ready() + slots > self.shape.cq_entries {
             return false;
         }
         let Completion { user_data, res, flags, big } = *completion;
         let cqe = Cqe { user_data, res, flags };
-        if padding == 1 {
-            let padding = Cqe { flags: CqeFlags::SKIP, ..Cqe::default() };
-            self.write(self.cq_tail & mask, padding);
-        }
-        let at = self.cq_tail.wrapping_add(padding) & mask;
+        let at = self.cq_tail & mask;
         if is_long {
             self.write(at, Cqe { flags: flags | CqeFlags::F_32, ..cqe });
             self.write_second(at + 1, big.unwrap_or_default());
@@ -294,10 +293,15 @@ impl Queues {
                 self.write_big(at, big.unwrap_or_default());
             }
         }
+        self.show(slots);
+        true
+    }
+
+    /// Shows the program slots that were written.
+    fn show(&mut self, slots: u32) {
         self.cq_tail = self.cq_tail.wrapping_add(slots);
         // Release: pairs with the program's acquire of the tail: the slots were written before.
         self.pages.word(CQ_TAIL).store(self.cq_tail, Ordering::Release);
-        true
     }
 
     fn write(&self, at: u32, cqe: Cqe) {

@@ -122,6 +122,9 @@ fn wide_and_long_entries_fit_into_memory_of_the_callers_own() {
 
 #[test]
 fn memory_that_is_too_short_is_refused() {
+    if common::only_on_linux("memory_that_is_too_short_is_refused", "it has memory of its own") {
+        return;
+    }
     let builder = Builder::new().entries(1024);
     let region = RingRegion::new(4096).unwrap();
     let error = builder.memory(region).build().unwrap_err();
@@ -146,6 +149,12 @@ fn huge_pages_serve_where_there_are_any() {
 
 #[test]
 fn a_ring_without_a_descriptor_works_on_its_thread() {
+    if common::only_on_linux(
+        "a_ring_without_a_descriptor_works_on_its_thread",
+        "a thread's table of rings is the kernel's",
+    ) {
+        return;
+    }
     limit(LIMIT, || {
         let builder = Builder::new().entries(8);
         let region = RingRegion::new(builder.memory_bytes()).unwrap();
@@ -165,6 +174,12 @@ fn a_ring_without_a_descriptor_works_on_its_thread() {
 
 #[test]
 fn seventeen_rings_of_a_thread_all_work_and_sixteen_are_registered() {
+    if common::only_on_linux(
+        "seventeen_rings_of_a_thread_all_work_and_sixteen_are_registered",
+        "a thread's table of rings is the kernel's",
+    ) {
+        return;
+    }
     limit(LIMIT, || {
         // On a thread of its own: the table of registered descriptors is the thread's.
         std::thread::spawn(|| {
@@ -253,6 +268,12 @@ fn a_disabled_ring_refuses_until_it_is_enabled() {
 
 #[test]
 fn a_parked_ring_becomes_the_thread_s_that_enables_it() {
+    if common::only_on_linux(
+        "a_parked_ring_becomes_the_thread_s_that_enables_it",
+        "a thread's table of rings is the kernel's",
+    ) {
+        return;
+    }
     limit(LIMIT, || {
         let parked = Builder::new().entries(8).build_parked().unwrap();
         std::thread::spawn(move || {
@@ -316,6 +337,12 @@ fn the_ring_whose_workers_are_shared_may_go_before_the_other_is_made() {
 
 #[test]
 fn polled_rings_are_made_and_refuse_what_cannot_be_polled() {
+    if common::only_on_linux(
+        "polled_rings_are_made_and_refuse_what_cannot_be_polled",
+        "devices are not polled",
+    ) {
+        return;
+    }
     limit(LIMIT, || {
         let mut ring = Builder::new().entries(8).iopoll().build().unwrap();
         let null = std::fs::File::open("/dev/null").unwrap();

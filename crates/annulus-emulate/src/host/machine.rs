@@ -1,5 +1,6 @@
 //! [`Machine`]: the world of the host kernel: the process's own files, an epoll, some threads.
 
+use std::collections::HashMap;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -70,6 +71,8 @@ impl File {
 pub(super) struct Machine {
     pub(super) poller: Arc<Poller>,
     pub(super) pool: Arc<Pool>,
+    /// What is kept, by the program's number.
+    pub(super) kept: HashMap<RawFd, Weak<Kept>>,
     /// The ring that this is the world of.
     pub(super) own: Weak<Inner>,
 }
@@ -118,9 +121,19 @@ impl World for Machine {
         if file.kept.is_some() {
             return Ok(file);
         }
-        let fd = sys::duplicate(file.raw)?;
-        let kept = Kept::new(fd, Arc::clone(&self.poller));
-        Ok(File { kept: Some(Arc::new(kept)), own: None, ..file })
+        // Thousands may wait for one file: they share a descriptor, if it is the same file still.
+        let known = self.kept.get(&file.raw).and_then(Weak::upgrade);
+        let shared = known.filter(|kept| sys::is_same(kept.raw(), file.raw));
+        let kept = match shared {
+            Some(kept) => kept,
+            None => {
+                let fd = sys::duplicate(file.raw)?;
+                let kept = Arc::new(Kept::new(fd, Arc::clone(&self.poller)));
+                self.kept.insert(file.raw, Arc::downgrade(&kept));
+                kept
+            }
+        };
+        Ok(File { kept: Some(kept), own: None, ..file })
     }
 
     fn number(&self, file: &File) -> RawFd {

@@ -21,6 +21,7 @@ mod wait;
 
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
+use std::collections::HashMap;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::{Arc, Weak};
 
@@ -106,7 +107,7 @@ impl Host {
             let attached = plan.workers_of().map(|ring| ring.as_raw_fd());
             let is_fine = KNOWN.contains(flags)
                 && agree(flags)
-                && attached.is_none_or(|ring| rings::name_of(ring).is_some());
+                && attached.is_none_or(|ring| rings::is_ring(ring));
             if !is_fine {
                 return Err(Errno::EINVAL);
             }
@@ -131,8 +132,12 @@ impl Host {
         let name = rings::new_name();
         let poller = Arc::new(Poller::new(name)?);
         let pool = Arc::new(Pool::new(workers));
-        let machine =
-            Machine { poller: Arc::clone(&poller), pool: Arc::clone(&pool), own: Weak::new() };
+        let machine = Machine {
+            poller: Arc::clone(&poller),
+            pool: Arc::clone(&pool),
+            kept: HashMap::new(),
+            own: Weak::new(),
+        };
         // SAFETY: entries come by `enter` and `register` alone, whose callers promise that what
         // they point to is valid as their operations demand.
         let user = unsafe { Uaccess::promised() };

@@ -49,7 +49,10 @@ impl Inner {
         state.check_thread()?;
         state.core.rules.check_register(op)?;
         let answer = match op {
-            RegisterOp::SYNC_CANCEL => return self.cancel(user, arg, count),
+            RegisterOp::SYNC_CANCEL => {
+                drop(state);
+                return self.cancel(user, arg, count);
+            }
             RegisterOp::MEM_REGION => state.register_region(user, arg, count).map(|()| 0),
             RegisterOp::CLONE_BUFFERS => {
                 let (given, buffers) = source.ok_or(Errno::EINVAL)?;

@@ -72,6 +72,14 @@ pub(super) fn name_of(fd: RawFd) -> Option<u64> {
     (data & !u64::from(u32::MAX) == MARK).then_some(data)
 }
 
+/// Whether it is a ring's descriptor, or that of a ring which is gone: an epoll that watches
+/// nothing any more.
+pub(super) fn is_ring(fd: RawFd) -> bool {
+    let is_empty = || sys::watched_by(fd).is_some_and(|watched| !watched.contains("tfd:"));
+    name_of(fd).is_some()
+        || sys::name(fd).is_some_and(|name| name == "anon_inode:[eventpoll]") && is_empty()
+}
+
 /// Gives a message to its ring. Nobody's lock is held meanwhile but that ring's.
 pub(super) fn deliver(message: &Message<Machine>) -> Result<u32, Errno> {
     let target = message.target.0.upgrade().ok_or(Errno::EBADFD)?;

@@ -18,7 +18,7 @@ use annulus_ring::abi::ClockId;
 
 use crate::world::Span;
 pub(super) use ring::{
-    arm, await_readable, epoll_wait_exactly, map_again, memory_file, name, timerfd, unmap,
+    arm, await_readable, epoll_wait_exactly, is_same, map_again, memory_file, name, timerfd, unmap,
     watched_by,
 };
 

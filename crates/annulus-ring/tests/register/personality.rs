@@ -11,6 +11,12 @@ use crate::{common, errno, files_rig};
 
 #[test]
 fn credentials_are_kept_by_number_and_forgotten() {
+    if common::only_on_linux(
+        "credentials_are_kept_by_number_and_forgotten",
+        "credentials are the kernel's to lend",
+    ) {
+        return;
+    }
     let mut ring = ring();
     let first = ring.register().personality().unwrap();
     let second = ring.register().personality().unwrap();
@@ -26,6 +32,12 @@ fn credentials_are_kept_by_number_and_forgotten() {
 
 #[test]
 fn an_entry_runs_with_the_credentials_that_its_thread_gave_up() {
+    if common::only_on_linux(
+        "an_entry_runs_with_the_credentials_that_its_thread_gave_up",
+        "credentials are the kernel's to lend",
+    ) {
+        return;
+    }
     if !rustix::process::geteuid().is_root() {
         return common::skip(
             "an_entry_runs_with_the_credentials_that_its_thread_gave_up",

@@ -100,3 +100,10 @@ pub(in crate::host) fn epoll_wait_exactly(
         libc::syscall(libc::SYS_epoll_pwait2, fd, at, count, &raw const limit, mask, mask_bytes)
     } as isize)
 }
+
+/// Whether two numbers are one open file (`F_DUPFD_QUERY`, Linux 6.10): no, where nobody can tell.
+pub(in crate::host) fn is_same(fd: RawFd, other: RawFd) -> bool {
+    const F_DUPFD_QUERY: c_int = 1027;
+    // SAFETY: numbers.
+    unsafe { libc::fcntl(fd, F_DUPFD_QUERY, other) == 1 }
+}
