@@ -7,7 +7,7 @@ use annulus_ring::Errno;
 use annulus_ring::abi::{OpenFlags, Personality, RwFlags};
 use annulus_ring::op::{self, At};
 
-use crate::common::{LIMIT, limit, skip};
+use crate::common::{LIMIT, limit, only_on_linux, skip};
 use crate::files::{TempDir, register, ring, run, run_all};
 
 #[test]
@@ -100,6 +100,9 @@ fn success_can_be_silent_and_failure_is_not() {
 fn credentials_of_another_time() {
     limit(LIMIT, || {
         let name = "credentials_of_another_time";
+        if only_on_linux(name, "credentials are the kernel's to lend") {
+            return;
+        }
         if !rustix::process::geteuid().is_root() {
             return skip(name, "not root: no credentials to give up");
         }
