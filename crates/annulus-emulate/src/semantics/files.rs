@@ -146,7 +146,7 @@ impl<W: World> Core<W> {
     /// `ENXIO`: there is no table. `EINVAL`: it has no such slot. `ENFILE`: none is free. `EMFILE`.
     pub(super) fn install_fixed(&mut self, file_index: u32, fd: RawFd) -> Result<u32, Errno> {
         let file = self.world.file(fd).and_then(|file| self.world.keep(file));
-        // Kept by a descriptor of the table's own. It was open: closing it cannot fail in a way that matters.
+        // The table keeps a descriptor of its own: what closing this one says matters to nobody.
         let _ = self.world.close(fd);
         self.put_fixed(file_index, file?)
     }
