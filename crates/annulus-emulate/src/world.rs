@@ -222,6 +222,9 @@ pub(crate) trait World: Send + Sized {
     /// Whether two are the same open file, whatever numbers it has.
     fn is_same(&self, one: &Self::File, other: &Self::File) -> bool;
 
+    /// How many bytes a stream has to receive; nobody knows of other files.
+    fn queued(&self, file: &Self::File) -> Option<u32>;
+
     /// Does the work now if that cannot block.
     fn attempt(&mut self, work: &mut Work<Self::File>) -> Attempt;
 

@@ -146,6 +146,10 @@ impl World for Machine {
         same.unwrap_or(one.raw == other.raw)
     }
 
+    fn queued(&self, file: &File) -> Option<u32> {
+        perform::queued(file.raw())
+    }
+
     fn attempt(&mut self, work: &mut Work<File>) -> Attempt {
         perform::attempt(work)
     }

@@ -17,6 +17,7 @@ use crate::world::{Attempt, Span, Stable, Work};
 type HostWork = Work<File>;
 
 pub(super) use misc::{Queue, is_wait, wait_in};
+pub(super) use net::queued;
 
 /// Whether it ends when somebody else does something, and not by itself: what no file on a disk is
 /// behind.

@@ -77,7 +77,9 @@ impl<W: World> Core<W> {
             }
             Group::Ring(ring) => {
                 let (spans, id) = if is_bundle {
-                    ring.peek_many(self.user, wanted)?
+                    let queued = work.file.as_ref().and_then(|file| self.world.queued(file));
+                    let queued = queued.filter(|_| extends(&work.sqe));
+                    ring.peek_many(self.user, wanted, queued, work.sqe.opcode == Op::RECV)?
                 } else {
                     ring.peek(self.user, wanted).map(|(span, id)| (vec![span], id))?
                 };
@@ -218,6 +220,11 @@ fn wanted(sqe: &Sqe) -> u32 {
         }
         (_, len) => len,
     }
+}
+
+/// Whether a receive goes on with what else has arrived. A multishot with a length does not.
+fn extends(sqe: &Sqe) -> bool {
+    sqe.opcode == Op::RECV && (sqe.len == 0 || !is_multishot(sqe.opcode, sqe.ioprio))
 }
 
 /// Whether an entry waits before it is first tried: nothing is picked for it yet.

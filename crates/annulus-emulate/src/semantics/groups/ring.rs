@@ -90,23 +90,53 @@ impl RingGroup {
         Ok((Span { addr, bytes: bytes as usize }, bid))
     }
 
-    /// The next buffers, for `len` bytes, or all there are for 0: where, and the first's number. Of
-    /// those that are used up whole only the first is cut to the length.
-    pub(super) fn peek_many(&self, user: Uaccess, len: u32) -> Result<(Vec<Span>, u16), Errno> {
-        let (_, first) = self.peek(user, 0)?;
-        let mut left = if len == 0 { u32::MAX } else { len };
+    /// The next buffers, for `len` bytes: where, and the first's number. Of those that are used up
+    /// whole only the first is cut to the length. For a length of 0 these are all, or to receive
+    /// one; and as many more as what has been `queued` behind that fills.
+    pub(super) fn peek_many(
+        &self,
+        user: Uaccess,
+        len: u32,
+        queued: Option<u32>,
+        receives: bool,
+    ) -> Result<(Vec<Span>, u16), Errno> {
+        let (first_span, first) = self.peek(user, 0)?;
         let mut spans = Vec::new();
-        for at in 0..self.available(user).min(self.entries) {
+        let is_whole = if len == 0 && receives {
+            spans.push(first_span);
+            true
+        } else {
+            self.append(user, if len == 0 { u32::MAX } else { len }, &mut spans)?
+        };
+        let taken: usize = spans.iter().map(|span| span.bytes).sum();
+        let behind = queued.map_or(0, |queued| queued.saturating_sub(taken as u32));
+        // A last byte might be the end of the stream: Linux does not go on for it.
+        if is_whole && behind > 1 {
+            self.append(user, behind, &mut spans)?;
+        }
+        if spans.is_empty() { Err(Errno::ENOBUFS) } else { Ok((spans, first)) }
+    }
+
+    /// Appends buffers for `left` bytes. Whether none had to be cut.
+    fn append(&self, user: Uaccess, mut left: u32, spans: &mut Vec<Span>) -> Result<bool, Errno> {
+        let before = spans.len();
+        for at in before as u16..self.available(user).min(self.entries) {
             let buf: Buf = user.read(self.slot(self.head.wrapping_add(at)))?;
             let bytes = buf.len.min(left);
-            let is_cut = bytes < buf.len && !self.incremental;
-            if bytes == 0 || spans.len() == BUNDLE_MAX || is_cut && !spans.is_empty() {
+            if bytes == 0 || spans.len() == BUNDLE_MAX {
                 break;
+            }
+            let is_cut = bytes < buf.len;
+            if is_cut && !self.incremental && spans.len() > before {
+                return Ok(false);
             }
             spans.push(Span { addr: buf.addr, bytes: bytes as usize });
             left -= bytes;
+            if is_cut {
+                return Ok(false);
+            }
         }
-        if spans.is_empty() { Err(Errno::ENOBUFS) } else { Ok((spans, first)) }
+        Ok(true)
     }
 
     /// Uses up `bytes` in `buffers` buffers. Whether the last of those is used up.

@@ -56,6 +56,11 @@ fn is_stream(fd: RawFd) -> bool {
     sys::net::option(fd, libc::SO_TYPE) == Ok(libc::SOCK_STREAM)
 }
 
+/// How many bytes a stream has to receive.
+pub(in crate::host) fn queued(fd: RawFd) -> Option<u32> {
+    is_stream(fd).then(|| sys::net::queue_bytes(fd, libc::FIONREAD).ok()).flatten()
+}
+
 /// Whether there is something to read, or the end.
 fn is_readable(fd: RawFd) -> bool {
     sys::poll(fd, PollEvents::IN.bits()).is_ok_and(|events| events != 0)
