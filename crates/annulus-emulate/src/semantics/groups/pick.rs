@@ -222,9 +222,11 @@ fn wanted(sqe: &Sqe) -> u32 {
     }
 }
 
-/// Whether a receive goes on with what else has arrived. A multishot with a length does not.
+/// Whether a receive goes on with what else has arrived. A multishot with a length, of one or of
+/// all, does not.
 fn extends(sqe: &Sqe) -> bool {
-    sqe.opcode == Op::RECV && (sqe.len == 0 || !is_multishot(sqe.opcode, sqe.ioprio))
+    let is_bound = sqe.len != 0 || sqe.splice_fd_in != 0;
+    sqe.opcode == Op::RECV && !(is_bound && is_multishot(sqe.opcode, sqe.ioprio))
 }
 
 /// Whether an entry waits before it is first tried: nothing is picked for it yet.
