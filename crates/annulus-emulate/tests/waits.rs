@@ -89,8 +89,13 @@ fn a_wake_is_told_though_it_is_cancelled() {
                 ring.submit().expect("taken");
                 woken.join().expect("no panic")
             });
-            let cqes = wait(&mut ring, 2);
-            let ended = cqes.iter().find(|cqe| cqe.user_data == 1).expect("told");
+            let mut cqes = wait(&mut ring, 2);
+            while cqes.len() < 2 {
+                // A signal may end a wait for two when there is one.
+                cqes.extend(wait(&mut ring, 1));
+            }
+            let ended = cqes.iter().find(|cqe| cqe.user_data == 1);
+            let ended = ended.unwrap_or_else(|| panic!("{kernel:?} {woken}: {cqes:?}"));
             assert_eq!(ended.res, if woken == 1 { 0 } else { -125 }, "{cqes:?}");
         }
     }
@@ -127,21 +132,17 @@ fn any_child_and_a_cancel() {
 
 #[test]
 fn a_splice_that_waits_is_interrupted() {
-    for kernel in KERNELS {
-        let Some(mut ring) = ring(kernel) else { continue };
-        let (reader, _writer) = std::io::pipe().expect("a pipe");
-        let (_other, to) = std::io::pipe().expect("a pipe");
-        for _ in 0..50 {
-            push(&mut ring, op::Splice::new(&reader, &to, 9).build().user_data(1));
-            ring.submit().expect("taken");
-            push(&mut ring, op::AsyncCancel::user_data(1).build().user_data(2));
-            let mut got: Vec<_> = wait(&mut ring, 2).iter().map(|c| (c.user_data, c.res)).collect();
-            got.sort_unstable();
-            // Taken back before a thread began it, or interrupted: EINTR, or the kernel's own
-            // number for that.
-            let interrupted = got[1].1 == -114 && [-4, -512, -125].contains(&got[0].1);
-            assert!(interrupted || got == [(1, -125), (2, 0)], "{got:?}");
-        }
+    let mut ring = ring(KernelChoice::Host).expect("a ring");
+    let (reader, _writer) = std::io::pipe().expect("a pipe");
+    let (_other, to) = std::io::pipe().expect("a pipe");
+    for _ in 0..50 {
+        push(&mut ring, op::Splice::new(&reader, &to, 9).build().user_data(1));
+        ring.submit().expect("taken");
+        push(&mut ring, op::AsyncCancel::user_data(1).build().user_data(2));
+        let mut got: Vec<_> = wait(&mut ring, 2).iter().map(|c| (c.user_data, c.res)).collect();
+        got.sort_unstable();
+        // Interrupted, or taken back before a thread began it.
+        assert!(got == [(1, -4), (2, -114)] || got == [(1, -125), (2, 0)], "{got:?}");
     }
 }
 

@@ -48,8 +48,8 @@ impl<W: World> Core<W> {
     /// Cancels what `criteria` say, but for `except`: how many, or 0 where one was meant.
     ///
     /// # Errors
-    /// `ENOENT`: there is none. `EALREADY`: it is being done, and may or may not end early. `EBADF`:
-    /// the file that is named is not there.
+    /// `ENOENT`: there is none. `EALREADY`: it is being done, and may or may not end early.
+    /// `EBADF`: the file that is named is not there.
     pub(crate) fn cancel_by(
         &mut self,
         criteria: &Criteria,

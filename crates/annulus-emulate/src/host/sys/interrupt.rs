@@ -1,7 +1,7 @@
 //! Ending a system call of another thread early: a signal that nobody else uses, whose handler does
 //! nothing, and that is sent again until the call has ended.
 //!
-//! A signal that comes just before the call begins interrupts nothing: hence again.
+//! A signal that comes right before the call begins interrupts nothing: hence again.
 
 use core::ffi::c_int;
 use std::sync::OnceLock;
