@@ -212,19 +212,19 @@ impl Inner {
     /// Shows those who look, and do not enter, that there is something to enter for.
     fn show(&self, state: &mut State, due: Option<Duration>) {
         let Core { queues, .. } = &mut state.core;
-        let mut is_pending = state.leader.is_none() && (due.is_some() || !self.poller.is_idle());
-        if state.is_polled {
-            let at = if queues.unseen() > 0 { Some(NOW) } else { due };
-            if at != state.timer {
-                self.poller.arm_timer(at);
-                state.timer = at;
-            }
-            // Readable until somebody enters who finds that the completions were taken.
-            is_pending |= at == Some(NOW);
-        }
+        let at = if queues.unseen() > 0 { Some(NOW) } else { due };
+        // Readable until somebody enters who finds that the completions were taken.
+        let is_pending = state.leader.is_none() && (due.is_some() || !self.poller.is_idle())
+            || state.is_polled && at == Some(NOW);
+        // First the flag: whoever finds the descriptor readable finds it raised.
         if is_pending {
             queues.raise(SqRingFlags::TASKRUN);
-        } else {
+        }
+        if state.is_polled && at != state.timer {
+            self.poller.arm_timer(at);
+            state.timer = at;
+        }
+        if !is_pending {
             queues.lower(SqRingFlags::TASKRUN);
         }
     }
