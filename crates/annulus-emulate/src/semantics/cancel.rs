@@ -107,11 +107,11 @@ impl<W: World> Core<W> {
         match request.state {
             State::Watching => {
                 self.world.unwatch(token);
-                self.finish(token, Err(Errno::ECANCELED));
+                self.cancel_next(token);
                 Ok(answer)
             }
             State::Timing => {
-                self.finish(token, Err(Errno::ECANCELED));
+                self.cancel_next(token);
                 Ok(answer)
             }
             State::Working => {
@@ -128,6 +128,20 @@ impl<W: World> Core<W> {
             }
             State::Queued | State::Deferred | State::Begun => Err(Errno::ENOENT),
         }
+    }
+
+    /// Has a request end in the next round, which waits for nothing any more.
+    pub(super) fn cancel_next(&mut self, token: Token) {
+        let Some(request) = self.requests.get_mut(token) else { return };
+        request.state = State::Queued;
+        // What was moved by then is told, and not that it was cancelled.
+        let done = request.work.as_ref().map_or(0, |work| work.done);
+        request.fail(if done > 0 { done as i32 } else { -Errno::ECANCELED.raw() });
+        if let Some(due) = request.due.take() {
+            self.times.remove(due, token);
+        }
+        self.times.forget_count(token);
+        self.due.push_back(token);
     }
 
     /// `ASYNC_CANCEL`.

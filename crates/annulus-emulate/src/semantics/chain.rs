@@ -60,9 +60,11 @@ impl<W: World> Core<W> {
         if limit.opcode != Op::LINK_TIMEOUT || limit.failed {
             return Some(next);
         }
+        // Not a failure of its own, and told in the next round.
         limit.result = -Errno::ECANCELED.raw();
+        limit.failed = true;
         let behind = limit.next.take();
-        self.complete(next);
+        self.due.push_back(next);
         behind
     }
 

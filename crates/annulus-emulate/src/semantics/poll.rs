@@ -116,7 +116,7 @@ impl<W: World> Core<W> {
         let updates = PollFlags::UPDATE_EVENTS | PollFlags::UPDATE_USER_DATA;
         self.world.unwatch(target);
         if !flags.intersects(updates) {
-            self.finish(target, Err(Errno::ECANCELED));
+            self.cancel_next(target);
             return self.finish(token, Ok(0));
         }
         if let Some(request) = self.requests.get_mut(target) {

@@ -8,7 +8,6 @@ use annulus_ring::Errno;
 use annulus_ring::abi::{ClockId, CqeFlags, Op, Sqe, TimeoutFlags, Timespec};
 
 use super::Core;
-use super::cancel::Criteria;
 use super::request::State;
 use crate::world::{Token, World};
 
@@ -197,31 +196,27 @@ impl<W: World> Core<W> {
         self.end_due();
         let Some(sqe) = self.entry(token) else { return };
         let flags = TimeoutFlags(sqe.rw_flags);
-        let is_link = flags.contains(TimeoutFlags::LINK_TIMEOUT_UPDATE);
+        // As Linux has it: without UPDATE it is a removal, of a plain one.
+        let updates = flags.contains(TimeoutFlags::UPDATE);
+        let is_link = updates && flags.contains(TimeoutFlags::LINK_TIMEOUT_UPDATE);
         let opcode = if is_link { Op::LINK_TIMEOUT } else { Op::TIMEOUT };
         let found = self.requests.iter().find(|(_, request)| {
             request.opcode == opcode && request.user_data == sqe.addr && request.due.is_some()
         });
         let Some((target, _)) = found else { return self.finish(token, Err(Errno::ENOENT)) };
-        let updates = TimeoutFlags::UPDATE | TimeoutFlags::LINK_TIMEOUT_UPDATE;
-        if !flags.intersects(updates) {
-            self.finish(target, Err(Errno::ECANCELED));
+        if !updates {
+            self.cancel_next(target);
             return self.finish(token, Ok(0));
         }
         match self.point(timespec(&sqe), flags) {
             Ok(due) => {
+                // It is a plain one from now on: it counts nothing.
+                self.times.forget_count(target);
                 self.schedule(target, due);
                 self.finish(token, Ok(0));
             }
             Err(errno) => self.finish(token, Err(errno)),
         }
-    }
-
-    /// The timeouts that a cancel is for.
-    pub(super) fn is_time(&self, token: Token, criteria: &Criteria) -> bool {
-        self.requests.get(token).is_some_and(|request| {
-            request.opcode == Op::TIMEOUT && request.due.is_some() && criteria.fit(request)
-        })
     }
 }
 

@@ -7,10 +7,14 @@
 //! every byte of the entries' buffers, the files' contents, what is left in pipes and sockets, and
 //! how many descriptors are open when all is over.
 //!
-//! **What is left out of it.** The error bits of a poll's result (`POLLERR`, `POLLHUP`, and what
-//! was not asked for): Linux tells those that the waker gave, which say more than is so.
+//! **What is left out of it.** How many changes a poll that goes on reports together, and which
+//! bits a report has: Linux tells what the waker said, and not what is so. Of each step it is
+//! compared whether there was a report.
 
-use annulus_emulate::abi::Cqe;
+use annulus_emulate::abi::{Cqe, CqeFlags};
+
+/// The result of a report of a poll.
+const REPORT: i32 = i32::MAX;
 
 /// A completion, as it is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +27,17 @@ pub struct Told {
 impl From<Cqe> for Told {
     fn from(cqe: Cqe) -> Self {
         Self { user_data: cqe.user_data, res: cqe.res, flags: cqe.flags.bits() }
+    }
+}
+
+impl Told {
+    /// A report of a poll that goes on, as it is compared.
+    pub fn as_report(self) -> Self {
+        if self.flags & CqeFlags::MORE.bits() == 0 { self } else { Self { res: REPORT, ..self } }
+    }
+
+    pub fn is_report(self) -> bool {
+        self.res == REPORT
     }
 }
 

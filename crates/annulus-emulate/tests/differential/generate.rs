@@ -59,12 +59,24 @@ struct Generator {
     writers: [Option<u32>; SLOTS as usize],
     /// Completions are counted: nothing is done by threads.
     counts: bool,
+    /// One counts already: what several count is told at times that are open.
+    counted: bool,
+    /// The entry begins a chain.
+    is_first: bool,
+    /// Files are used, and threads asked for: nothing is cancelled then.
+    threads: bool,
+    /// There may be polls.
+    polls: bool,
+    /// There may be drains.
+    drains: bool,
     /// A drain is in this step.
     drained: bool,
     /// The chain is the last of its step.
     is_last: bool,
     /// What looks at others may come now.
     may_look: bool,
+    /// The entry is the only one of its step.
+    is_alone: bool,
     /// All entries so far: what cancels are for.
     past: Vec<(u64, Op, i32)>,
 }
@@ -78,12 +90,21 @@ pub fn program(seed: u64) -> Program {
         writers: [None; SLOTS as usize],
         past: Vec::new(),
         counts: false,
+        counted: false,
+        is_first: false,
+        threads: false,
+        polls: false,
+        drains: false,
         drained: false,
         is_last: false,
         may_look: false,
+        is_alone: false,
     };
     let random = &mut generator.random;
     generator.counts = random.chance(25);
+    generator.threads = !generator.counts && random.chance(50);
+    generator.polls = random.chance(40);
+    generator.drains = !generator.counts && random.chance(30);
     let submit_all = random.chance(30);
     let cq_entries = if random.chance(10) { 2 } else { 0 };
     let count = 1 + random.below(6);
@@ -108,7 +129,9 @@ impl Generator {
             self.chain += 1;
             self.is_last = nth == chains;
             let chained = if self.random.chance(50) { 0 } else { 1 + self.random.below(4) };
+            self.is_alone = chains == 1 && chained == 0;
             for n in 0..=chained {
+                self.is_first = n == 0;
                 self.may_look = !self.drained && (n == 0 || chains == 1);
                 let mut entry = self.entry();
                 self.flags(&mut entry, n == 0);
@@ -140,14 +163,14 @@ impl Generator {
 
     fn flags(&mut self, entry: &mut Entry, is_first: bool) {
         let random = &mut self.random;
-        if !self.counts && random.chance(if is_first { 5 } else { 2 }) {
+        if self.drains && random.chance(if is_first { 15 } else { 4 }) {
             entry.flags |= SqeFlags::IO_DRAIN;
             self.drained = true;
         }
         if random.chance(8) {
             entry.flags |= SqeFlags::CQE_SKIP_SUCCESS;
         }
-        if !self.counts && self.is_last && !looks(entry.op) && random.chance(15) {
+        if self.threads && self.is_last && !looks(entry.op) && random.chance(15) {
             entry.flags |= SqeFlags::ASYNC;
         }
     }
@@ -164,7 +187,8 @@ impl Generator {
             72..76 => self.timeout_remove(),
             76..86 => self.cancel(),
             86..90 => self.poll_remove(),
-            90..93 => self.close(),
+            // What is closed is, for others, so when the submit is over.
+            90..93 if self.is_alone => self.close(),
             93..95 => self.sync(),
             95..96 => self.link_timeout(),
             _ => self.bad(),
@@ -185,12 +209,11 @@ impl Generator {
         let slot = self.random.pick(slots);
         let chain = self.chain;
         let is_file = slot < FILES;
-        if is_file && self.counts {
+        if self.counts || is_file && !self.threads || !is_file && self.polls {
             return None;
         }
         let claims = if reads || is_file { &mut self.readers } else { &mut self.writers };
-        let owner = claims[slot as usize].get_or_insert(chain);
-        (*owner == chain).then_some(slot)
+        claims[slot as usize].replace(chain).is_none().then_some(slot)
     }
 
     fn read(&mut self) -> Entry {
@@ -253,15 +276,21 @@ impl Generator {
             entry.off = self.random.pick(&[0, 0, 10, 200, 300, 5000, u64::MAX]);
         } else {
             entry.off = self.random.pick(&[0, 0, u64::MAX]);
+            // Of none Linux asks the socket whether it is shut down.
+            entry.len = entry.len.max(u32::from(is_socket));
         }
         if op != message && self.random.chance(5) {
-            // RWF_NOWAIT, RWF_DSYNC, RWF_APPEND, an unknown one.
-            entry.rw_flags = self.random.pick(&[8, 8, 2, 1 << 20]);
+            // RWF_DSYNC, an unknown one, and RWF_NOWAIT: of a file it is open what is at hand.
+            let flags = if slot < FILES { [2, 1 << 20] } else { [8, 1 << 20] };
+            entry.rw_flags = self.random.pick(&flags);
         }
         entry
     }
 
     fn poll(&mut self) -> Entry {
+        if self.counts || !self.polls {
+            return self.nop();
+        }
         let mut entry = self.new_entry(Op::POLL_ADD);
         entry.slot = self.random.below(SLOTS as u64 + 1) as i32;
         entry.rw_flags = self.random.pick(&[1, 1, 4, 5, 0x2000, 0x2001]);
@@ -297,8 +326,8 @@ impl Generator {
         let time = self.time();
         entry.memory = Memory::Time(time);
         entry.len = 1;
-        if self.counts {
-            entry.off = self.random.pick(&[0, 0, 1, 2, 3]);
+        if self.counts && self.is_first && !core::mem::replace(&mut self.counted, true) {
+            entry.off = self.random.pick(&[1, 2, 3]);
         }
         let mut flags = TimeoutFlags::empty();
         if self.random.chance(30) {
@@ -320,8 +349,14 @@ impl Generator {
 
     fn link_timeout(&mut self) -> Entry {
         let mut entry = self.new_entry(Op::LINK_TIMEOUT);
-        // Not at once: whether it or an entry on a thread is first is open.
-        let time = self.random.pick(&[Time::Short, Time::Long, Time::Long, Time::Negative]);
+        // Not at once: whether it or an entry on a thread is first is open; nor as long as a time
+        // that it limits.
+        let mut time = self.random.pick(&[Time::Short, Time::Long, Time::Long, Time::Negative]);
+        let limits_time = self.past.last().is_some_and(|(_, op, _)| *op == Op::TIMEOUT);
+        let limits_file = self.past.last().is_some_and(|(_, _, slot)| (0..FILES).contains(slot));
+        if (limits_time || limits_file) && time == Time::Short {
+            time = Time::Long;
+        }
         entry.memory = Memory::Time(time);
         entry.len = 1;
         entry
@@ -336,7 +371,7 @@ impl Generator {
             entry.memory = Memory::TimeBehind(user_data, time);
             entry.rw_flags = TimeoutFlags::UPDATE.bits();
             if self.random.chance(30) {
-                entry.rw_flags = TimeoutFlags::LINK_TIMEOUT_UPDATE.bits();
+                entry.rw_flags |= TimeoutFlags::LINK_TIMEOUT_UPDATE.bits();
             }
             if self.random.chance(20) && time != Time::Short {
                 entry.rw_flags |= TimeoutFlags::ABS.bits();
@@ -368,6 +403,10 @@ impl Generator {
     }
 
     fn cancel(&mut self) -> Entry {
+        // With a drain threads do it: it finds itself, or what is not begun.
+        if self.drains || self.threads {
+            return self.nop();
+        }
         let mut entry = self.new_entry(Op::ASYNC_CANCEL);
         let (user_data, op, slot) = self.a_past();
         let mut flags = CancelFlags::empty();
@@ -414,14 +453,13 @@ impl Generator {
     /// An entry with something that is refused.
     fn bad(&mut self) -> Entry {
         let mut entry = self.entry();
-        match self.random.below(7) {
+        match self.random.below(6) {
             0 => entry.op = Op(70 + self.random.below(100) as u8),
             1 => entry.flags |= SqeFlags(0x80),
             2 => entry.ioprio = 0x7fff,
             3 => entry.buf_index = 9,
             4 => entry.personality = 77,
-            5 => entry.splice_fd_in = 5,
-            _ => entry.flags |= SqeFlags::BUFFER_SELECT,
+            _ => entry.splice_fd_in = 5,
         }
         entry
     }

@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! ANNULUS_SEED=0x…       the one program of this seed, printed with what came of it
-//! ANNULUS_PROGRAMS=…     how many programs (2,000)
-//! ANNULUS_FIRST=…        the seed of the first; the others follow (random, printed)
+//! ANNULUS_PROGRAMS=…     how many programs (1,000)
+//! ANNULUS_FIRST=…        the seed of the first; the others follow (1)
 //! ANNULUS_FAULTS=…       after how many divergences to stop (5)
 //! ```
 
@@ -82,12 +82,9 @@ fn both_kernels_say_the_same() {
         assert!(check(&mut both, seed, true), "ANNULUS_SEED={seed:#x} differs");
         return;
     }
-    let count = number("ANNULUS_PROGRAMS").unwrap_or(0);
+    let count = number("ANNULUS_PROGRAMS").unwrap_or(1000);
     let faults_max = number("ANNULUS_FAULTS").unwrap_or(5);
-    let first = number("ANNULUS_FIRST").unwrap_or_else(|| {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        since.map_or(0, |since| since.as_nanos() as u64)
-    });
+    let first = number("ANNULUS_FIRST").unwrap_or(1);
     eprintln!("{count} programs: ANNULUS_FIRST={first:#x}");
     let (begun, before) = (Instant::now(), descriptors());
     let mut faults = 0;

@@ -16,6 +16,9 @@ pub const SLOTS: i32 = 12;
 /// How much of a world's memory each entry has for itself.
 pub const BUFFER_BYTES: u32 = 8192;
 
+/// What polls are renamed to.
+pub const NEW_NAMES: core::ops::Range<u64> = 1000..1003;
+
 /// The names of the files of a world.
 const NAMES: [&str; SLOTS as usize + 1] = [
     "file0", "file1", "file2", "file3", "pipe.r", "pipe.w", "small.r", "small.w", "sock0.a",
@@ -141,6 +144,17 @@ pub struct Program {
     /// How many completions there is room for: 0 for plenty.
     pub cq_entries: u32,
     pub steps: Vec<Step>,
+}
+
+impl Program {
+    /// Whether there are drains: then a cancel may wait for what it is to end.
+    pub fn drains(&self) -> bool {
+        let drains = |entry: &Entry| entry.flags.contains(SqeFlags::IO_DRAIN);
+        self.steps.iter().any(|step| match step {
+            Step::Submit(entries) => entries.iter().any(drains),
+            Step::Happen(_) => false,
+        })
+    }
 }
 
 impl core::fmt::Display for Entry {

@@ -1,14 +1,14 @@
 //! Running a program on both kernels, side by side: a step on one, the same on the other, then a
 //! wait until nothing goes on in either.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use annulus_emulate::abi::{CancelFlags, CqeFlags, Op, SetupFlags, Sqe};
+use annulus_emulate::abi::{CancelFlags, CqeFlags, Op, SetupFlags, Sqe, SqeFlags};
 use annulus_emulate::{Builder, KernelChoice, LocalRing};
 
 use crate::compare::{Divergence, Outcome, Told, remains};
-use crate::program::{Entry, Program, Step};
+use crate::program::{Entry, NEW_NAMES, Program, Step};
 use crate::world::{TempDir, World};
 
 /// Entries of a ring: more than a step has.
@@ -38,6 +38,8 @@ struct Side {
     world: World,
     ring: Option<LocalRing>,
     outcomes: Vec<Outcome>,
+    /// The polls that go on: of those not every report is compared.
+    polls: HashSet<u64>,
 }
 
 impl Side {
@@ -49,6 +51,7 @@ impl Side {
         }
         self.ring = Some(builder.build_local().expect("a ring"));
         self.outcomes.clear();
+        self.polls = NEW_NAMES.collect();
     }
 
     fn ring(&mut self) -> &mut LocalRing {
@@ -61,6 +64,9 @@ impl Side {
             Step::Submit(entries) => {
                 self.world.begin_step(entries);
                 for entry in entries {
+                    if entry.op == Op::POLL_ADD {
+                        self.polls.insert(entry.user_data);
+                    }
                     let sqe = self.world.sqe(entry);
                     self.push(sqe);
                 }
@@ -109,7 +115,14 @@ impl Side {
         ring.parts().2.get_events().expect("a ring");
         let told: Vec<Told> = ring.completions().expect("a ring").map(Told::from).collect();
         let outcome = self.outcomes.last_mut().expect("a step");
-        outcome.told.extend(&told);
+        for mut told in told.iter().copied() {
+            if self.polls.contains(&told.user_data) {
+                told = told.as_report();
+            }
+            if !(told.is_report() && outcome.told.contains(&told)) {
+                outcome.told.push(told);
+            }
+        }
         !told.is_empty()
     }
 
@@ -133,6 +146,7 @@ impl Both {
             world: World::new(&directory, base),
             ring: None,
             outcomes: Vec::new(),
+            polls: HashSet::new(),
         };
         let (linux, host) = (side(KernelChoice::Linux, 700), side(KernelChoice::Host, 800));
         Self { linux, host, _directory: directory }
@@ -166,7 +180,8 @@ impl Both {
             }
         }
         let last = program.steps.len();
-        while differs.is_none() && self.linux.outcomes.len() < last + 3 {
+        let rounds = if program.drains() { 0 } else { 3 };
+        while differs.is_none() && self.linux.outcomes.len() < last + rounds {
             self.linux.cancel_all();
             self.host.cancel_all();
             if !self.settle(&mut open, patience, 0) {
@@ -182,7 +197,7 @@ impl Both {
         }
         let ends = [&mut self.linux, &mut self.host].map(|side| {
             drop(side.ring.take());
-            side.world.end(places)
+            side.world.end(places, program.drains())
         });
         let mut note = String::new();
         if is_clean {
@@ -229,19 +244,24 @@ impl Both {
 #[derive(Default)]
 struct Open {
     entries: HashMap<u64, Entry>,
+    /// There was a drain: what waits for it is handed to threads.
+    drained: bool,
 }
 
 impl Open {
     /// How long times in a step are, in milliseconds.
     fn begin(&mut self, step: &Step) -> u64 {
         let Step::Submit(entries) = step else { return 0 };
+        self.drained |= entries.iter().any(|entry| entry.flags.contains(SqeFlags::IO_DRAIN));
         self.entries.extend(entries.iter().map(|entry| (entry.user_data, entry.clone())));
         entries.iter().map(Entry::waits_ms).max().unwrap_or(0)
     }
 
     fn lingers(&self, told: &[Told]) -> bool {
         let ended = |user_data: &u64| told.iter().any(|told| told.user_data == *user_data);
-        self.entries.iter().any(|(user_data, entry)| entry.lingers() && !ended(user_data))
+        self.entries
+            .iter()
+            .any(|(user_data, entry)| (self.drained || entry.lingers()) && !ended(user_data))
     }
 
     fn end(&mut self, told: &[Told]) {
