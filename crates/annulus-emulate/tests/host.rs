@@ -85,3 +85,23 @@ fn times_pass_and_limit() {
     let wait = Wait::new().timeout(Duration::from_millis(5));
     assert!(ring.submit_and_wait_with(1, &wait).expect_err("nothing comes").is_timeout());
 }
+
+/// As Linux has it since it does so for every repetition: earlier ones changed the next one only.
+#[test]
+fn a_changed_interval_lasts() {
+    let mut ring = ring(8);
+    let hour = Timespec::from(Duration::from_secs(3600));
+    push(&mut ring, op::Timeout::new(&hour).multishot().count(2).build().user_data(1));
+    // So short that it is due again whenever one looks: the ring answers all the same.
+    for time in [Duration::from_millis(5), Duration::from_nanos(1)] {
+        let time = Timespec::from(time);
+        let update = op::TimeoutUpdate::new(1, &time).build();
+        push(&mut ring, update.user_data(2).skip_success());
+        let mut told = 0;
+        while told < 4 {
+            let got = results(&mut ring, 1);
+            assert!(got.iter().all(|got| *got == (1, -62)), "{got:?}");
+            told += got.len();
+        }
+    }
+}

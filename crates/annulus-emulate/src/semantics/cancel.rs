@@ -58,14 +58,15 @@ impl<W: World> Core<W> {
         let meant = self.file_meant(criteria)?;
         let (mut count, mut groups) = (0, std::collections::BTreeSet::new());
         loop {
-            let found = self.requests.iter().find(|(token, request)| {
+            let fitting = self.requests.iter().filter(|(token, request)| {
                 Some(*token) != except
                     && !request.cancelled
                     && is_under_way(request)
                     && criteria.fit(request)
                     && meant.as_ref().is_none_or(|meant| self.has_file(request, criteria, meant))
             });
-            let Some((token, request)) = found else { break };
+            // What is linked behind them begins in this order.
+            let Some((token, request)) = fitting.min_by_key(|(_, r)| rank(r)) else { break };
             let opcode = request.opcode;
             let cancelled = self.cancel(token);
             if !criteria.all() {
@@ -194,6 +195,15 @@ impl<W: World> Core<W> {
         while self.cancel_by(&everything, None).is_ok_and(|count| count > 0) {
             self.run();
         }
+    }
+}
+
+/// When a cancel finds it: Linux looks at threads, files, and then times as they were set.
+fn rank<F>(request: &Request<F>) -> (u8, u64) {
+    match request.state {
+        State::Working => (0, 0),
+        State::Timing => (2, request.order),
+        _ => (1, 0),
     }
 }
 

@@ -58,6 +58,8 @@ pub(crate) struct Request<F> {
     pub(crate) partner: Option<Token>,
     /// When it is over, by the monotonic clock, while it is in the list of times.
     pub(crate) due: Option<Duration>,
+    /// Its place in that list, as Linux has it: what came last is at the end.
+    pub(crate) order: u64,
     /// Somebody asked for its end.
     pub(crate) cancelled: bool,
     /// The buffer that it has of a group.
@@ -87,6 +89,7 @@ impl<F> Request<F> {
             next: None,
             partner: None,
             due: None,
+            order: 0,
             cancelled: false,
             picked: None,
             holds: Vec::new(),

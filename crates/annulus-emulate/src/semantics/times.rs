@@ -15,13 +15,15 @@ use crate::world::{Token, World};
 #[derive(Debug)]
 pub(super) struct Times {
     set: BTreeSet<(Duration, Token)>,
+    /// How many were put into it so far.
+    entered: u64,
     /// Timeouts that also end when so many completions were told.
     counts: Vec<(Token, u32)>,
 }
 
 impl Times {
     pub(super) fn new() -> Self {
-        Self { set: BTreeSet::new(), counts: Vec::new() }
+        Self { set: BTreeSet::new(), entered: 0, counts: Vec::new() }
     }
 
     pub(super) fn remove(&mut self, due: Duration, token: Token) {
@@ -79,6 +81,8 @@ impl<W: World> Core<W> {
             self.times.set.remove(&(before, token));
         }
         request.state = State::Timing;
+        self.times.entered += 1;
+        request.order = self.times.entered;
         self.times.set.insert((due, token));
     }
 
@@ -142,14 +146,15 @@ impl<W: World> Core<W> {
             if request.opcode == Op::LINK_TIMEOUT {
                 self.pass_link_timeout(token);
             } else {
-                self.pass_timeout(token, due);
+                self.pass_timeout(token, now);
             }
         }
         any
     }
 
-    /// A timeout's time has come.
-    fn pass_timeout(&mut self, token: Token, due: Duration) {
+    /// A timeout's time has come. One that goes on has the next later than `now`, as Linux has it:
+    /// what was missed is not told, and each turn ends.
+    fn pass_timeout(&mut self, token: Token, now: Duration) {
         let Some(sqe) = self.entry(token) else { return };
         let flags = TimeoutFlags(sqe.rw_flags);
         let etime = -Errno::ETIME.raw();
@@ -160,8 +165,8 @@ impl<W: World> Core<W> {
                 work.sqe.off = sqe.off.saturating_sub(1);
             }
             self.timeouts_told = self.timeouts_told.wrapping_add(1);
-            let span = duration(timespec(&sqe)).unwrap_or_default();
-            return self.schedule(token, due.saturating_add(span));
+            let span = duration(timespec(&sqe)).unwrap_or_default().max(Duration::from_nanos(1));
+            return self.schedule(token, now.saturating_add(span));
         }
         self.timeouts_told = self.timeouts_told.wrapping_add(1);
         let Some(request) = self.requests.get_mut(token) else { return };
@@ -210,8 +215,12 @@ impl<W: World> Core<W> {
         }
         match self.point(timespec(&sqe), flags) {
             Ok(due) => {
-                // It is a plain one from now on: it counts nothing.
+                // It counts nothing from now on; one that goes on does so for ever, at this
+                // interval, even where that was a point in time.
                 self.times.forget_count(target);
+                if let Some(work) = self.requests.get_mut(target).and_then(|r| r.work.as_mut()) {
+                    (work.sqe.off, work.sqe.addr3, work.sqe.resv) = (0, sqe.addr3, sqe.resv);
+                }
                 self.schedule(target, due);
                 self.finish(token, Ok(0));
             }
