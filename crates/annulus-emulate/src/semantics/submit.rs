@@ -53,7 +53,13 @@ impl<W: World> Core<W> {
         });
         let refused = prepared.as_ref().err().copied();
         match prepared {
-            Ok(work) => request.work = Some(work),
+            Ok(mut work) => {
+                // What may have to wait for others is a thread's from the beginning.
+                if self.drains {
+                    work.sqe.flags |= SqeFlags::ASYNC;
+                }
+                request.work = Some(work);
+            }
             Err(errno) => request.fail(-errno.raw()),
         }
         let links = request.links();

@@ -77,6 +77,8 @@ struct Generator {
     may_look: bool,
     /// The entry is the only one of its step.
     is_alone: bool,
+    /// The timeouts that go on: how often they tell at a short interval is open.
+    repeating: Vec<u64>,
     /// All entries so far: what cancels are for.
     past: Vec<(u64, Op, i32)>,
 }
@@ -89,6 +91,7 @@ pub fn program(seed: u64) -> Program {
         readers: [None; SLOTS as usize],
         writers: [None; SLOTS as usize],
         past: Vec::new(),
+        repeating: Vec::new(),
         counts: false,
         counted: false,
         is_first: false,
@@ -276,13 +279,14 @@ impl Generator {
             entry.off = self.random.pick(&[0, 0, 10, 200, 300, 5000, u64::MAX]);
         } else {
             entry.off = self.random.pick(&[0, 0, u64::MAX]);
-            // Of none Linux asks the socket whether it is shut down.
-            entry.len = entry.len.max(u32::from(is_socket));
         }
         if op != message && self.random.chance(5) {
-            // RWF_DSYNC, an unknown one, and RWF_NOWAIT: of a file it is open what is at hand.
-            let flags = if slot < FILES { [2, 1 << 20] } else { [8, 1 << 20] };
-            entry.rw_flags = self.random.pick(&flags);
+            // RWF_DSYNC, RWF_NOWAIT, an unknown one.
+            entry.rw_flags = self.random.pick(&[2, 8, 8, 1 << 20]);
+        }
+        if self.random.chance(3) {
+            entry.flags |= SqeFlags::BUFFER_SELECT;
+            entry.buf_index = 3;
         }
         entry
     }
@@ -342,6 +346,7 @@ impl Generator {
         let repeats = time == Time::Long || time == Time::Short && entry.off > 0;
         if repeats && self.random.chance(20) {
             flags |= TimeoutFlags::MULTISHOT;
+            self.repeating.push(entry.user_data);
         }
         entry.rw_flags = flags.bits();
         entry
@@ -367,7 +372,10 @@ impl Generator {
         let (user_data, ..) = self.a_past();
         entry.memory = Memory::Plain(user_data);
         if self.random.chance(50) {
-            let time = self.time();
+            let mut time = self.time();
+            if self.repeating.contains(&user_data) && time != Time::Negative {
+                time = Time::Long;
+            }
             entry.memory = Memory::TimeBehind(user_data, time);
             entry.rw_flags = TimeoutFlags::UPDATE.bits();
             if self.random.chance(30) {

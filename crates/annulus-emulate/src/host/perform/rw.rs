@@ -8,13 +8,15 @@
 //!                                    └ it cannot be told so ▶ ask whether it is ready
 //! ```
 
+use core::ffi::c_int;
+
 use annulus_ring::Errno;
-use annulus_ring::abi::{Op, OpenFlags, PollEvents, RwFlags};
+use annulus_ring::abi::{MsgFlags, Op, OpenFlags, PollEvents, RwFlags, SqeFlags};
 
 use super::{HostWork, number, piece, rest};
 use crate::host::machine::File;
 use crate::host::sys;
-use crate::world::{Attempt, Stable};
+use crate::world::{Attempt, Span, Stable};
 
 /// Which way bytes go.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -100,6 +102,15 @@ fn transfer_part(work: &HostWork, way: Way, more: RwFlags) -> Result<u32, Errno>
         u64::MAX => u64::MAX,
         begin => begin.wrapping_add(work.done.into()),
     };
+    // A vectored write of nothing asks the socket nothing; io_uring asks it whether it is shut
+    // down, and sends an empty message where there are messages.
+    if way == Way::Write
+        && work.total_bytes() == 0
+        && work.file.as_ref().is_some_and(File::is_socket)
+    {
+        let flags = MsgFlags::DONTWAIT | MsgFlags::NOSIGNAL;
+        return sys::net::send(fd, Span { addr: 0, bytes: 0 }, flags.bits() as c_int);
+    }
     let call = if way == Way::Read { sys::read } else { sys::write };
     match &work.stable {
         Stable::Pieces(pieces) if work.done == 0 => call(fd, pieces, at, flags),
@@ -113,12 +124,21 @@ fn transfer(work: &mut HostWork, way: Way) -> Attempt {
     if let Err(errno) = check(work, &file, way) {
         return Attempt::Done(Err(errno));
     }
+    let asked = RwFlags(work.sqe.rw_flags);
+    let by_thread = asked.contains(RwFlags::NOWAIT) && work.sqe.flags.contains(SqeFlags::ASYNC);
+    if by_thread && !file.is_pollable() {
+        // A thread of the kernel waits for what never becomes ready, whatever was asked.
+        work.sqe.rw_flags = asked.difference(RwFlags::NOWAIT).bits();
+    }
     let may_wait = !RwFlags(work.sqe.rw_flags).contains(RwFlags::NOWAIT);
     if OpenFlags(file.flags()).contains(OpenFlags::DIRECT) && !file.is_pollable() {
         return Attempt::Blocks;
     }
     loop {
         match transfer_part(work, way, RwFlags::NOWAIT) {
+            Ok(0) if !may_wait && way == Way::Write && is_never_tried(work, &file) => {
+                return Attempt::Done(Err(Errno::EAGAIN));
+            }
             Ok(count) => {
                 work.done += count;
                 let is_part = count > 0 && (work.done as usize) < work.total_bytes();
@@ -159,6 +179,14 @@ fn refused(work: &HostWork, file: &File, way: Way, errno: Errno) -> Attempt {
         && work.sqe.rw_flags == RwFlags::NOWAIT.bits()
         && file.has_an_end();
     Attempt::Done(Err(if never_tried { Errno::EAGAIN } else { errno }))
+}
+
+/// Whether io_uring does not even try to write nothing to it: the call itself does not ask the file
+/// system then, so it is asked to take a byte that is not there.
+fn is_never_tried(work: &HostWork, file: &File) -> bool {
+    let nowhere = [Span { addr: 0, bytes: 1 }];
+    let asks = || sys::write(file.raw(), &nowhere, 0, RwFlags::NOWAIT.bits());
+    work.total_bytes() == 0 && file.has_an_end() && asks() == Err(Errno::EOPNOTSUPP)
 }
 
 /// A file that cannot be told not to wait: it may say whether it is ready. One that never waits can
