@@ -24,7 +24,7 @@ const SKIPPED: &str = "target/skipped.txt";
 const HOST_MUST_PASS: bool = false;
 
 /// The variable that names the kernel: see annulus-emulate.
-const KERNEL: &str = "ANNULUS_KERNEL";
+pub const KERNEL: &str = "ANNULUS_KERNEL";
 
 /// What is run on one kernel.
 struct Part {

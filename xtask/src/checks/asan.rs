@@ -1,4 +1,5 @@
-//! `cargo xtask asan`: the tests of the libraries under AddressSanitizer, leaks included.
+//! `cargo xtask asan`: the tests of the libraries under AddressSanitizer, leaks included; those
+//! of rings once more on the kernel in user space.
 //!
 //! The kernel's own writes are invisible to it: what it finds are ours. Left out are the programs
 //! of tests with an allocator of their own, which the sanitizer could not see behind: those named
@@ -6,10 +7,11 @@
 
 use std::process::{Command, ExitCode};
 
-use super::packages::{self, PACKAGES};
+use super::packages;
 use super::{code, succeeds};
 use crate::metadata::{cargo, host};
 use crate::skips;
+use crate::test;
 use crate::tree::root;
 
 /// Where rustc ships the sanitizer's runtime.
@@ -25,8 +27,11 @@ pub fn run() -> ExitCode {
         return skips::step("asan", &format!("no AddressSanitizer for {host}"));
     }
     // Every crate is run, also after one that failed.
-    let passed: Vec<bool> =
-        PACKAGES.iter().map(|package| succeeds("asan", &mut command(package, &host))).collect();
+    let passed: Vec<bool> = packages::sanitized()
+        .map(|(package, kernel)| {
+            succeeds("asan", command(package, &host).env(test::KERNEL, kernel))
+        })
+        .collect();
     code(!passed.contains(&false))
 }
 

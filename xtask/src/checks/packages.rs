@@ -13,6 +13,15 @@ use crate::tree::root;
 /// The libraries under check, from the bottom up.
 pub const PACKAGES: &[&str] = &["annulus-ring", "annulus-runtime"];
 
+/// What the sanitizers run beside those: the kernel in user space, and the tests of rings on it.
+pub const ON_HOST: &[&str] = &["annulus-emulate", "annulus-suite"];
+
+/// What the sanitizers run: each crate, and the kernel that its tests run on.
+pub fn sanitized() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let on = |kernel| move |package: &&'static str| (*package, kernel);
+    PACKAGES.iter().map(on("linux")).chain(ON_HOST.iter().map(on("host")))
+}
+
 /// How the names of those begin that have an allocator of their own: a sanitizer replaces the
 /// allocator too, and would be blind behind it, or in its way.
 pub const OWN_ALLOCATOR: &[&str] = &["alloc_", "detector_"];
@@ -29,7 +38,23 @@ pub fn folder(package: &str) -> PathBuf {
 
 /// The names of all programs of tests of `package`, in order.
 pub fn tests(package: &str) -> Vec<String> {
-    in_folder(&folder(package).join("tests"))
+    let folder = folder(package);
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+    let mut names = in_folder(&folder.join("tests"));
+    // Those that lie elsewhere, as all of annulus-suite do.
+    names.extend(named_in(&manifest));
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The programs of tests that a manifest names.
+fn named_in(manifest: &str) -> impl Iterator<Item = String> {
+    let sections = manifest.split("[[test]]\n").skip(1);
+    sections.filter_map(|section| {
+        let name = section.lines().find_map(|line| line.strip_prefix("name = "))?;
+        Some(name.trim_matches('"').to_owned())
+    })
 }
 
 /// Those of them that begin with one of `prefixes`.
@@ -54,9 +79,7 @@ fn in_folder(folder: &Path) -> Vec<String> {
         let is_one = path.extension().is_some_and(|e| e == "rs") || path.join("main.rs").exists();
         is_one.then(|| path.file_stem().map(|stem| stem.to_string_lossy().into_owned())).flatten()
     };
-    let mut names: Vec<String> = entries.filter_map(|entry| program(entry.path())).collect();
-    names.sort();
-    names
+    entries.filter_map(|entry| program(entry.path())).collect()
 }
 
 /// The options of cargo that choose these programs.
@@ -99,11 +122,11 @@ pub fn built(text: &str) -> Result<Vec<Program>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{PACKAGES, begins, built, folder, options, tests, tests_named};
+    use super::{begins, built, folder, options, sanitized, tests, tests_named};
 
     #[test]
     fn the_crates_under_check_are_there() {
-        for package in PACKAGES {
+        for (package, _) in sanitized() {
             assert!(folder(package).join("Cargo.toml").exists(), "{package}");
         }
     }
@@ -120,6 +143,18 @@ mod tests {
         assert_eq!(tests_named("annulus-ring", &["loom_"]), ["loom_queues", "loom_shared"]);
         assert_eq!(tests("annulus-none"), [] as [&str; 0]);
         assert!(begins("alloc_reads", &["x_", "alloc_"]) && !begins("shared_alloc_", &["alloc_"]));
+    }
+
+    #[test]
+    fn tests_that_lie_elsewhere_are_known_by_the_manifest() {
+        let all = tests("annulus-suite");
+        assert!(all.is_sorted());
+        for name in ["op_net", "ring_fork", "shared"] {
+            assert!(all.iter().any(|n| n == name), "{name} in {all:?}");
+        }
+        // In the folder, and named for the features that it needs.
+        let all = tests("annulus-emulate");
+        assert_eq!(all.iter().filter(|n| *n == "choice_event").count(), 1, "{all:?}");
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! `cargo xtask tsan`: data races between our threads, by ThreadSanitizer.
 //!
-//! All tests of each crate run, but those with an allocator of their own (`alloc_*`, `detector_*`).
-//! The standard library is built with the sanitizer too, from source, by the nightly toolchain:
-//! with the one that rustc ships, what it does inside would be reported. rustix is told to go
-//! through libc, where the sanitizer sees that memory is mapped and unmapped; by bare system calls
-//! a ring at the address of an earlier one would look like a race with it.
+//! All tests of each crate run, those of rings once more on the kernel in user space, but those
+//! with an allocator of their own (`alloc_*`, `detector_*`). The standard library is built with
+//! the sanitizer too, from source, by the nightly toolchain: with the one that rustc ships, what
+//! it does inside would be reported. rustix is told to go through libc, where the sanitizer sees
+//! that memory is mapped and unmapped; by bare system calls a ring at the address of an earlier
+//! one would look like a race with it.
 //!
 //! What it cannot see: fences, which it does not model, and all that the kernel does (what that
 //! makes it report wrongly is in `xtask/tsan-suppressions.txt`, each with its reason). The tests
@@ -15,11 +16,12 @@
 
 use std::process::{Command, ExitCode, Stdio};
 
-use super::packages::{self, PACKAGES};
+use super::packages;
 use super::seeded::{self, Hunt};
 use super::{code, has_rust_src, nightly, succeeds};
 use crate::metadata::host;
 use crate::skips;
+use crate::test;
 use crate::tree::root;
 
 /// Where rustc ships the sanitizer's runtime.
@@ -57,8 +59,9 @@ pub fn run() -> ExitCode {
         return ExitCode::FAILURE;
     }
     // Every crate is run, also after one that failed.
-    let passed: Vec<bool> =
-        PACKAGES.iter().map(|package| succeeds("tsan", &mut all(package, &host))).collect();
+    let passed: Vec<bool> = packages::sanitized()
+        .map(|(package, kernel)| succeeds("tsan", all(package, &host).env(test::KERNEL, kernel)))
+        .collect();
     code(!passed.contains(&false) && seeded_race_is_reported(&host) && hunt(&host))
 }
 
