@@ -70,6 +70,7 @@ const FEATURES: Features = Features::SINGLE_MMAP
     .union(Features::CQE_SKIP)
     .union(Features::LINKED_FILE)
     .union(Features::SQPOLL_NONFIXED)
+    .union(Features::RECVSEND_BUNDLE)
     .union(Features::MIN_TIMEOUT)
     .union(Features::NO_IOWAIT);
 

@@ -14,6 +14,8 @@ use crate::world::{Stable, Work};
 pub(super) fn traits(opcode: Op) -> Option<Traits> {
     Some(match opcode {
         Op::SPLICE | Op::TEE | Op::EPOLL_WAIT => Traits { names_file: true, ..Traits::default() },
+        Op::PIPE | Op::EPOLL_CTL | Op::WAITID => Traits::default(),
+        Op::FUTEX_WAIT | Op::FUTEX_WAKE | Op::FUTEX_WAITV => Traits::default(),
         _ => return None,
     })
 }

@@ -68,7 +68,7 @@ pub(super) fn attempt(work: &mut HostWork) -> Attempt {
         Err(errno) => return Attempt::Done(Err(errno)),
     }
     // Woken once, and nothing there: somebody traces it, or it is not an end that was told of.
-    let is_woken = core::mem::replace(&mut work.done, 1) > 0;
+    let is_woken = work.file.is_some();
     let others = WaitidOptions::STOPPED | WaitidOptions::CONTINUED;
     if is_woken || options.intersects(others) {
         return Attempt::Blocks;
