@@ -114,14 +114,6 @@ impl Drop for Pages {
     }
 }
 
-/// An entry as it was found.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry {
-    pub(crate) sqe: Sqe,
-    /// The second half of a long one.
-    pub(crate) rest: [u64; 8],
-}
-
 /// What is told when an entry is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Completion {
@@ -195,7 +187,7 @@ impl Queues {
     /// Copies out the next entry, of which there is one; `None` where the program's array has no
     /// entry's number: that is counted. Its slot is the program's again after
     /// [`release`](Self::release).
-    pub(crate) fn take(&mut self) -> Option<Entry> {
+    pub(crate) fn take(&mut self) -> Option<Sqe> {
         let mask = self.shape.sq_entries - 1;
         let mut at = self.sq_head & mask;
         self.sq_head = self.sq_head.wrapping_add(1);
@@ -208,17 +200,11 @@ impl Queues {
                 return None;
             }
         }
-        let bytes = self.shape.sqe_bytes();
-        let begin = self.sqes + at as usize * bytes;
+        // The second half of a long one is for commands, of which there are none here.
+        let begin = self.sqes + at as usize * self.shape.sqe_bytes();
         // SAFETY: a slot below the tail, which the program released: it is this side's until the
         // head passes it.
-        let sqe = unsafe { self.pages.slot::<Sqe>(begin).read() };
-        let mut rest = [0; 8];
-        if bytes == 128 {
-            // SAFETY: as above: the second half of the slot.
-            rest = unsafe { self.pages.slot::<[u64; 8]>(begin + 64).read() };
-        }
-        Some(Entry { sqe, rest })
+        Some(unsafe { self.pages.slot::<Sqe>(begin).read() })
     }
 
     /// Gives back the slots of what was taken.
@@ -272,7 +258,8 @@ impl Queues {
         let mixed = self.shape.flags.contains(SetupFlags::CQE_MIXED);
         let is_long = mixed && completion.big.is_some();
         let mask = self.shape.cq_entries - 1;
-        // A long one never wraps: padding fills the last slot, though it may be all there is room for.
+        // A long one never wraps: padding fills the last slot, though it may be all there is room
+        // for.
         if is_long && self.cq_tail & mask == mask && self.ready() < self.shape.cq_entries {
             self.write(mask, Cqe { flags: CqeFlags::SKIP, ..Cqe::default() });
             self.show(1);

@@ -6,7 +6,6 @@
 //! is known to be nobody's.
 
 use core::ffi::{CStr, c_char};
-use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU16, Ordering};
 use std::ffi::CString;
 
@@ -110,28 +109,6 @@ impl Uaccess {
         Ok(values)
     }
 
-    /// Copies bytes out, as many as there is room for.
-    pub(crate) fn copy_in(self, addr: u64, to: &mut [MaybeUninit<u8>]) -> Result<(), Errno> {
-        if to.is_empty() {
-            return Ok(());
-        }
-        let from = core::ptr::with_exposed_provenance::<MaybeUninit<u8>>(checked(addr)?);
-        // SAFETY: the entry says that so many bytes are there (`promised`); ours are elsewhere.
-        unsafe { core::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
-        Ok(())
-    }
-
-    /// Copies bytes into the program's memory.
-    pub(crate) fn copy_out(self, from: &[u8], addr: u64) -> Result<(), Errno> {
-        if from.is_empty() {
-            return Ok(());
-        }
-        let to = core::ptr::with_exposed_provenance_mut::<u8>(checked(addr)?);
-        // SAFETY: the entry says that there is room for so many (`promised`); ours are elsewhere.
-        unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
-        Ok(())
-    }
-
     /// Has memory be there, to be written to, as what is registered must.
     ///
     /// # Errors
@@ -211,8 +188,7 @@ mod tests {
         assert_eq!(user().read::<u32>(0), Err(Errno::EFAULT));
         assert_eq!(user().write(8, 1u32), Err(Errno::EFAULT));
         assert_eq!(user().path(0), Err(Errno::EFAULT));
-        assert_eq!(user().copy_out(&[], 0), Ok(()));
-        assert_eq!(user().copy_out(&[1], 0), Err(Errno::EFAULT));
+        assert_eq!(user().write(0, 1_u8), Err(Errno::EFAULT));
     }
 
     #[test]

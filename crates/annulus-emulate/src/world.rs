@@ -17,16 +17,6 @@ pub(crate) struct Token {
     pub(crate) generation: u32,
 }
 
-impl Token {
-    pub(crate) fn bits(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.place)
-    }
-
-    pub(crate) fn from_bits(bits: u64) -> Self {
-        Self { place: bits as u32, generation: (bits >> 32) as u32 }
-    }
-}
-
 /// The most that one read or write moves (`MAX_RW_COUNT`): it counts as all, if more was asked for.
 pub(crate) const TRANSFER_BYTES_MAX: usize = 0x7fff_f000;
 
@@ -76,8 +66,6 @@ pub(crate) enum Stable {
     Open(CString, OpenHow),
     /// An attribute's name, its file's path, and the value that it is to have.
     Attribute(Box<Attribute>),
-    /// The second half of a long entry: a command.
-    Command(Box<[u64; 10]>),
     /// What a file is in an epoll set for.
     Event(EpollEvent),
     /// The numbers of a pipe's ends, until they are in the table of files.
@@ -215,9 +203,6 @@ pub(crate) trait World: Send + Sized {
 
     /// Keeps an open file whatever becomes of the number that named it.
     fn keep(&mut self, file: Self::File) -> Result<Self::File, Errno>;
-
-    /// The number by which the process knows a file that is kept.
-    fn number(&self, file: &Self::File) -> RawFd;
 
     /// Whether two are the same open file, whatever numbers it has.
     fn is_same(&self, one: &Self::File, other: &Self::File) -> bool;

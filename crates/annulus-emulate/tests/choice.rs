@@ -1,6 +1,7 @@
 //! Which kernel answers, where io_uring is blocked or short of memory: the host's, said on one
 //! line; an error where Linux's was asked for; and never a hang.
 
+#[allow(dead_code, reason = "these tests use some of it")]
 #[path = "../../annulus-runtime/tests/common/child.rs"]
 mod child;
 #[path = "../../annulus-ring/tests/common/harness.rs"]

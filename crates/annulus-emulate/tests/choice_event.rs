@@ -1,7 +1,9 @@
 //! With the feature `tracing` and a subscriber that listens, a fall-back is an event and no line.
 
+#[allow(dead_code, reason = "these tests use some of it")]
 #[path = "../../annulus-runtime/tests/common/child.rs"]
 mod child;
+#[allow(dead_code, reason = "these tests use some of it")]
 #[path = "../../annulus-ring/tests/common/harness.rs"]
 mod harness;
 

@@ -136,10 +136,6 @@ impl World for Machine {
         Ok(File { kept: Some(kept), own: None, ..file })
     }
 
-    fn number(&self, file: &File) -> RawFd {
-        file.raw()
-    }
-
     fn is_same(&self, one: &File, other: &File) -> bool {
         // Where the kernel does not say, they are what the program calls by one number.
         let same = sys::pipe::is_same_file(one.raw(), other.raw());

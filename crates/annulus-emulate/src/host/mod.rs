@@ -93,6 +93,9 @@ impl core::fmt::Debug for Host {
     }
 }
 
+/// A ring, its memory as the program's side sees it, and what it was granted.
+type Made<S, C> = (Host, RingMemory<S, C>, Params);
+
 impl Host {
     /// Makes a ring as `plan` says.
     ///
@@ -102,13 +105,12 @@ impl Host {
     pub(crate) fn set_up<S: SqeKind, C: CqeKind>(
         plan: &mut Plan,
         workers: Workers,
-    ) -> Result<(Self, RingMemory<S, C::Slot>, Params), Error> {
+    ) -> Result<Made<S, C::Slot>, Error> {
         let made = plan.lengths().and_then(|(sq_entries, cq_entries)| {
             let flags = plan.flags() | plan.wishes();
             let attached = plan.workers_of().map(|ring| ring.as_raw_fd());
-            let is_fine = KNOWN.contains(flags)
-                && agree(flags)
-                && attached.is_none_or(|ring| rings::is_ring(ring));
+            let is_fine =
+                KNOWN.contains(flags) && agree(flags) && attached.is_none_or(rings::is_ring);
             if !is_fine {
                 return Err(Errno::EINVAL);
             }

@@ -6,7 +6,6 @@ use annulus_ring::abi::{Op, SetupFlags, Sqe, SqeFlags};
 
 use super::request::{Request, State};
 use super::{Core, prepare, sockets};
-use crate::queues::Entry;
 use crate::world::{Token, World};
 
 /// A chain that is being put together.
@@ -24,9 +23,9 @@ impl<W: World> Core<W> {
         let mut chain = Chain::default();
         while taken < count {
             // An entry that the array does not name ends a submit, and is not counted.
-            let Some(entry) = self.queues.take() else { break };
+            let Some(sqe) = self.queues.take() else { break };
             taken += 1;
-            let fine = self.accept(&entry, &mut chain);
+            let fine = self.accept(&sqe, &mut chain);
             if !fine && !self.flags.contains(SetupFlags::SUBMIT_ALL) {
                 break;
             }
@@ -42,14 +41,14 @@ impl<W: World> Core<W> {
 
     /// Takes an entry. False if it was refused, alone or as the end of a chain: a submit ends with
     /// it, unless it is to go on (`SUBMIT_ALL`).
-    fn accept(&mut self, entry: &Entry, chain: &mut Chain) -> bool {
-        let mut request = Request::new(&entry.sqe);
-        let checked = self.check(&entry.sqe, &mut request, chain);
-        request.notifies = checked.is_ok() && sockets::has_notification(&entry.sqe);
+    fn accept(&mut self, sqe: &Sqe, chain: &mut Chain) -> bool {
+        let mut request = Request::new(sqe);
+        let checked = self.check(sqe, &mut request, chain);
+        request.notifies = checked.is_ok() && sockets::has_notification(sqe);
         let prepared = checked.and_then(|()| {
             let last = chain.last.and_then(|last| self.requests.get(last));
-            prepare::check_link_timeout(&entry.sqe, last.map(|last| last.opcode))?;
-            self.prepare(entry)
+            prepare::check_link_timeout(sqe, last.map(|last| last.opcode))?;
+            self.prepare(sqe)
         });
         let refused = prepared.as_ref().err().copied();
         match prepared {

@@ -10,7 +10,10 @@ use crate::world::{Outcome, Stable};
 /// How long nothing is lost in.
 const LIMIT: Duration = Duration::from_secs(20);
 
-fn pool(workers: Workers) -> (Arc<Pool>, Receiver<(Token, Result<u32, Errno>)>) {
+/// What became of a piece of work.
+type Told = (Token, Result<u32, Errno>);
+
+fn pool(workers: Workers) -> (Arc<Pool>, Receiver<Told>) {
     let (tell, told) = channel();
     let pool = Arc::new(Pool::new(workers));
     pool.deliver_to(Box::new(move |token, _, result| {

@@ -8,7 +8,6 @@ use annulus_ring::abi::{
 };
 
 use super::{Traits, must};
-use crate::queues::Entry;
 use crate::uaccess::Uaccess;
 use crate::world::{Attribute, Stable, Work};
 
@@ -35,10 +34,9 @@ pub(super) fn traits(opcode: Op) -> Option<Traits> {
 /// Checks an entry of this family, and copies what it points to. `None`: it is of another.
 pub(super) fn prepare<F>(
     user: Uaccess,
-    entry: &Entry,
+    sqe: &Sqe,
     work: &mut Work<F>,
 ) -> Option<Result<(), Errno>> {
-    let sqe = &entry.sqe;
     Some(match sqe.opcode {
         Op::FSYNC | Op::SYNC_FILE_RANGE | Op::FALLOCATE => space(sqe),
         Op::FTRUNCATE => must(sqe.addr == 0 && sqe.len == 0 && sqe.addr3 == 0)

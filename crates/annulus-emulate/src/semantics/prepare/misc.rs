@@ -6,7 +6,6 @@ use annulus_ring::abi::{
 };
 
 use super::{Traits, must};
-use crate::queues::Entry;
 use crate::uaccess::Uaccess;
 use crate::world::{Stable, Work};
 
@@ -23,10 +22,9 @@ pub(super) fn traits(opcode: Op) -> Option<Traits> {
 /// Checks an entry of this family, and copies what it points to. `None`: it is of another.
 pub(super) fn prepare<F>(
     user: Uaccess,
-    entry: &Entry,
+    sqe: &Sqe,
     work: &mut Work<F>,
 ) -> Option<Result<(), Errno>> {
-    let sqe = &entry.sqe;
     Some(match sqe.opcode {
         Op::SPLICE => prepare_splice(sqe),
         Op::TEE => must(sqe.addr == 0 && sqe.off == 0).and_then(|()| prepare_splice(sqe)),

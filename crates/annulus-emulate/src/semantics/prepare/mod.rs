@@ -14,7 +14,6 @@ use annulus_ring::abi::{CancelFlags, Op, Sqe, TimeoutFlags, Timespec};
 
 use super::Core;
 use super::{files, groups, nop, times};
-use crate::queues::Entry;
 use crate::world::{Outcome, Stable, Work, World};
 
 /// What an operation takes.
@@ -74,8 +73,8 @@ pub(super) fn must(fine: bool) -> Result<(), Errno> {
 
 impl<W: World> Core<W> {
     /// Checks an entry's own fields, and copies what it points to.
-    pub(super) fn prepare(&self, entry: &Entry) -> Result<Work<W::File>, Errno> {
-        let sqe = entry.sqe;
+    pub(super) fn prepare(&self, sqe: &Sqe) -> Result<Work<W::File>, Errno> {
+        let sqe = *sqe;
         let (stable, outcome) = (Stable::None, Outcome::default());
         let mut work = Work { sqe, file: None, second: None, stable, done: 0, outcome };
         let user = self.user;
@@ -89,10 +88,10 @@ impl<W: World> Core<W> {
             Op::FILES_UPDATE => Some(files::prepare_files_update(&sqe)),
             Op::FIXED_FD_INSTALL => Some(files::prepare_install(&sqe)),
             _ => ring::prepare(&sqe)
-                .or_else(|| rw::prepare(user, entry, &mut work))
-                .or_else(|| net::prepare(user, entry, &mut work))
-                .or_else(|| fs::prepare(user, entry, &mut work))
-                .or_else(|| misc::prepare(user, entry, &mut work)),
+                .or_else(|| rw::prepare(user, &sqe, &mut work))
+                .or_else(|| net::prepare(user, &sqe, &mut work))
+                .or_else(|| fs::prepare(user, &sqe, &mut work))
+                .or_else(|| misc::prepare(user, &sqe, &mut work)),
         };
         prepared.unwrap_or(Err(Errno::EOPNOTSUPP)).map(|()| work)
     }

@@ -7,7 +7,6 @@ use annulus_ring::abi::{
 };
 
 use super::{Traits, must};
-use crate::queues::Entry;
 use crate::uaccess::Uaccess;
 use crate::world::{Message, Span, Stable, Work};
 
@@ -35,10 +34,9 @@ pub(super) fn traits(opcode: Op) -> Option<Traits> {
 /// Checks an entry of this family, and copies what it points to. `None`: it is of another.
 pub(super) fn prepare<F>(
     user: Uaccess,
-    entry: &Entry,
+    sqe: &Sqe,
     work: &mut Work<F>,
 ) -> Option<Result<(), Errno>> {
-    let sqe = &entry.sqe;
     let unused = sqe.len == 0 && sqe.buf_index == 0;
     let stable = match sqe.opcode {
         Op::SEND => prepare_send(user, sqe),

@@ -4,7 +4,6 @@ use annulus_ring::Errno;
 use annulus_ring::abi::{AttrPi, Iovec, Op, RwAttrFlags, Sqe, SqeFlags};
 
 use super::{Traits, must};
-use crate::queues::Entry;
 use crate::uaccess::Uaccess;
 use crate::world::{Span, Stable, TRANSFER_BYTES_MAX, Work};
 
@@ -30,10 +29,9 @@ pub(super) fn traits(opcode: Op) -> Option<Traits> {
 /// Checks an entry of this family, and copies what it points to. `None`: it is of another.
 pub(super) fn prepare<F>(
     user: Uaccess,
-    entry: &Entry,
+    sqe: &Sqe,
     work: &mut Work<F>,
 ) -> Option<Result<(), Errno>> {
-    let sqe = &entry.sqe;
     Some(match sqe.opcode {
         Op::READ | Op::WRITE => common(user, sqe).and_then(|()| {
             if sqe.flags.contains(SqeFlags::BUFFER_SELECT) {
