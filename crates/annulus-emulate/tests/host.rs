@@ -62,7 +62,8 @@ fn a_chain_breaks_and_a_hard_one_does_not() {
     push(&mut ring, op::Nop::new().build().user_data(3));
     push(&mut ring, bad.user_data(4).with_flags(SqeFlags::IO_HARDLINK));
     push(&mut ring, op::Nop::new().build().user_data(5));
-    assert_eq!(results(&mut ring, 5), [(1, -9), (2, -125), (3, -125), (4, -9), (5, 0)]);
+    // What is cancelled behind a failure is told when all that was there has begun, as on Linux.
+    assert_eq!(results(&mut ring, 5), [(1, -9), (4, -9), (2, -125), (3, -125), (5, 0)]);
 }
 
 #[test]

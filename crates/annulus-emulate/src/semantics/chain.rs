@@ -35,10 +35,13 @@ impl<W: World> Core<W> {
             return;
         }
         if let Some(limit) = self.requests.get_mut(partner) {
-            // Not a failure of its own: told only if all of it is to be told.
+            // Not a failure of its own: told only if all of it is to be told, in the next round.
             limit.result = -Errno::ECANCELED.raw();
-            limit.partner = None;
-            self.complete(partner);
+            (limit.partner, limit.state, limit.is_over) = (None, State::Queued, true);
+            if let Some(due) = limit.due.take() {
+                self.times.remove(due, partner);
+            }
+            self.due.push_back(partner);
         }
     }
 
@@ -62,13 +65,14 @@ impl<W: World> Core<W> {
         }
         // Not a failure of its own, and told in the next round.
         limit.result = -Errno::ECANCELED.raw();
-        limit.failed = true;
+        limit.is_over = true;
         let behind = limit.next.take();
         self.due.push_back(next);
         behind
     }
 
-    /// Cancels what is left of a chain, one after the other.
+    /// Cancels what is left of a chain, one after the other, in the next round: what counts
+    /// completions may begin before.
     fn cancel_behind(&mut self, first: Token, silent: bool) {
         let mut next = Some(first);
         while let Some(token) = next {
@@ -77,8 +81,8 @@ impl<W: World> Core<W> {
             if !request.failed {
                 request.result = -Errno::ECANCELED.raw();
             }
-            request.silent = silent;
-            self.complete(token);
+            (request.silent, request.is_over) = (silent, true);
+            self.due.push_back(token);
         }
     }
 }

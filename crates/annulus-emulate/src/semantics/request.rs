@@ -38,6 +38,8 @@ pub(crate) struct Request<F> {
     pub(crate) state: State,
     /// It failed, or came short: what is linked behind it is cancelled.
     pub(crate) failed: bool,
+    /// What is told of it is known, and is told when it is its turn.
+    pub(crate) is_over: bool,
     /// Nothing is told of it.
     pub(crate) silent: bool,
     /// Nothing is told of what is cancelled behind it.
@@ -78,6 +80,7 @@ impl<F> Request<F> {
             user_data: sqe.user_data,
             state: State::Queued,
             failed: false,
+            is_over: false,
             silent: sqe.flags.contains(SqeFlags::CQE_SKIP_SUCCESS),
             silences: false,
             notifies: false,

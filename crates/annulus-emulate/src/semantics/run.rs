@@ -32,7 +32,7 @@ impl<W: World> Core<W> {
     fn begin(&mut self, token: Token) {
         let Some(request) = self.requests.get_mut(token) else { return };
         request.state = State::Begun;
-        if request.failed {
+        if request.failed || request.is_over {
             return self.complete(token);
         }
         if self.closing {

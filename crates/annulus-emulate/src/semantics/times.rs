@@ -19,11 +19,13 @@ pub(super) struct Times {
     entered: u64,
     /// Timeouts that also end when so many completions were told.
     counts: Vec<(Token, u32)>,
+    /// How many completions there were when this was looked at, or added to, last.
+    counted: u32,
 }
 
 impl Times {
     pub(super) fn new() -> Self {
-        Self { set: BTreeSet::new(), entered: 0, counts: Vec::new() }
+        Self { set: BTreeSet::new(), entered: 0, counts: Vec::new(), counted: 0 }
     }
 
     pub(super) fn remove(&mut self, due: Duration, token: Token) {
@@ -98,6 +100,7 @@ impl<W: World> Core<W> {
         if is_counted && !flags.contains(TimeoutFlags::MULTISHOT) {
             // What this round has told so far counts: Linux posts it at the round's end.
             let base = self.told_before.wrapping_sub(self.timeouts_told);
+            self.times.counted = base;
             self.times.counts.push((token, base.wrapping_add(sqe.off as u32)));
         }
     }
@@ -107,15 +110,29 @@ impl<W: World> Core<W> {
         self.requests.get(token).and_then(|request| request.work.as_ref()).map(|work| work.sqe)
     }
 
-    /// Ends what waited for so many completions as were told by now.
+    /// Ends what waited for so many completions as were told by now: in the next round, before what
+    /// is linked behind those.
     pub(super) fn pass_counts(&mut self) {
-        while !self.times.counts.is_empty() {
-            let told = self.told.wrapping_sub(self.timeouts_told);
-            let is_due = |(_, at): &(Token, u32)| told.wrapping_sub(*at) as i32 >= 0;
-            let Some(place) = self.times.counts.iter().position(is_due) else { return };
-            let (token, _) = self.times.counts.remove(place);
+        if self.times.counts.is_empty() {
+            return;
+        }
+        // Timeouts do not count, even those of which nothing was told: then it is less than before,
+        // and Linux, which looks how far it came since the last time, ends them all.
+        let told = self.told.wrapping_sub(self.timeouts_told);
+        let before = core::mem::replace(&mut self.times.counted, told);
+        let (mut over, left): (Vec<_>, Vec<_>) = core::mem::take(&mut self.times.counts)
+            .into_iter()
+            .partition(|(_, at)| at.wrapping_sub(before) <= told.wrapping_sub(before));
+        self.times.counts = left;
+        over.sort_by_key(|(_, at)| at.wrapping_sub(before));
+        for (place, (token, _)) in over.into_iter().enumerate() {
             self.timeouts_told = self.timeouts_told.wrapping_add(1);
-            self.finish(token, Ok(0));
+            let Some(request) = self.requests.get_mut(token) else { continue };
+            (request.state, request.is_over) = (State::Queued, true);
+            if let Some(due) = request.due.take() {
+                self.times.remove(due, token);
+            }
+            self.due.insert(place, token);
         }
     }
 
@@ -174,7 +191,8 @@ impl<W: World> Core<W> {
         if !flags.contains(TimeoutFlags::ETIME_SUCCESS) {
             request.mark_failed();
         }
-        self.complete(token);
+        (request.state, request.is_over) = (State::Queued, true);
+        self.due.push_back(token);
     }
 
     /// A link timeout's time has come: what it limits is cancelled.

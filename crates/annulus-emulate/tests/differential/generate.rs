@@ -69,7 +69,7 @@ struct Generator {
     polls: bool,
     /// There may be drains.
     drains: bool,
-    /// A drain is in this step.
+    /// There was a drain: what comes next may be handed to threads for it.
     drained: bool,
     /// The chain is the last of its step.
     is_last: bool,
@@ -126,7 +126,6 @@ pub fn program(seed: u64) -> Program {
 impl Generator {
     fn entries(&mut self) -> Vec<Entry> {
         let mut entries = Vec::new();
-        self.drained = false;
         let chains = 1 + self.random.below(4);
         for nth in 1..=chains {
             self.chain += 1;
@@ -330,7 +329,7 @@ impl Generator {
         let time = self.time();
         entry.memory = Memory::Time(time);
         entry.len = 1;
-        if self.counts && self.is_first && !core::mem::replace(&mut self.counted, true) {
+        if self.counts && self.random.chance(60) {
             entry.off = self.random.pick(&[1, 2, 3]);
         }
         let mut flags = TimeoutFlags::empty();

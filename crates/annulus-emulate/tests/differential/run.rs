@@ -13,6 +13,8 @@ use crate::world::{TempDir, World};
 
 /// Entries of a ring: more than a step has.
 const ENTRIES: u32 = 64;
+/// How often in a row nothing came: Linux goes one entry of a silent chain further each time.
+const QUIET_COUNT: u32 = 6;
 /// The `user_data` of the cancels that end a program.
 const LAST: u64 = 9999;
 
@@ -210,16 +212,17 @@ impl Both {
     /// Waits until nothing goes on. Whether both told the same.
     fn settle(&mut self, open: &mut Open, patience: Patience, waits_ms: u64) -> bool {
         let begun = Instant::now();
-        let mut quiet_since = begun;
+        let (mut quiet_since, mut quiet_count) = (begun, 0);
         loop {
             let came = self.linux.collect() | self.host.collect();
             let now = Instant::now();
+            quiet_count += 1;
             if came {
-                quiet_since = now;
+                (quiet_since, quiet_count) = (now, 0);
             }
             let agrees = self.linux.told().len() == self.host.told().len();
             let quiet = now - quiet_since;
-            if agrees && !came {
+            if agrees && quiet_count >= QUIET_COUNT {
                 let waited = now - begun >= Duration::from_millis(waits_ms + waits_ms / 2);
                 let lingers = open.lingers(self.linux.told());
                 if waited && (!lingers || quiet >= patience.hold) {
