@@ -2,10 +2,10 @@
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use annulus_ring::Errno;
 use annulus_ring::abi::Sqe;
+use annulus_ring::{Errno, ForkMark};
 
 use super::machine::Machine;
 use super::sys;
@@ -26,10 +26,33 @@ impl core::fmt::Debug for RingRef {
 }
 
 /// Those there are, by name and by descriptor.
-static RINGS: Mutex<Vec<(u64, RawFd, RingRef)>> = Mutex::new(Vec::new());
+type Rings = Vec<(u64, RawFd, RingRef)>;
 
-fn rings() -> MutexGuard<'static, Vec<(u64, RawFd, RingRef)>> {
-    RINGS.lock().unwrap_or_else(PoisonError::into_inner)
+/// The rings of one process.
+struct Table {
+    rings: Mutex<Rings>,
+    /// Where there is none, a child is not told from its parent.
+    mark: Option<ForkMark>,
+    /// That of a child, whose parent this one is.
+    next: OnceLock<Box<Table>>,
+}
+
+impl Table {
+    fn new() -> Self {
+        let mark = ForkMark::new().ok();
+        Self { rings: Mutex::default(), mark, next: OnceLock::new() }
+    }
+}
+
+/// The rings of this process. A child has a table of its own: the lock of its parent's may have
+/// been held, when it was forked, by a thread that it has not.
+fn rings() -> MutexGuard<'static, Rings> {
+    static FIRST: OnceLock<Table> = OnceLock::new();
+    let mut table = FIRST.get_or_init(Table::new);
+    while table.mark.as_ref().is_some_and(ForkMark::is_forked) {
+        table = table.next.get_or_init(|| Box::new(Table::new()));
+    }
+    table.rings.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A name for another ring.
