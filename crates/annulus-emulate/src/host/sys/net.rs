@@ -31,9 +31,10 @@ fn header(message: &Message, pieces: &mut [libc::iovec]) -> libc::msghdr {
     // SAFETY: integers and pointers: all bits zero is a value.
     let mut header: libc::msghdr = unsafe { core::mem::zeroed() };
     header.msg_iov = pieces.as_mut_ptr();
-    header.msg_iovlen = pieces.len();
+    // The types of these lengths are those of the C library.
+    header.msg_iovlen = pieces.len() as _;
     header.msg_control = place(message.control.addr);
-    header.msg_controllen = message.control.bytes;
+    header.msg_controllen = message.control.bytes as _;
     header
 }
 
@@ -69,7 +70,7 @@ pub(in crate::host) fn recvmsg(
     let count = answer(unsafe { libc::recvmsg(fd, &raw mut header, flags) })?;
     message.received = Received {
         name_bytes: header.msg_namelen,
-        control_bytes: header.msg_controllen,
+        control_bytes: header.msg_controllen as _,
         flags: header.msg_flags as u32,
     };
     Ok(count)
