@@ -59,8 +59,6 @@ struct Generator {
     writers: [Option<u32>; SLOTS as usize],
     /// Completions are counted: nothing is done by threads.
     counts: bool,
-    /// One counts already: what several count is told at times that are open.
-    counted: bool,
     /// The entry begins a chain.
     is_first: bool,
     /// Files are used, and threads asked for: nothing is cancelled then.
@@ -93,7 +91,6 @@ pub fn program(seed: u64) -> Program {
         past: Vec::new(),
         repeating: Vec::new(),
         counts: false,
-        counted: false,
         is_first: false,
         threads: false,
         polls: false,
