@@ -61,9 +61,9 @@ pub(crate) enum Stable {
     /// What a socket sends or receives, and with what.
     Message(Box<Message>),
     /// A path, and for some a second one, or an attribute's name.
-    Paths(CString, Option<CString>),
+    Paths(Box<(CString, Option<CString>)>),
     /// A path, and how to open it.
-    Open(CString, OpenHow),
+    Open(Box<(CString, OpenHow)>),
     /// An attribute's name, its file's path, and the value that it is to have.
     Attribute(Box<Attribute>),
     /// What a file is in an epoll set for.
@@ -136,6 +136,13 @@ pub(crate) struct Work<F> {
 }
 
 impl<F> Work<F> {
+    /// What an entry says, of which nothing is done.
+    #[inline]
+    pub(crate) fn new(sqe: &Sqe) -> Self {
+        let outcome = Outcome::default();
+        Self { sqe: *sqe, file: None, second: None, stable: Stable::None, done: 0, outcome }
+    }
+
     /// How many bytes a read or write is to move.
     pub(crate) fn total_bytes(&self) -> usize {
         let asked = match &self.stable {

@@ -21,26 +21,37 @@ pub(super) struct File {
     raw: RawFd,
     /// How it was opened, as of when it was named.
     flags: u32,
-    kept: Option<Arc<Kept>>,
+    held: Held,
+}
+
+/// What keeps a file open.
+#[derive(Clone, Debug)]
+enum Held {
+    /// The program, for as long as it likes.
+    Not,
+    Kept(Arc<Kept>),
     /// It is not the program's: it is closed when it is not needed any more.
-    own: Option<Arc<OwnedFd>>,
+    Own(Arc<OwnedFd>),
 }
 
 impl File {
     /// By a number of the program's.
     pub(super) fn of(raw: RawFd) -> Self {
-        Self { raw, flags: 0, kept: None, own: None }
+        Self { raw, flags: 0, held: Held::Not }
     }
 
     /// One that the program has not.
     pub(super) fn own(fd: OwnedFd) -> Self {
         let raw = fd.as_raw_fd();
-        Self { own: Some(Arc::new(fd)), ..Self::of(raw) }
+        Self { held: Held::Own(Arc::new(fd)), ..Self::of(raw) }
     }
 
     pub(super) fn raw(&self) -> RawFd {
-        let own = self.own.as_ref().map(|own| own.as_raw_fd());
-        self.kept.as_ref().map(|kept| kept.raw()).or(own).unwrap_or(self.raw)
+        match &self.held {
+            Held::Not => self.raw,
+            Held::Kept(kept) => kept.raw(),
+            Held::Own(own) => own.as_raw_fd(),
+        }
     }
 
     /// How it was opened ([`OpenFlags`]).
@@ -85,11 +96,7 @@ impl World for Machine {
         let flags = sys::fs::status_flags(fd)?;
         // That is a place, not an open file.
         let is_place = OpenFlags(flags).contains(OpenFlags::PATH);
-        if is_place {
-            Err(Errno::EBADF)
-        } else {
-            Ok(File { raw: fd, flags, kept: None, own: None })
-        }
+        if is_place { Err(Errno::EBADF) } else { Ok(File { raw: fd, flags, held: Held::Not }) }
     }
 
     fn ring(&self, fd: RawFd) -> Option<RingRef> {
@@ -118,7 +125,7 @@ impl World for Machine {
     }
 
     fn keep(&mut self, file: File) -> Result<File, Errno> {
-        if file.kept.is_some() {
+        if matches!(file.held, Held::Kept(_)) {
             return Ok(file);
         }
         // Thousands may wait for one file: they share a descriptor, if it is the same file still.
@@ -133,7 +140,7 @@ impl World for Machine {
                 kept
             }
         };
-        Ok(File { kept: Some(kept), own: None, ..file })
+        Ok(File { held: Held::Kept(kept), ..file })
     }
 
     fn is_same(&self, one: &File, other: &File) -> bool {

@@ -239,10 +239,10 @@ impl Inner {
         mut state: MutexGuard<'a, State>,
     ) -> MutexGuard<'a, State> {
         loop {
-            let messages = state.core.take_messages();
-            if messages.is_empty() && !self.pool.wants_inline() {
+            if !state.core.has_messages() && !self.pool.wants_inline() {
                 return state;
             }
+            let messages = state.core.take_messages();
             self.settle(&mut state);
             drop(state);
             let sent: Vec<_> =

@@ -44,8 +44,10 @@ impl<W: World> Core<W> {
     /// # Errors
     /// `EFAULT`: there is no such buffer, or a piece is not inside it.
     pub(super) fn check_fixed(&mut self, token: Token) -> Result<(), Errno> {
-        let Some(sqe) = self.entry(token).filter(names_buffer) else { return Ok(()) };
-        let buffer = self.fixed_buffer(token, sqe.buf_index)?;
+        let work = self.requests.get(token).and_then(|request| request.work.as_ref());
+        let Some(work) = work.filter(|work| names_buffer(&work.sqe)) else { return Ok(()) };
+        let Sqe { addr, len, buf_index, .. } = work.sqe;
+        let buffer = self.fixed_buffer(token, buf_index)?;
         let work = self.requests.get(token).and_then(|request| request.work.as_ref());
         let pieces = match work.map(|work| &work.stable) {
             Some(Stable::Pieces(pieces)) => Some(pieces),
@@ -56,7 +58,7 @@ impl<W: World> Core<W> {
             Some(pieces) => pieces.iter().try_for_each(|piece| {
                 if piece.bytes == 0 { Err(Errno::EFAULT) } else { buffer.check(*piece) }
             }),
-            _ => buffer.check(Span { addr: sqe.addr, bytes: sqe.len as usize }),
+            _ => buffer.check(Span { addr, bytes: len as usize }),
         }
     }
 }

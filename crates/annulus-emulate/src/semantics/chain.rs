@@ -4,7 +4,7 @@ use annulus_ring::Errno;
 use annulus_ring::abi::{Op, SqeFlags};
 
 use super::Core;
-use super::request::{Request, State};
+use super::request::{Ended, State};
 use crate::world::{Token, World};
 
 impl<W: World> Core<W> {
@@ -26,7 +26,7 @@ impl<W: World> Core<W> {
     }
 
     /// Ends the link timeout of a request that is over: its time has not come.
-    pub(super) fn end_partner(&mut self, request: &Request<W::File>) {
+    pub(super) fn end_partner(&mut self, request: &Ended) {
         let Some(partner) = request.partner else { return };
         if request.opcode == Op::LINK_TIMEOUT {
             if let Some(target) = self.requests.get_mut(partner) {
@@ -46,7 +46,7 @@ impl<W: World> Core<W> {
     }
 
     /// Lets what is linked behind a request begin, or cancels it.
-    pub(super) fn go_on_behind(&mut self, request: &Request<W::File>) {
+    pub(super) fn go_on_behind(&mut self, request: &Ended) {
         let Some(next) = request.next else { return };
         let Some(next) = self.pass_limit(next) else { return };
         if request.failed && !request.flags.contains(SqeFlags::IO_HARDLINK) {

@@ -85,6 +85,11 @@ impl<W: World> Core<W> {
         })
     }
 
+    /// Whether there is something to deliver.
+    pub(crate) fn has_messages(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
     /// What is to be delivered.
     pub(crate) fn take_messages(&mut self) -> Vec<Message<W>> {
         core::mem::take(&mut self.outbox)

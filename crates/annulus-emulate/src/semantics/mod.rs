@@ -29,7 +29,7 @@ mod submit;
 mod tags;
 mod times;
 
-use request::{Request, Requests, State};
+use request::{Ended, Requests, State};
 
 use std::collections::VecDeque;
 
@@ -168,27 +168,34 @@ impl<W: World> Core<W> {
 
     /// Ends a request: tells what became of it, and sees to those that go with it.
     fn complete(&mut self, token: Token) {
-        let Some(mut request) = self.requests.remove(token) else { return };
+        let Some(request) = self.requests.get_mut(token) else { return };
         if let Some(due) = request.due {
             self.times.remove(due, token);
         }
         self.times.forget_count(token);
-        if !request.silent {
-            let Request { user_data, result, mut cflags, big, .. } = request;
-            // One that never began says nothing of what comes.
-            if request.notifies && request.state != State::Queued {
+        // One that never began says nothing of what comes.
+        let has_more = request.notifies && request.state != State::Queued;
+        let holds = core::mem::take(&mut request.holds);
+        let Some(ended) = self.requests.remove(token) else { return };
+        if !ended.silent {
+            let Ended { user_data, result, mut cflags, big, .. } = ended;
+            if has_more {
                 cflags |= CqeFlags::MORE;
             }
             self.tell(Completion { user_data, res: result, flags: cflags, big });
         }
-        if request.notifies {
-            self.notify(&request);
+        if ended.notifies {
+            self.notify(&ended);
         }
-        for tag in core::mem::take(&mut request.holds) {
+        for tag in holds {
             self.release(tag);
         }
-        self.end_partner(&request);
-        self.go_on_behind(&request);
+        if ended.partner.is_some() {
+            self.end_partner(&ended);
+        }
+        if ended.next.is_some() {
+            self.go_on_behind(&ended);
+        }
     }
 
     /// Ends a request with a result.

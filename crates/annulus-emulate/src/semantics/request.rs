@@ -70,10 +70,28 @@ pub(crate) struct Request<F> {
     pub(super) holds: Vec<Tag>,
 }
 
+/// What is left of a request that is over: what it tells, and who goes with it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    pub(crate) opcode: Op,
+    pub(crate) flags: SqeFlags,
+    pub(crate) ioprio: u16,
+    pub(crate) user_data: u64,
+    pub(crate) failed: bool,
+    pub(crate) silent: bool,
+    pub(crate) silences: bool,
+    pub(crate) notifies: bool,
+    pub(crate) result: i32,
+    pub(crate) cflags: CqeFlags,
+    pub(crate) big: Option<[u64; 2]>,
+    pub(crate) next: Option<Token>,
+    pub(crate) partner: Option<Token>,
+}
+
 impl<F> Request<F> {
-    pub(crate) fn new(sqe: &Sqe) -> Self {
+    fn new(sqe: &Sqe) -> Self {
         Self {
-            work: None,
+            work: Some(Work::new(sqe)),
             opcode: sqe.opcode,
             fd: sqe.fd,
             flags: sqe.flags,
@@ -99,6 +117,62 @@ impl<F> Request<F> {
         }
     }
 
+    /// Becomes another: field by field, since all of it is long to move; each is named, so that
+    /// none is forgotten. Of what was picked and held, [`Requests::remove`] has left nothing.
+    fn become_another(&mut self, sqe: &Sqe) {
+        let Self {
+            work,
+            opcode,
+            fd,
+            flags,
+            user_data,
+            state,
+            failed,
+            is_over,
+            silent,
+            silences,
+            notifies,
+            took_all,
+            was_polled,
+            result,
+            cflags,
+            big,
+            next,
+            partner,
+            due,
+            order,
+            cancelled,
+            picked: _,
+            holds: _,
+        } = self;
+        *work = Some(Work::new(sqe));
+        (*opcode, *fd, *flags, *user_data) = (sqe.opcode, sqe.fd, sqe.flags, sqe.user_data);
+        (*state, *failed, *is_over) = (State::Queued, false, false);
+        *silent = sqe.flags.contains(SqeFlags::CQE_SKIP_SUCCESS);
+        (*silences, *notifies, *took_all, *was_polled) = (false, false, false, false);
+        (*result, *cflags, *big) = (0, CqeFlags::empty(), None);
+        (*next, *partner, *due, *order, *cancelled) = (None, None, None, 0, false);
+    }
+
+    /// What is left of it when it is over.
+    fn ended(&self) -> Ended {
+        Ended {
+            opcode: self.opcode,
+            flags: self.flags,
+            ioprio: self.work.as_ref().map_or(0, |work| work.sqe.ioprio),
+            user_data: self.user_data,
+            failed: self.failed,
+            silent: self.silent,
+            silences: self.silences,
+            notifies: self.notifies,
+            result: self.result,
+            cflags: self.cflags,
+            big: self.big,
+            next: self.next,
+            partner: self.partner,
+        }
+    }
+
     /// Whether another is linked behind it.
     pub(crate) fn links(&self) -> bool {
         self.flags.intersects(SqeFlags::IO_LINK | SqeFlags::IO_HARDLINK)
@@ -119,7 +193,8 @@ impl<F> Request<F> {
     }
 }
 
-/// All requests of a ring, by their names.
+/// All requests of a ring, by their names. They stay where they are, and what they were made of is
+/// used again: none is moved, or allocated, as long as there are not more of them than there were.
 #[derive(Debug)]
 pub(crate) struct Requests<F> {
     places: Vec<Place<F>>,
@@ -130,7 +205,8 @@ pub(crate) struct Requests<F> {
 #[derive(Debug)]
 struct Place<F> {
     generation: u32,
-    request: Option<Request<F>>,
+    is_used: bool,
+    request: Request<F>,
 }
 
 impl<F> Requests<F> {
@@ -142,45 +218,53 @@ impl<F> Requests<F> {
         self.len
     }
 
-    pub(crate) fn insert(&mut self, request: Request<F>) -> Token {
+    /// Makes a request of an entry.
+    pub(crate) fn insert(&mut self, sqe: &Sqe) -> Token {
         self.len += 1;
-        let place = self.vacant.pop().unwrap_or_else(|| {
-            self.places.push(Place { generation: 0, request: None });
-            (self.places.len() - 1) as u32
-        });
+        let Some(place) = self.vacant.pop() else {
+            self.places.push(Place { generation: 0, is_used: true, request: Request::new(sqe) });
+            return Token { place: (self.places.len() - 1) as u32, generation: 0 };
+        };
         let found = &mut self.places[place as usize];
-        found.request = Some(request);
+        found.is_used = true;
+        found.request.become_another(sqe);
         Token { place, generation: found.generation }
     }
 
     pub(crate) fn get(&self, token: Token) -> Option<&Request<F>> {
         let place = self.places.get(token.place as usize)?;
-        place.request.as_ref().filter(|_| place.generation == token.generation)
+        (place.generation == token.generation && place.is_used).then_some(&place.request)
     }
 
     pub(crate) fn get_mut(&mut self, token: Token) -> Option<&mut Request<F>> {
         let place = self.places.get_mut(token.place as usize)?;
-        let generation = place.generation;
-        place.request.as_mut().filter(|_| generation == token.generation)
+        (place.generation == token.generation && place.is_used).then_some(&mut place.request)
     }
 
-    pub(crate) fn remove(&mut self, token: Token) -> Option<Request<F>> {
+    /// Takes out a request that is over: what is left of it. What it held is let go.
+    pub(crate) fn remove(&mut self, token: Token) -> Option<Ended> {
         let place = self.places.get_mut(token.place as usize)?;
-        if place.generation != token.generation {
+        if place.generation != token.generation || !place.is_used {
             return None;
         }
-        let request = place.request.take()?;
+        let ended = place.request.ended();
+        place.request.work = None;
+        if place.request.picked.is_some() {
+            place.request.picked = None;
+        }
+        place.request.holds.clear();
+        place.is_used = false;
         place.generation = place.generation.wrapping_add(1);
         self.vacant.push(token.place);
         self.len -= 1;
-        Some(request)
+        Some(ended)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Token, &Request<F>)> {
-        (0..).zip(&self.places).filter_map(|(place, found)| {
-            let token = Token { place, generation: found.generation };
-            found.request.as_ref().map(|request| (token, request))
-        })
+        (0..)
+            .zip(&self.places)
+            .filter(|(_, found)| found.is_used)
+            .map(|(place, found)| (Token { place, generation: found.generation }, &found.request))
     }
 }
 
@@ -191,9 +275,9 @@ mod tests {
     #[test]
     fn names_are_never_used_twice() {
         let mut requests: Requests<()> = Requests::new();
-        let first = requests.insert(Request::new(&Sqe::default().user_data(1)));
+        let first = requests.insert(&Sqe::default().user_data(1));
         assert_eq!(requests.remove(first).map(|request| request.user_data), Some(1));
-        let second = requests.insert(Request::new(&Sqe::default().user_data(2)));
+        let second = requests.insert(&Sqe::default().user_data(2));
         assert_eq!(first.place, second.place);
         assert!(requests.get(first).is_none() && requests.remove(first).is_none());
         assert_eq!(requests.get_mut(second).map(|request| request.user_data), Some(2));

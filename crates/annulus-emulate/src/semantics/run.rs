@@ -17,8 +17,11 @@ impl<W: World> Core<W> {
     pub(crate) fn run(&mut self) {
         loop {
             self.told_before = self.told;
-            for token in core::mem::take(&mut self.due) {
-                self.begin(token);
+            // What these bring comes behind them.
+            for _ in 0..self.due.len() {
+                if let Some(token) = self.due.pop_front() {
+                    self.begin(token);
+                }
             }
             self.pass_counts();
             self.begin_deferred();
@@ -38,16 +41,19 @@ impl<W: World> Core<W> {
         if self.closing {
             return self.finish(token, Err(Errno::ECANCELED));
         }
-        self.arm_partner(token);
-        if self.begin_control(token) {
+        let opcode = request.opcode;
+        if request.next.is_some() {
+            self.arm_partner(token);
+        }
+        if !is_tried_at_once(opcode) && self.begin_control(token) {
             return;
         }
         if let Err(errno) = self.name_files(token).and_then(|()| self.check_fixed(token)) {
             return self.finish(token, Err(errno));
         }
-        match self.entry(token).map(|sqe| sqe.opcode) {
-            Some(Op::POLL_ADD) => self.begin_poll(token),
-            Some(Op::MSG_RING) => self.begin_message(token),
+        match opcode {
+            Op::POLL_ADD => self.begin_poll(token),
+            Op::MSG_RING => self.begin_message(token),
             _ => self.attempt(token),
         }
     }
@@ -64,18 +70,19 @@ impl<W: World> Core<W> {
             true => self.fixed_file(token, fd as u32)?,
             false => self.world.file(fd)?,
         };
-        if let Some(work) = self.requests.get_mut(token).and_then(|r| r.work.as_mut()) {
-            work.file = Some(file);
+        let Some(work) = self.requests.get_mut(token).and_then(|r| r.work.as_mut()) else {
+            return Ok(());
+        };
+        work.file = Some(file);
+        if matches!(work.sqe.opcode, Op::SPLICE | Op::TEE) {
+            self.name_second_file(token)?;
         }
-        self.name_second_file(token)
+        Ok(())
     }
 
     /// Finds the file that a splice is from.
     fn name_second_file(&mut self, token: Token) -> Result<(), Errno> {
         let Some(sqe) = self.entry(token) else { return Ok(()) };
-        if !matches!(sqe.opcode, Op::SPLICE | Op::TEE) {
-            return Ok(());
-        }
         let is_fixed = SpliceFlags(sqe.rw_flags).contains(SpliceFlags::FD_IN_FIXED);
         let file = match is_fixed {
             true => self.fixed_file(token, sqe.splice_fd_in as u32)?,
@@ -196,14 +203,40 @@ impl<W: World> Core<W> {
     /// Ends a request, whose chain goes on if the result is what was asked for; unless it is a
     /// multishot that goes on.
     fn judge(&mut self, token: Token, result: Result<u32, Errno>) -> Shot {
-        let Some(sqe) = self.entry(token) else { return Shot::Last };
+        let Some(request) = self.requests.get_mut(token) else { return Shot::Last };
+        let Some(work) = &request.work else { return Shot::Last };
+        let opcode = request.opcode;
+        // What most are: a read or write of a buffer of its own, which has no more to say.
+        if !is_transfer(opcode) || request.picked.is_some() {
+            let index = work.sqe.splice_fd_in;
+            return self.judge_any(token, opcode, index, result);
+        }
+        if let Ok(count) = result {
+            let is_short = count as usize != work.total_bytes();
+            request.cflags |= work.outcome.cflags;
+            if is_short || work.outcome.is_broken {
+                request.mark_failed();
+            }
+        }
+        self.finish(token, result);
+        Shot::Last
+    }
+
+    /// As [`judge`](Self::judge), of what may have several results, a buffer, or a slot.
+    fn judge_any(
+        &mut self,
+        token: Token,
+        opcode: Op,
+        index: i32,
+        result: Result<u32, Errno>,
+    ) -> Shot {
         // A direct result: what was opened is the table's.
-        let result = match (result, sqe.opcode, sqe.splice_fd_in) {
-            (Ok(fd), Op::OPENAT | Op::OPENAT2 | Op::ACCEPT | Op::SOCKET, index) if index != 0 => {
+        let result = match (result, opcode) {
+            (Ok(fd), Op::OPENAT | Op::OPENAT2 | Op::ACCEPT | Op::SOCKET) if index != 0 => {
                 self.install_fixed(index as u32, fd as i32)
             }
-            (Ok(_), Op::PIPE, index) if index != 0 => self.install_pipe(token, index as u32),
-            (result, ..) => result,
+            (Ok(_), Op::PIPE) if index != 0 => self.install_pipe(token, index as u32),
+            (result, _) => result,
         };
         let result = self.tell_header(token, result);
         let cflags = self.settle_buffer(token, result);
@@ -217,25 +250,14 @@ impl<W: World> Core<W> {
         if let (Ok(count), Some(request)) = (result, self.requests.get_mut(token)) {
             let Some(work) = &request.work else { return shot };
             request.cflags |= work.outcome.cflags;
-            let is_transfer = matches!(
-                request.opcode,
-                Op::READ
-                    | Op::READV
-                    | Op::READ_FIXED
-                    | Op::READV_FIXED
-                    | Op::WRITE
-                    | Op::WRITEV
-                    | Op::WRITE_FIXED
-                    | Op::WRITEV_FIXED
-            );
-            let is_short = is_transfer && count as usize != work.total_bytes();
+            let is_short = is_transfer(opcode) && count as usize != work.total_bytes();
             if is_short || work.outcome.is_broken {
                 request.mark_failed();
             }
         }
         if let (Err(errno), Some(request)) = (result, self.requests.get_mut(token))
             && errno != Errno::ECANCELED
-            && !breaks(request.opcode)
+            && !breaks(opcode)
         {
             request.result = -errno.raw();
             self.complete(token);
@@ -244,6 +266,26 @@ impl<W: World> Core<W> {
         self.finish(token, result);
         Shot::Last
     }
+}
+
+/// Whether an operation reads or writes a number of bytes that is known.
+const fn is_transfer(opcode: Op) -> bool {
+    matches!(
+        opcode,
+        Op::READ
+            | Op::READV
+            | Op::READ_FIXED
+            | Op::READV_FIXED
+            | Op::WRITE
+            | Op::WRITEV
+            | Op::WRITE_FIXED
+            | Op::WRITEV_FIXED
+    )
+}
+
+/// Whether an operation is not of the ring's own kind: most are one of these.
+const fn is_tried_at_once(opcode: Op) -> bool {
+    is_transfer(opcode) || matches!(opcode, Op::SEND | Op::RECV | Op::SENDMSG | Op::RECVMSG)
 }
 
 /// Whether an error that the operation itself meets breaks its chain. With these Linux tells it,

@@ -8,7 +8,7 @@ use annulus_ring::abi::{
 
 use super::Core;
 use super::prepare::header;
-use super::request::Request;
+use super::request::Ended;
 use crate::queues::Completion;
 use crate::world::{Message, Stable, Token, World};
 
@@ -141,9 +141,8 @@ impl<W: World> Core<W> {
 
     /// Tells that the buffer of a send that need not copy is free. Its result has said that this
     /// comes.
-    pub(super) fn notify(&mut self, request: &Request<W::File>) {
-        let ioprio = request.work.as_ref().map_or(0, |work| work.sqe.ioprio);
-        let reports = RecvSendFlags(ioprio).contains(RecvSendFlags::SEND_ZC_REPORT_USAGE);
+    pub(super) fn notify(&mut self, request: &Ended) {
+        let reports = RecvSendFlags(request.ioprio).contains(RecvSendFlags::SEND_ZC_REPORT_USAGE);
         let usage = if reports { NotifUsage::ZC_COPIED.bits() } else { 0 };
         let (user_data, flags) = (request.user_data, CqeFlags::NOTIF);
         self.tell(Completion { user_data, res: usage as i32, flags, big: None });

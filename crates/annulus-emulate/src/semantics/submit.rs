@@ -4,9 +4,18 @@
 use annulus_ring::Errno;
 use annulus_ring::abi::{Op, SetupFlags, Sqe, SqeFlags};
 
-use super::request::{Request, State};
+use super::request::State;
 use super::{Core, prepare, sockets};
 use crate::world::{Token, World};
+
+/// The flags that are known.
+const KNOWN: SqeFlags = SqeFlags::FIXED_FILE
+    .union(SqeFlags::IO_DRAIN)
+    .union(SqeFlags::IO_LINK)
+    .union(SqeFlags::IO_HARDLINK)
+    .union(SqeFlags::ASYNC)
+    .union(SqeFlags::BUFFER_SELECT)
+    .union(SqeFlags::CQE_SKIP_SUCCESS);
 
 /// A chain that is being put together.
 #[derive(Default)]
@@ -42,27 +51,28 @@ impl<W: World> Core<W> {
     /// Takes an entry. False if it was refused, alone or as the end of a chain: a submit ends with
     /// it, unless it is to go on (`SUBMIT_ALL`).
     fn accept(&mut self, sqe: &Sqe, chain: &mut Chain) -> bool {
-        let mut request = Request::new(sqe);
-        let checked = self.check(sqe, &mut request, chain);
-        request.notifies = checked.is_ok() && sockets::has_notification(sqe);
+        let token = self.requests.insert(sqe);
+        let checked = self.check(sqe, token, chain);
+        let notifies = checked.is_ok() && sockets::has_notification(sqe);
+        let last = chain.last.and_then(|last| self.requests.get(last)).map(|last| last.opcode);
+        let Some(request) = self.requests.get_mut(token) else { return false };
+        request.notifies = notifies;
         let prepared = checked.and_then(|()| {
-            let last = chain.last.and_then(|last| self.requests.get(last));
-            prepare::check_link_timeout(sqe, last.map(|last| last.opcode))?;
-            self.prepare(sqe)
+            prepare::check_link_timeout(sqe, last)?;
+            let Some(work) = &mut request.work else { return Ok(()) };
+            prepare::prepare(self.user, self.flags, sqe, work)
         });
-        let refused = prepared.as_ref().err().copied();
-        match prepared {
-            Ok(mut work) => {
-                // What may have to wait for others is a thread's from the beginning.
-                if self.drains {
-                    work.sqe.flags |= SqeFlags::ASYNC;
-                }
-                request.work = Some(work);
-            }
-            Err(errno) => request.fail(-errno.raw()),
+        let refused = prepared.err();
+        if let Some(errno) = refused {
+            request.work = None;
+            request.fail(-errno.raw());
+        } else if self.drains
+            && let Some(work) = &mut request.work
+        {
+            // What may have to wait for others is a thread's from the beginning.
+            work.sqe.flags |= SqeFlags::ASYNC;
         }
         let links = request.links();
-        let token = self.requests.insert(request);
         if refused.is_some() {
             self.fail_first(chain);
         }
@@ -92,14 +102,8 @@ impl<W: World> Core<W> {
 
     /// Checks what all operations have in common, in Linux's order: what is refused early drains
     /// nothing.
-    fn check(
-        &mut self,
-        sqe: &Sqe,
-        request: &mut Request<W::File>,
-        chain: &Chain,
-    ) -> Result<(), Errno> {
-        let known = SqeFlags::ALL.iter().fold(SqeFlags::empty(), |all, known| all | known.value);
-        if sqe.opcode.0 >= Op::NOP128.0 || !known.contains(sqe.flags) {
+    fn check(&mut self, sqe: &Sqe, token: Token, chain: &Chain) -> Result<(), Errno> {
+        if sqe.opcode.0 >= Op::NOP128.0 || !KNOWN.contains(sqe.flags) {
             return Err(Errno::EINVAL);
         }
         let traits = prepare::traits(sqe.opcode);
@@ -123,7 +127,9 @@ impl<W: World> Core<W> {
         if self.drains_next && chain.first.is_none() {
             self.drains_next = false;
             self.drains = true;
-            request.flags |= SqeFlags::IO_DRAIN;
+            if let Some(request) = self.requests.get_mut(token) {
+                request.flags |= SqeFlags::IO_DRAIN;
+            }
         }
         if sqe.ioprio != 0 && !traits.has_ioprio {
             return Err(Errno::EINVAL);

@@ -54,7 +54,8 @@ fn how(work: &HostWork, asked: OpenHow) -> OpenHow {
 /// Opens what is found in memory. As in Linux, that neither waits for who has a lease of the file,
 /// nor for the other end of a named pipe.
 fn open_in_memory(work: &HostWork) -> Attempt {
-    let Stable::Open(path, asked) = &work.stable else { return Attempt::Done(Err(Errno::EINVAL)) };
+    let Stable::Open(open) = &work.stable else { return Attempt::Done(Err(Errno::EINVAL)) };
+    let (path, asked) = &**open;
     let asked = how(work, *asked);
     let flags = OpenFlags(asked.flags as u32);
     let makes = OpenFlags::CREAT | OpenFlags::TRUNC | OpenFlags::TMPFILE_BIT;
@@ -87,7 +88,8 @@ fn open_in_memory(work: &HostWork) -> Attempt {
 }
 
 fn open(work: &HostWork) -> Result<u32, Errno> {
-    let Stable::Open(path, asked) = &work.stable else { return Err(Errno::EINVAL) };
+    let Stable::Open(open) = &work.stable else { return Err(Errno::EINVAL) };
+    let (path, asked) = &**open;
     let asked = how(work, *asked);
     if work.sqe.opcode == Op::OPENAT2 {
         return fs::open_how(work.sqe.fd, path, &asked);
@@ -122,7 +124,8 @@ fn space(work: &HostWork) -> Result<u32, Errno> {
 }
 
 fn path(work: &HostWork) -> Result<u32, Errno> {
-    let Stable::Paths(first, second) = &work.stable else { return Err(Errno::EINVAL) };
+    let Stable::Paths(paths) = &work.stable else { return Err(Errno::EINVAL) };
+    let (first, second) = &**paths;
     let (sqe, flags) = (&work.sqe, work.sqe.rw_flags);
     match (sqe.opcode, second) {
         (Op::STATX, _) => fs::statx(sqe.fd, first, flags, sqe.len, sqe.off),

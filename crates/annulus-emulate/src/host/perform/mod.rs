@@ -27,9 +27,11 @@ pub(super) fn is_endless(work: &HostWork) -> bool {
 
 /// Tries it without waiting.
 pub(super) fn attempt(work: &mut HostWork) -> Attempt {
-    let families = [rw::attempt, net::attempt, fs::attempt, misc::attempt];
-    let found = families.iter().find_map(|family| family(work));
-    found.unwrap_or(Attempt::Done(Err(Errno::EOPNOTSUPP)))
+    rw::attempt(work)
+        .or_else(|| net::attempt(work))
+        .or_else(|| fs::attempt(work))
+        .or_else(|| misc::attempt(work))
+        .unwrap_or(Attempt::Done(Err(Errno::EOPNOTSUPP)))
 }
 
 /// Does it, however long it takes.

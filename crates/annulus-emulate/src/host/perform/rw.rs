@@ -120,8 +120,8 @@ fn transfer_part(work: &HostWork, way: Way, more: RwFlags) -> Result<u32, Errno>
 }
 
 fn transfer(work: &mut HostWork, way: Way) -> Attempt {
-    let Some(file) = work.file.clone() else { return Attempt::Done(Err(Errno::EBADF)) };
-    if let Err(errno) = check(work, &file, way) {
+    let Some(file) = &work.file else { return Attempt::Done(Err(Errno::EBADF)) };
+    if let Err(errno) = check(work, file, way) {
         return Attempt::Done(Err(errno));
     }
     let asked = RwFlags(work.sqe.rw_flags);
@@ -136,7 +136,7 @@ fn transfer(work: &mut HostWork, way: Way) -> Attempt {
     }
     loop {
         match transfer_part(work, way, RwFlags::NOWAIT) {
-            Ok(0) if !may_wait && way == Way::Write && is_never_tried(work, &file) => {
+            Ok(0) if !may_wait && way == Way::Write && is_never_tried(work, file) => {
                 return Attempt::Done(Err(Errno::EAGAIN));
             }
             Ok(count) => {
@@ -161,8 +161,8 @@ fn transfer(work: &mut HostWork, way: Way) -> Attempt {
                     Attempt::Blocks
                 };
             }
-            Err(Errno::EOPNOTSUPP) if may_wait => return without_being_told(work, &file, way),
-            Err(errno) => return refused(work, &file, way, errno),
+            Err(Errno::EOPNOTSUPP) if may_wait => return without_being_told(work, way),
+            Err(errno) => return refused(work, file, way, errno),
         }
     }
 }
@@ -191,7 +191,8 @@ fn is_never_tried(work: &HostWork, file: &File) -> bool {
 
 /// A file that cannot be told not to wait: it may say whether it is ready. One that never waits can
 /// be tried then, another takes a thread.
-fn without_being_told(work: &mut HostWork, file: &File, way: Way) -> Attempt {
+fn without_being_told(work: &mut HostWork, way: Way) -> Attempt {
+    let Some(file) = &work.file else { return Attempt::Done(Err(Errno::EBADF)) };
     if !file.is_pollable() {
         return Attempt::Blocks;
     }

@@ -19,7 +19,7 @@ const NAME_BYTES_MAX: usize = 256;
 const MODE: u32 = 0o7777;
 
 /// What an operation of this family takes.
-pub(super) fn traits(opcode: Op) -> Option<Traits> {
+pub(super) const fn traits(opcode: Op) -> Option<Traits> {
     let names_file = match opcode {
         Op::FSYNC | Op::SYNC_FILE_RANGE | Op::FALLOCATE | Op::FTRUNCATE | Op::FADVISE => true,
         Op::FGETXATTR | Op::FSETXATTR => true,
@@ -28,7 +28,7 @@ pub(super) fn traits(opcode: Op) -> Option<Traits> {
         Op::GETXATTR | Op::SETXATTR => false,
         _ => return None,
     };
-    Some(Traits { names_file, ..Traits::default() })
+    Some(Traits { names_file, ..Traits::NONE })
 }
 
 /// Checks an entry of this family, and copies what it points to. `None`: it is of another.
@@ -125,7 +125,7 @@ fn open(user: Uaccess, sqe: &Sqe, how: OpenHow) -> Result<Stable, Errno> {
     let path = name(user, sqe.addr, AtFlags::empty())?;
     // What the ring keeps itself, no program that this one becomes has.
     must(sqe.splice_fd_in == 0 || how.flags & u64::from(OpenFlags::CLOEXEC.bits()) == 0)?;
-    Ok(Stable::Open(path, how))
+    Ok(Stable::Open(Box::new((path, how))))
 }
 
 fn path(user: Uaccess, sqe: &Sqe) -> Result<Stable, Errno> {
@@ -151,7 +151,7 @@ fn path(user: Uaccess, sqe: &Sqe) -> Result<Stable, Errno> {
         Op::RENAMEAT | Op::SYMLINKAT | Op::LINKAT => Some(name(user, sqe.off, AtFlags::empty())?),
         _ => None,
     };
-    Ok(Stable::Paths(first, second))
+    Ok(Stable::Paths(Box::new((first, second))))
 }
 
 /// An attribute's name, its file's path, and the value that it is to have. One that it has is

@@ -10,11 +10,11 @@ use crate::uaccess::Uaccess;
 use crate::world::{Stable, Work};
 
 /// What an operation of this family takes.
-pub(super) fn traits(opcode: Op) -> Option<Traits> {
+pub(super) const fn traits(opcode: Op) -> Option<Traits> {
     Some(match opcode {
-        Op::SPLICE | Op::TEE | Op::EPOLL_WAIT => Traits { names_file: true, ..Traits::default() },
-        Op::PIPE | Op::EPOLL_CTL | Op::WAITID => Traits::default(),
-        Op::FUTEX_WAIT | Op::FUTEX_WAKE | Op::FUTEX_WAITV => Traits::default(),
+        Op::SPLICE | Op::TEE | Op::EPOLL_WAIT => Traits { names_file: true, ..Traits::NONE },
+        Op::PIPE | Op::EPOLL_CTL | Op::WAITID => Traits::NONE,
+        Op::FUTEX_WAIT | Op::FUTEX_WAKE | Op::FUTEX_WAITV => Traits::NONE,
         _ => return None,
     })
 }

@@ -10,14 +10,14 @@ mod rw;
 pub(super) use net::header;
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{CancelFlags, Op, Sqe, TimeoutFlags, Timespec};
+use annulus_ring::abi::{CancelFlags, Op, SetupFlags, Sqe, TimeoutFlags, Timespec};
 
-use super::Core;
-use super::{files, groups, nop, times};
-use crate::world::{Outcome, Stable, Work, World};
+use super::{OPERATIONS, files, groups, nop, times};
+use crate::uaccess::Uaccess;
+use crate::world::Work;
 
 /// What an operation takes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Traits {
     /// `fd` names a file.
     pub(super) names_file: bool,
@@ -27,14 +27,39 @@ pub(super) struct Traits {
     pub(super) has_ioprio: bool,
 }
 
-/// What `opcode` takes.
-pub(super) fn traits(opcode: Op) -> Traits {
-    known(opcode).unwrap_or_default()
+impl Traits {
+    const NONE: Self = Self { names_file: false, selects_buffers: false, has_ioprio: false };
 }
 
-fn known(opcode: Op) -> Option<Traits> {
-    let families = [rw::traits, ring::traits, net::traits, fs::traits, misc::traits];
-    families.iter().find_map(|family| family(opcode))
+/// What each of them takes, by number.
+static TRAITS: [Traits; OPERATIONS as usize] = {
+    let mut all = [Traits::NONE; OPERATIONS as usize];
+    let mut n = 0;
+    while n < all.len() {
+        if let Some(traits) = known(Op(n as u8)) {
+            all[n] = traits;
+        }
+        n += 1;
+    }
+    all
+};
+
+/// What `opcode` takes.
+pub(super) fn traits(opcode: Op) -> Traits {
+    TRAITS.get(usize::from(opcode.0)).copied().unwrap_or(Traits::NONE)
+}
+
+const fn known(opcode: Op) -> Option<Traits> {
+    let families =
+        [rw::traits(opcode), ring::traits(opcode), net::traits(opcode), fs::traits(opcode)];
+    let mut n = 0;
+    while n < families.len() {
+        if families[n].is_some() {
+            return families[n];
+        }
+        n += 1;
+    }
+    misc::traits(opcode)
 }
 
 /// Whether an operation is done here.
@@ -71,59 +96,58 @@ pub(super) fn must(fine: bool) -> Result<(), Errno> {
     if fine { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
-impl<W: World> Core<W> {
-    /// Checks an entry's own fields, and copies what it points to.
-    pub(super) fn prepare(&self, sqe: &Sqe) -> Result<Work<W::File>, Errno> {
-        let sqe = *sqe;
-        let (stable, outcome) = (Stable::None, Outcome::default());
-        let mut work = Work { sqe, file: None, second: None, stable, done: 0, outcome };
-        let user = self.user;
-        let prepared = match sqe.opcode {
-            Op::NOP => Some(nop::prepare_nop(&sqe, self.flags)),
-            Op::TIMEOUT | Op::LINK_TIMEOUT => Some(self.prepare_timeout(&mut work.sqe)),
-            Op::TIMEOUT_REMOVE => Some(self.prepare_timeout_remove(&mut work.sqe)),
-            Op::ASYNC_CANCEL => Some(prepare_cancel(&sqe)),
-            Op::PROVIDE_BUFFERS => Some(groups::prepare_provide(&sqe)),
-            Op::REMOVE_BUFFERS => Some(groups::prepare_remove(&sqe)),
-            Op::FILES_UPDATE => Some(files::prepare_files_update(&sqe)),
-            Op::FIXED_FD_INSTALL => Some(files::prepare_install(&sqe)),
-            _ => ring::prepare(&sqe)
-                .or_else(|| rw::prepare(user, &sqe, &mut work))
-                .or_else(|| net::prepare(user, &sqe, &mut work))
-                .or_else(|| fs::prepare(user, &sqe, &mut work))
-                .or_else(|| misc::prepare(user, &sqe, &mut work)),
-        };
-        prepared.unwrap_or(Err(Errno::EOPNOTSUPP)).map(|()| work)
+/// Checks an entry's own fields, and copies what it points to.
+pub(super) fn prepare<F>(
+    user: Uaccess,
+    ring: SetupFlags,
+    sqe: &Sqe,
+    work: &mut Work<F>,
+) -> Result<(), Errno> {
+    match sqe.opcode {
+        Op::NOP => nop::prepare_nop(sqe, ring),
+        Op::TIMEOUT | Op::LINK_TIMEOUT => prepare_timeout(user, &mut work.sqe),
+        Op::TIMEOUT_REMOVE => prepare_timeout_remove(user, &mut work.sqe),
+        Op::ASYNC_CANCEL => prepare_cancel(sqe),
+        Op::PROVIDE_BUFFERS => groups::prepare_provide(sqe),
+        Op::REMOVE_BUFFERS => groups::prepare_remove(sqe),
+        Op::FILES_UPDATE => files::prepare_files_update(sqe),
+        Op::FIXED_FD_INSTALL => files::prepare_install(sqe),
+        _ => rw::prepare(user, sqe, work)
+            .or_else(|| net::prepare(user, sqe, work))
+            .or_else(|| ring::prepare(sqe))
+            .or_else(|| fs::prepare(user, sqe, work))
+            .or_else(|| misc::prepare(user, sqe, work))
+            .unwrap_or(Err(Errno::EOPNOTSUPP)),
     }
+}
 
-    /// Copies the time, to fields that a timeout has no use for.
-    fn copy_time(&self, sqe: &mut Sqe, addr: u64) -> Result<(), Errno> {
-        let time: Timespec = self.user.read(addr)?;
-        times::duration(time)?;
-        (sqe.addr3, sqe.resv) = (time.tv_sec as u64, time.tv_nsec as u64);
-        Ok(())
-    }
+/// Copies the time, to fields that a timeout has no use for.
+fn copy_time(user: Uaccess, sqe: &mut Sqe, addr: u64) -> Result<(), Errno> {
+    let time: Timespec = user.read(addr)?;
+    times::duration(time)?;
+    (sqe.addr3, sqe.resv) = (time.tv_sec as u64, time.tv_nsec as u64);
+    Ok(())
+}
 
-    fn prepare_timeout(&self, sqe: &mut Sqe) -> Result<(), Errno> {
-        let flags = TimeoutFlags(sqe.rw_flags);
-        must(sqe.buf_index == 0 && sqe.len == 1 && sqe.splice_fd_in == 0)?;
-        must(sqe.off == 0 || sqe.opcode == Op::TIMEOUT)?;
-        let known = TimeoutFlags::ABS
-            | TimeoutFlags::CLOCK_MASK
-            | TimeoutFlags::ETIME_SUCCESS
-            | TimeoutFlags::MULTISHOT;
-        must(known.contains(flags) && !flags.contains(TimeoutFlags::CLOCK_MASK))?;
-        must(!flags.contains(TimeoutFlags::MULTISHOT | TimeoutFlags::ABS))?;
-        self.copy_time(sqe, sqe.addr)
-    }
+fn prepare_timeout(user: Uaccess, sqe: &mut Sqe) -> Result<(), Errno> {
+    let flags = TimeoutFlags(sqe.rw_flags);
+    must(sqe.buf_index == 0 && sqe.len == 1 && sqe.splice_fd_in == 0)?;
+    must(sqe.off == 0 || sqe.opcode == Op::TIMEOUT)?;
+    let known = TimeoutFlags::ABS
+        | TimeoutFlags::CLOCK_MASK
+        | TimeoutFlags::ETIME_SUCCESS
+        | TimeoutFlags::MULTISHOT;
+    must(known.contains(flags) && !flags.contains(TimeoutFlags::CLOCK_MASK))?;
+    must(!flags.contains(TimeoutFlags::MULTISHOT | TimeoutFlags::ABS))?;
+    copy_time(user, sqe, sqe.addr)
+}
 
-    fn prepare_timeout_remove(&self, sqe: &mut Sqe) -> Result<(), Errno> {
-        let flags = TimeoutFlags(sqe.rw_flags);
-        must(sqe.buf_index == 0 && sqe.len == 0 && sqe.splice_fd_in == 0)?;
-        if !flags.intersects(TimeoutFlags::UPDATE_MASK) {
-            return must(flags.is_empty());
-        }
-        must((TimeoutFlags::UPDATE_MASK | TimeoutFlags::ABS).contains(flags))?;
-        self.copy_time(sqe, sqe.off)
+fn prepare_timeout_remove(user: Uaccess, sqe: &mut Sqe) -> Result<(), Errno> {
+    let flags = TimeoutFlags(sqe.rw_flags);
+    must(sqe.buf_index == 0 && sqe.len == 0 && sqe.splice_fd_in == 0)?;
+    if !flags.intersects(TimeoutFlags::UPDATE_MASK) {
+        return must(flags.is_empty());
     }
+    must((TimeoutFlags::UPDATE_MASK | TimeoutFlags::ABS).contains(flags))?;
+    copy_time(user, sqe, sqe.off)
 }

@@ -18,15 +18,15 @@ const PIECES_MAX: u64 = 1024;
 const TYPE_MASK: u32 = 0xf;
 
 /// What an operation of this family takes.
-pub(super) fn traits(opcode: Op) -> Option<Traits> {
-    let plain = Traits { names_file: true, ..Traits::default() };
+pub(super) const fn traits(opcode: Op) -> Option<Traits> {
+    let plain = Traits { names_file: true, ..Traits::NONE };
     let flagged = Traits { has_ioprio: true, ..plain };
     Some(match opcode {
         Op::RECV | Op::RECVMSG | Op::SEND => Traits { selects_buffers: true, ..flagged },
         Op::SENDMSG | Op::SEND_ZC | Op::SENDMSG_ZC | Op::ACCEPT | Op::RECV_ZC => flagged,
         Op::CONNECT | Op::SHUTDOWN | Op::BIND | Op::LISTEN => plain,
         Op::URING_CMD => Traits { selects_buffers: true, ..plain },
-        Op::SOCKET => Traits::default(),
+        Op::SOCKET => Traits::NONE,
         _ => return None,
     })
 }

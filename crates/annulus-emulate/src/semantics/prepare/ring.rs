@@ -6,10 +6,10 @@ use annulus_ring::abi::{MsgRingFlags, Op, PollFlags, Sqe, SqeFlags};
 use super::{Traits, must};
 
 /// What an operation of this family takes.
-pub(super) fn traits(opcode: Op) -> Option<Traits> {
+pub(super) const fn traits(opcode: Op) -> Option<Traits> {
     match opcode {
-        Op::POLL_ADD | Op::MSG_RING => Some(Traits { names_file: true, ..Traits::default() }),
-        Op::POLL_REMOVE => Some(Traits::default()),
+        Op::POLL_ADD | Op::MSG_RING => Some(Traits { names_file: true, ..Traits::NONE }),
+        Op::POLL_REMOVE => Some(Traits::NONE),
         _ => None,
     }
 }

@@ -13,8 +13,8 @@ const PIECES_MAX: u32 = 1024;
 const IOPRIO_CLASS_SHIFT: u32 = 13;
 
 /// What an operation of this family takes.
-pub(super) fn traits(opcode: Op) -> Option<Traits> {
-    let file = Traits { names_file: true, ..Traits::default() };
+pub(super) const fn traits(opcode: Op) -> Option<Traits> {
+    let file = Traits { names_file: true, ..Traits::NONE };
     Some(match opcode {
         Op::READ | Op::READV | Op::READ_MULTISHOT => {
             Traits { selects_buffers: true, has_ioprio: true, ..file }
