@@ -1,0 +1,91 @@
+//! What the host kernel allocates: nothing for a NOP, a read or a write, once there were as many
+//! of them as there are.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::os::fd::{AsRawFd, RawFd};
+
+use annulus_emulate::abi::{BufIndex, FixedFd, Iovec, Sqe};
+use annulus_emulate::{Builder, KernelChoice, Ring, op};
+
+/// The system's allocator, counted by thread: those of the test harness allocate as well.
+struct Counted;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is passed on as it is.
+unsafe impl GlobalAlloc for Counted {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // It has no destructor, so it is there to the thread's end.
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTED: Counted = Counted;
+
+const BATCH: usize = 16;
+
+/// Submits sixteen of an entry, and waits for all.
+fn batch(ring: &mut Ring, sqe: Sqe, expected: i32) {
+    for _ in 0..BATCH {
+        // SAFETY: the buffer lives to the end of the test, and the file is open.
+        unsafe { ring.push(sqe) }.expect("room");
+    }
+    ring.submit_and_wait(BATCH as u32).expect("they complete");
+    let mut count = 0;
+    for cqe in ring.completions().expect("a ring") {
+        assert_eq!(cqe.res, expected);
+        count += 1;
+    }
+    assert_eq!(count, BATCH);
+}
+
+#[test]
+fn alloc_nothing_for_plain_requests() {
+    // A pipe takes what is written at once; a file system may want a thread for it.
+    let (_reader, writer) = std::io::pipe().expect("a pipe");
+    let path = std::env::temp_dir().join(format!("annulus-alloc-{}", std::process::id()));
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.read(true).write(true).create_new(true).open(&path).expect("a file");
+    std::fs::remove_file(&path).expect("it is there");
+    file.set_len(4096).expect("a block");
+    let mut block = vec![7_u8; 4096];
+    let (at, bytes) = (block.as_mut_ptr(), block.len() as u32);
+    let mut ring = Builder::new().entries(64).kernel(KernelChoice::Host).build().expect("a ring");
+    let table: [RawFd; 1] = [file.as_raw_fd()];
+    ring.register().files(&table).expect("a table");
+    let iovec = Iovec { iov_base: at.cast(), iov_len: bytes as usize };
+    // SAFETY: the block lives longer than the ring.
+    unsafe { ring.register().buffers(&[iovec]) }.expect("a table");
+    let (fd, slot, buffer) = (file.as_raw_fd(), FixedFd(0), BufIndex(0));
+    let kinds = [
+        ("write", op::Write::new(writer.as_raw_fd(), at, 64).build(), 64),
+        ("nop", op::Nop::new().build(), 0),
+        ("read", op::Read::new(fd, at, bytes).offset(0).build(), bytes as i32),
+        ("read by slot", op::Read::new(slot, at, bytes).offset(0).build(), bytes as i32),
+        (
+            "read to a registered buffer",
+            op::ReadFixed::new(slot, at, bytes, buffer).offset(0).build(),
+            bytes as i32,
+        ),
+    ];
+    for (name, sqe, expected) in kinds {
+        // The first ones make room.
+        batch(&mut ring, sqe, expected);
+        let before = ALLOCATIONS.get();
+        for _ in 0..8 {
+            batch(&mut ring, sqe, expected);
+        }
+        assert_eq!(ALLOCATIONS.get() - before, 0, "{name}");
+    }
+}
