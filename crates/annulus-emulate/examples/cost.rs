@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // its wait, in either direction.
         "pingpong" => {
             let [ping, pong] = [(1, 2), (2, 1)].map(|(from, to)| {
-                let receive = op::Recv::new(FixedFd(to), at, 64).build();
+                let receive = op::Recv::new(FixedFd(to), at, bytes).build();
                 [receive, op::Send::new(FixedFd(from), at, 64).build()]
             });
             for _ in 0..rounds {

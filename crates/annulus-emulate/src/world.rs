@@ -211,6 +211,9 @@ pub(crate) trait World: Send + Sized {
     /// Keeps an open file whatever becomes of the number that named it.
     fn keep(&mut self, file: Self::File) -> Result<Self::File, Errno>;
 
+    /// Whether that was done.
+    fn is_kept(&self, file: &Self::File) -> bool;
+
     /// Whether two are the same open file, whatever numbers it has.
     fn is_same(&self, one: &Self::File, other: &Self::File) -> bool;
 
@@ -234,14 +237,21 @@ pub(crate) trait World: Send + Sized {
     fn recall(&mut self, token: Token) -> Recall;
 
     /// Tells, once, when the file may be ready; or, if `events` have [`PollEvents::ET`], at each
-    /// change, from one that it is ready already on, until it is taken back.
+    /// change, from one that it is ready already on, until it is taken back. `is_unready`: an
+    /// attempt, or a look, has just found that it is not.
     ///
     /// # Errors
     /// `EPERM`: a file that is never waited for, as a regular one.
-    fn watch(&mut self, token: Token, file: &Self::File, events: PollEvents) -> Result<(), Errno>;
+    fn watch(
+        &mut self,
+        token: Token,
+        file: &Self::File,
+        events: PollEvents,
+        is_unready: bool,
+    ) -> Result<(), Errno>;
 
     /// Takes back a watch that has told nothing.
-    fn unwatch(&mut self, token: Token);
+    fn unwatch(&mut self, token: Token, file: &Self::File);
 
     /// Bounds the threads that may block, those of work that ends and the others, where the number
     /// is not 0: what the bounds were.

@@ -1,5 +1,6 @@
 //! [`Machine`]: the world of the host kernel: the process's own files, an epoll, some threads.
 
+use core::ffi::c_int;
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Weak};
@@ -8,10 +9,10 @@ use std::time::Duration;
 use annulus_ring::Errno;
 use annulus_ring::abi::{ClockId, OpenFlags, PollEvents};
 
-use super::poller::{Kept, Poller};
 use super::pool::Pool;
 use super::rings::{self, RingRef};
 use super::wait::Inner;
+use super::watches::{Kept, Watches};
 use super::{perform, sys};
 use crate::world::{Attempt, Recall, Token, Work, World};
 
@@ -59,8 +60,43 @@ impl File {
         self.flags
     }
 
+    fn kept(&self) -> Option<&Kept> {
+        if let Held::Kept(kept) = &self.held { Some(kept) } else { None }
+    }
+
     fn kind(&self) -> Option<libc::mode_t> {
-        sys::fs::kind(self.raw()).ok()
+        let kind = || sys::fs::kind(self.raw()).ok();
+        self.kept().map_or_else(kind, |kept| *kept.kind.get_or_init(kind))
+    }
+
+    /// A socket's domain and type.
+    fn socket(&self) -> Option<(c_int, c_int)> {
+        let socket = || {
+            let domain = sys::net::option(self.raw(), libc::SO_DOMAIN).ok()?;
+            Some((domain, sys::net::option(self.raw(), libc::SO_TYPE).ok()?))
+        };
+        self.kept().map_or_else(socket, |kept| *kept.socket.get_or_init(socket))
+    }
+
+    /// Whether it is a socket of TCP's or UDP's domain.
+    pub(super) fn is_internet(&self) -> bool {
+        matches!(self.socket(), Some((libc::AF_INET | libc::AF_INET6, _)))
+    }
+
+    /// Whether it is a socket that is a stream.
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self.socket(), Some((_, libc::SOCK_STREAM)))
+    }
+
+    /// Whether it is a socket over which what is sent has an order: part of it may be followed by
+    /// the rest.
+    pub(super) fn is_sequence(&self) -> bool {
+        matches!(self.socket(), Some((_, libc::SOCK_STREAM | libc::SOCK_SEQPACKET)))
+    }
+
+    /// Whether a change brought data, and nothing else, and nobody has looked since.
+    pub(super) fn take_calm(&self) -> bool {
+        self.kept().is_some_and(Kept::take_calm)
     }
 
     /// Whether it becomes ready some time: a regular file or a directory never does.
@@ -80,7 +116,7 @@ impl File {
 
 /// See above.
 pub(super) struct Machine {
-    pub(super) poller: Arc<Poller>,
+    pub(super) watches: Watches,
     pub(super) pool: Arc<Pool>,
     /// What is kept, by the program's number.
     pub(super) kept: HashMap<RawFd, Weak<Kept>>,
@@ -135,12 +171,16 @@ impl World for Machine {
             Some(kept) => kept,
             None => {
                 let fd = sys::duplicate(file.raw)?;
-                let kept = Arc::new(Kept::new(fd, Arc::clone(&self.poller)));
+                let kept = self.watches.keep(fd);
                 self.kept.insert(file.raw, Arc::downgrade(&kept));
                 kept
             }
         };
         Ok(File { held: Held::Kept(kept), ..file })
+    }
+
+    fn is_kept(&self, file: &File) -> bool {
+        matches!(file.held, Held::Kept(_))
     }
 
     fn is_same(&self, one: &File, other: &File) -> bool {
@@ -150,7 +190,7 @@ impl World for Machine {
     }
 
     fn queued(&self, file: &File) -> Option<u32> {
-        perform::queued(file.raw())
+        perform::queued(file)
     }
 
     fn attempt(&mut self, work: &mut Work<File>) -> Attempt {
@@ -165,12 +205,21 @@ impl World for Machine {
         self.pool.recall(token)
     }
 
-    fn watch(&mut self, token: Token, file: &File, events: PollEvents) -> Result<(), Errno> {
-        self.poller.watch(token, file.raw(), events)
+    fn watch(
+        &mut self,
+        token: Token,
+        file: &File,
+        events: PollEvents,
+        is_unready: bool,
+    ) -> Result<(), Errno> {
+        let kept = file.kept().ok_or(Errno::EBADF)?;
+        self.watches.watch(token, kept, events, is_unready)
     }
 
-    fn unwatch(&mut self, token: Token) {
-        self.poller.unwatch(token);
+    fn unwatch(&mut self, token: Token, file: &File) {
+        if let Some(kept) = file.kept() {
+            self.watches.unwatch(token, kept);
+        }
     }
 
     fn bound_workers(&mut self, max: [u32; 2]) -> [u32; 2] {

@@ -18,6 +18,7 @@ mod register;
 mod rings;
 mod sys;
 mod wait;
+mod watches;
 
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
@@ -39,6 +40,7 @@ use machine::Machine;
 use poller::Poller;
 use pool::Pool;
 use wait::{Inner, State};
+use watches::Watches;
 
 /// The set-up flags that are known here. What is about the kernel's own threads, task work and
 /// memory is granted, and means nothing.
@@ -136,7 +138,7 @@ impl Host {
         let poller = Arc::new(Poller::new(name)?);
         let pool = Arc::new(Pool::new(workers));
         let machine = Machine {
-            poller: Arc::clone(&poller),
+            watches: Watches::new(Arc::clone(&poller)),
             pool: Arc::clone(&pool),
             kept: HashMap::new(),
             own: Weak::new(),

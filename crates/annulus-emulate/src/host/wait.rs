@@ -40,7 +40,7 @@ use annulus_ring::{Errno, ForkMark};
 
 use super::machine::Machine;
 use super::memory::Region;
-use super::poller::Poller;
+use super::poller::{Events, Poller};
 use super::pool::Pool;
 use super::{rings, sys};
 use crate::semantics::Core;
@@ -103,6 +103,8 @@ pub(super) struct State {
     pub(super) core: Core<Machine>,
     leader: Option<Leader>,
     followers: Vec<Follower>,
+    /// Whose files are ready: empty, but while they are gone on with.
+    ready: Vec<Token>,
     /// Bells that nobody has.
     bells: Vec<Arc<OwnedFd>>,
     /// Somebody has the descriptor to poll.
@@ -125,6 +127,7 @@ impl State {
             core,
             leader: None,
             followers: Vec::new(),
+            ready: Vec::new(),
             bells: Vec::new(),
             is_polled: false,
             timer: None,
@@ -149,11 +152,14 @@ impl State {
         }
     }
 
-    /// Goes on with files that are ready, and times that are due.
-    fn take_in(&mut self, ready: Vec<Token>) {
-        for token in ready {
+    /// Goes on with what files told, and times that are due.
+    fn take_in(&mut self, told: &Events) {
+        let mut ready = core::mem::take(&mut self.ready);
+        self.core.world.watches.tell(told, &mut ready);
+        for token in ready.drain(..) {
             self.core.ready(token);
         }
+        self.ready = ready;
         self.core.pass_times();
         self.core.run();
         self.flush();
@@ -215,10 +221,10 @@ impl Inner {
 
     /// Shows those who look, and do not enter, that there is something to enter for.
     fn show(&self, state: &mut State, due: Option<Duration>) {
-        let Core { queues, .. } = &mut state.core;
+        let Core { queues, world, .. } = &mut state.core;
         let at = if queues.unseen() > 0 { Some(NOW) } else { due };
         // Readable until somebody enters who finds that the completions were taken.
-        let is_pending = state.leader.is_none() && (due.is_some() || !self.poller.is_idle())
+        let is_pending = state.leader.is_none() && (due.is_some() || !world.watches.is_idle())
             || state.is_polled && at == Some(NOW);
         // First the flag: whoever finds the descriptor readable finds it raised.
         if is_pending {
@@ -261,12 +267,12 @@ impl Inner {
 
     /// Goes on with what is there already.
     pub(super) fn look<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        let ready = if self.poller.is_idle() || state.leader.is_some() {
-            Vec::new()
-        } else {
-            self.poller.wait(Some(Duration::ZERO), core::ptr::null()).unwrap_or_default()
-        };
-        state.take_in(ready);
+        let mut told = Events::new();
+        if !state.core.world.watches.is_idle() && state.leader.is_none() {
+            // Without waiting it fails for no reason that matters.
+            let _ = self.poller.wait(Some(Duration::ZERO), core::ptr::null(), &mut told);
+        }
+        state.take_in(&told);
         self.send_messages(state)
     }
 
@@ -330,16 +336,14 @@ impl Inner {
         state.leader = Some(Leader { goal, until, rung: false });
         self.settle(&mut state);
         drop(state);
-        let ready = self.poller.wait(until.map(|until| until.saturating_sub(now)), mask);
+        let mut told = Events::new();
+        let left = until.map(|until| until.saturating_sub(now));
+        let end = self.poller.wait(left, mask, &mut told);
         let mut state = self.state();
         if state.leader.take().is_some_and(|leader| leader.rung) {
             self.poller.silence();
         }
-        let (ready, end) = match ready {
-            Ok(ready) => (ready, Ok(())),
-            Err(errno) => (Vec::new(), Err(errno)),
-        };
-        state.take_in(ready);
+        state.take_in(&told);
         (state, end)
     }
 

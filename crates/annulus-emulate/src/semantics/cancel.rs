@@ -107,7 +107,7 @@ impl<W: World> Core<W> {
         let answer = u32::from(counts_as_one(request.opcode));
         match request.state {
             State::Watching => {
-                self.world.unwatch(token);
+                self.unwatch(token);
                 self.cancel_next(token);
                 Ok(answer)
             }

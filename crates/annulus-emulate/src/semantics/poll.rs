@@ -65,7 +65,8 @@ impl<W: World> Core<W> {
         let Some(file) = request.work.as_mut().and_then(|work| work.file.as_mut()) else { return };
         let watched = self.world.keep(file.clone()).and_then(|kept| {
             *file = kept;
-            self.world.watch(token, file, events)
+            let is_unready = !events.intersects(PollEvents::ET | PollEvents::OUT);
+            self.world.watch(token, file, events, is_unready)
         });
         match watched {
             Ok(()) => request.state = State::Watching,
@@ -90,7 +91,9 @@ impl<W: World> Core<W> {
                 self.keep_watching(token);
             }
             found => {
-                self.world.unwatch(token);
+                if goes_on {
+                    self.unwatch(token);
+                }
                 self.finish(token, found.map(PollEvents::bits));
             }
         }
@@ -114,7 +117,7 @@ impl<W: World> Core<W> {
         let Some((target, _)) = found else { return self.finish(token, Err(Errno::ENOENT)) };
         let flags = PollFlags(sqe.len);
         let updates = PollFlags::UPDATE_EVENTS | PollFlags::UPDATE_USER_DATA;
-        self.world.unwatch(target);
+        self.unwatch(target);
         if !flags.intersects(updates) {
             self.cancel_next(target);
             return self.finish(token, Ok(0));

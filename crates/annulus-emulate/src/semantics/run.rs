@@ -122,18 +122,25 @@ impl<W: World> Core<W> {
                 Shot::Again => {}
             }
         }
+        self.wait_again(token);
+    }
+
+    /// Lets others have their turn, before it goes on with what may be there.
+    fn wait_again(&mut self, token: Token) {
+        if let Some(work) = self.requests.get_mut(token).and_then(|r| r.work.as_mut()) {
+            work.outcome.is_drained = false;
+        }
         self.wait(token, PollEvents::IN);
     }
 
     /// Has it wait for its file.
     fn wait(&mut self, token: Token, events: PollEvents) {
         let Some(request) = self.requests.get_mut(token) else { return };
-        let Some(file) = request.work.as_mut().and_then(|work| work.file.as_mut()) else { return };
-        let kept = self.world.keep(file.clone());
-        let watched = kept.and_then(|kept| {
-            *file = kept;
-            self.world.watch(token, file, events)
-        });
+        let Some(work) = &mut request.work else { return };
+        let is_unready = work.outcome.is_drained && events == PollEvents::IN;
+        let Some(file) = work.file.as_mut() else { return };
+        let watched = keep(&mut self.world, file)
+            .and_then(|()| self.world.watch(token, file, events, is_unready));
         match watched {
             Ok(()) => request.state = State::Watching,
             // A file that is not ready, and never tells when it is.
@@ -142,14 +149,21 @@ impl<W: World> Core<W> {
         }
     }
 
+    /// Has it wait no more.
+    pub(super) fn unwatch(&mut self, token: Token) {
+        let work = self.requests.get(token).and_then(|request| request.work.as_ref());
+        if let Some(file) = work.and_then(|work| work.file.as_ref()) {
+            self.world.unwatch(token, file);
+        }
+    }
+
     /// Gives it to a thread.
     fn hand_over(&mut self, token: Token) {
         let Some(request) = self.requests.get_mut(token) else { return };
         let Some(mut work) = request.work.take() else { return };
         for file in [&mut work.file, &mut work.second].into_iter().flatten() {
-            match self.world.keep(file.clone()) {
-                Ok(kept) => *file = kept,
-                Err(errno) => return self.finish(token, Err(errno)),
+            if let Err(errno) = keep(&mut self.world, file) {
+                return self.finish(token, Err(errno));
             }
         }
         request.state = State::Working;
@@ -266,6 +280,14 @@ impl<W: World> Core<W> {
         self.finish(token, result);
         Shot::Last
     }
+}
+
+/// Keeps a file, whatever becomes of the number that named it.
+fn keep<W: World>(world: &mut W, file: &mut W::File) -> Result<(), Errno> {
+    if !world.is_kept(file) {
+        *file = world.keep(file.clone())?;
+    }
+    Ok(())
 }
 
 /// Whether an operation reads or writes a number of bytes that is known.

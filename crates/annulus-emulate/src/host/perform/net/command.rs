@@ -7,7 +7,7 @@ use annulus_ring::abi::{BlockCommand, SocketOp};
 use annulus_ring::kernel::{Descriptors, Process};
 use annulus_ring::{Errno, FdKind};
 
-use super::is_internet;
+use crate::host::machine::File;
 use crate::host::perform::{HostWork, number};
 use crate::host::sys;
 use crate::world::{Attempt, Span};
@@ -35,11 +35,12 @@ pub(super) fn discard(work: &HostWork) -> Result<u32, Errno> {
 
 fn of_socket(work: &HostWork, fd: RawFd) -> Result<u32, Errno> {
     let sqe = &work.sqe;
+    let is_internet = work.file.as_ref().is_some_and(File::is_internet);
     let (level, name) = (sqe.addr as u32 as c_int, (sqe.addr >> 32) as c_int);
     let value = Span { addr: sqe.addr3, bytes: sqe.splice_fd_in as u32 as usize };
     match SocketOp(sqe.off as u32) {
-        SocketOp::SIOCINQ if is_internet(fd) => sys::net::queue_bytes(fd, libc::FIONREAD),
-        SocketOp::SIOCOUTQ if is_internet(fd) => sys::net::queue_bytes(fd, libc::TIOCOUTQ),
+        SocketOp::SIOCINQ if is_internet => sys::net::queue_bytes(fd, libc::FIONREAD),
+        SocketOp::SIOCOUTQ if is_internet => sys::net::queue_bytes(fd, libc::TIOCOUTQ),
         SocketOp::GETSOCKOPT if level == libc::SOL_SOCKET => {
             sys::net::get_option(fd, level, name, value)
         }

@@ -5,7 +5,8 @@ use core::ffi::c_int;
 use annulus_ring::Errno;
 use annulus_ring::abi::{AcceptFlags, CqeFlags, PollEvents};
 
-use super::{is_internet, is_readable};
+use super::is_readable;
+use crate::host::machine::File;
 use crate::host::perform::{HostWork, number};
 use crate::host::sys;
 use crate::world::{Attempt, Outcome, Stable};
@@ -22,6 +23,7 @@ pub(super) fn accept(work: &mut HostWork) -> Result<Attempt, Errno> {
     }
     let listens = sys::net::option(fd, libc::SO_ACCEPTCONN)? != 0;
     if listens && !is_readable(fd) {
+        work.outcome.is_drained = true;
         return nobody(flags);
     }
     if listens && sys::net::file_flags(fd)? & libc::O_NONBLOCK == 0 {
@@ -47,7 +49,7 @@ pub(super) fn accept_one(work: &mut HostWork) -> Result<u32, Errno> {
     let sqe = work.sqe;
     let accepted = sys::net::accept(fd, sqe.addr, sqe.off, sqe.rw_flags as c_int)?;
     // Only the queue of TCP says so.
-    if is_internet(fd) {
+    if work.file.as_ref().is_some_and(File::is_internet) {
         if is_readable(fd) {
             work.outcome.cflags |= CqeFlags::SOCK_NONEMPTY;
         } else {

@@ -10,6 +10,7 @@ use annulus_ring::Errno;
 use annulus_ring::abi::{Op, PollEvents};
 
 use super::HostWork;
+use crate::host::machine::File;
 use crate::host::sys;
 use crate::world::Attempt;
 
@@ -45,20 +46,10 @@ pub(super) fn to_the_end(work: &mut HostWork) -> Option<Result<u32, Errno>> {
     })
 }
 
-/// Whether a socket has TCP's or UDP's domain.
-fn is_internet(fd: RawFd) -> bool {
-    let domain = sys::net::option(fd, libc::SO_DOMAIN);
-    matches!(domain, Ok(libc::AF_INET | libc::AF_INET6))
-}
-
-/// Whether a socket is a stream.
-fn is_stream(fd: RawFd) -> bool {
-    sys::net::option(fd, libc::SO_TYPE) == Ok(libc::SOCK_STREAM)
-}
-
 /// How many bytes a stream has to receive.
-pub(in crate::host) fn queued(fd: RawFd) -> Option<u32> {
-    is_stream(fd).then(|| sys::net::queue_bytes(fd, libc::FIONREAD).ok()).flatten()
+pub(in crate::host) fn queued(file: &File) -> Option<u32> {
+    let queued = || sys::net::queue_bytes(file.raw(), libc::FIONREAD).ok();
+    file.is_stream().then(queued).flatten()
 }
 
 /// Whether there is something to read, or the end.

@@ -1,12 +1,12 @@
 //! Sends and receives.
 
 use core::ffi::c_int;
-use std::os::fd::RawFd;
 
 use annulus_ring::Errno;
 use annulus_ring::abi::{CqeFlags, MsgFlags, PollEvents, RecvSendFlags};
 
-use super::{is_internet, is_readable, is_stream};
+use super::is_readable;
+use crate::host::machine::File;
 use crate::host::perform::{HostWork, number, piece, rest, total};
 use crate::host::sys;
 use crate::world::{Attempt, Message, Outcome, Span, Stable};
@@ -52,14 +52,15 @@ pub(super) fn send(work: &mut HostWork) -> Result<Attempt, Errno> {
         (_, Some(left)) => sys::net::sendmsg(fd, &Message::default(), &left, flags),
         _ => sys::net::send(fd, piece(work), flags),
     };
-    Ok(judge(work, fd, sent, PollEvents::OUT))
+    Ok(judge(work, sent, PollEvents::OUT))
 }
 
 /// A send that need not copy: it does, and its notification says so.
 pub(super) fn send_zero_copy(work: &mut HostWork) -> Result<Attempt, Errno> {
     let fd = number(work)?;
     let kind = sys::net::option(fd, libc::SO_TYPE)?;
-    if !is_internet(fd) || !matches!(kind, libc::SOCK_STREAM | libc::SOCK_DGRAM) {
+    let is_internet = work.file.as_ref().is_some_and(File::is_internet);
+    if !is_internet || !matches!(kind, libc::SOCK_STREAM | libc::SOCK_DGRAM) {
         return Err(Errno::EOPNOTSUPP);
     }
     send(work)
@@ -70,11 +71,23 @@ pub(super) fn receive(work: &mut HostWork) -> Result<Attempt, Errno> {
     let fd = number(work)?;
     if polls_first(work) {
         // Whatever it is: a pipe that does not become ready is not told that it is no socket.
+        work.outcome = Outcome::default();
         return Ok(Attempt::Wait(PollEvents::IN));
     }
     let asked = flags(work);
     let flags = asked.bits() as c_int;
     let wants_all = asked.contains(MsgFlags::WAITALL);
+    let is_plain = asked == MsgFlags::DONTWAIT | MsgFlags::NOSIGNAL;
+    let is_calm = work.file.as_ref().is_some_and(File::take_calm);
+    if is_plain && matches!(work.stable, Stable::None) {
+        let left = piece(work);
+        let got = sys::net::recv(fd, left, flags);
+        // A stream that gave less than there was room for has no more, and goes on.
+        let is_emptied = got.is_ok_and(|count| count > 0 && (count as usize) < left.bytes);
+        let attempt = judge(work, got, PollEvents::IN);
+        see_whether_drained(work, attempt, is_calm && is_emptied);
+        return Ok(attempt);
+    }
     // Only a message says whether it was cut off.
     let left = left(work).or_else(|| wants_all.then(|| vec![piece(work)]));
     let mut plain = Message::default();
@@ -87,16 +100,27 @@ pub(super) fn receive(work: &mut HostWork) -> Result<Attempt, Errno> {
     let is_cut_off = got.is_ok()
         && MsgFlags(received.received.flags).intersects(MsgFlags::TRUNC | MsgFlags::CTRUNC);
     let events = if asked.contains(MsgFlags::ERRQUEUE) { PollEvents::ERR } else { PollEvents::IN };
-    let attempt = judge(work, fd, got, events);
+    let attempt = judge(work, got, events);
     if matches!(attempt, Attempt::Done(Ok(_))) {
         work.outcome.is_broken |= wants_all && is_cut_off;
-        see_what_is_left(work, fd);
+        see_what_is_left(work);
     }
     Ok(attempt)
 }
 
+/// Takes note whether a stream has no more. `is_emptied`: that is known already.
+fn see_whether_drained(work: &mut HostWork, attempt: Attempt, is_emptied: bool) {
+    let is_stream = || work.file.as_ref().is_some_and(File::is_stream);
+    match attempt {
+        Attempt::Done(Ok(_)) if is_emptied && is_stream() => work.outcome.is_drained = true,
+        Attempt::Done(Ok(_)) => see_what_is_left(work),
+        Attempt::Wait(_) => work.outcome.is_drained = is_stream(),
+        _ => {}
+    }
+}
+
 /// What became of a transfer.
-fn judge(work: &mut HostWork, fd: RawFd, moved: Result<u32, Errno>, events: PollEvents) -> Attempt {
+fn judge(work: &mut HostWork, moved: Result<u32, Errno>, events: PollEvents) -> Attempt {
     let asked = MsgFlags(work.sqe.rw_flags);
     let is_bundle = RecvSendFlags(work.sqe.ioprio).contains(RecvSendFlags::BUNDLE);
     let wants_all = asked.contains(MsgFlags::WAITALL) || is_bundle && events == PollEvents::OUT;
@@ -106,7 +130,7 @@ fn judge(work: &mut HostWork, fd: RawFd, moved: Result<u32, Errno>, events: Poll
         Ok(count) => {
             work.done += count;
             let is_short = wants_all && (work.done as usize) < total(work);
-            if is_short && count > 0 && may_wait && !is_bundle && is_sequence(fd) {
+            if is_short && count > 0 && may_wait && !is_bundle && is_sequence(work) {
                 return Attempt::Wait(events);
             }
             work.outcome.is_broken = is_short;
@@ -123,23 +147,23 @@ fn judge(work: &mut HostWork, fd: RawFd, moved: Result<u32, Errno>, events: Poll
 }
 
 /// Whether what is sent over it has an order: part of it may be followed by the rest.
-fn is_sequence(fd: RawFd) -> bool {
-    let kind = sys::net::option(fd, libc::SO_TYPE);
-    matches!(kind, Ok(libc::SOCK_STREAM | libc::SOCK_SEQPACKET))
+fn is_sequence(work: &HostWork) -> bool {
+    work.file.as_ref().is_some_and(File::is_sequence)
 }
 
 /// What Linux says of the streams that know it: whether there is more. After the end of a TCP
 /// stream there is, since that has still to be told.
-fn see_what_is_left(work: &mut HostWork, fd: RawFd) {
-    let is_readable = is_readable(fd);
+fn see_what_is_left(work: &mut HostWork) {
+    let Some(file) = &work.file else { return };
+    let is_readable = is_readable(file.raw());
     let is_multishot = RecvSendFlags(work.sqe.ioprio).contains(RecvSendFlags::RECV_MULTISHOT);
     // Others do not know: what is readable there is found by trying.
-    if !is_readable && !is_multishot || !is_stream(fd) {
+    if !is_readable && !is_multishot || !file.is_stream() {
         return;
     }
     let has_more = is_readable && {
-        let queued = sys::net::queue_bytes(fd, libc::FIONREAD);
-        is_internet(fd) || queued.is_ok_and(|bytes| bytes > 0)
+        let queued = sys::net::queue_bytes(file.raw(), libc::FIONREAD);
+        file.is_internet() || queued.is_ok_and(|bytes| bytes > 0)
     };
     if has_more {
         work.outcome.cflags |= CqeFlags::SOCK_NONEMPTY;
