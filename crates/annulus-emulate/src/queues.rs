@@ -255,6 +255,20 @@ impl Queues {
 
     /// Puts a completion into the queue, if there is room.
     fn put(&mut self, completion: &Completion) -> bool {
+        let Completion { user_data, res, flags, big } = *completion;
+        if big.is_some() || self.shape.cqe_bytes() == 32 {
+            return self.put_long(completion);
+        }
+        if self.ready() >= self.shape.cq_entries {
+            return false;
+        }
+        self.write(self.cq_tail & (self.shape.cq_entries - 1), Cqe { user_data, res, flags });
+        self.show(1);
+        true
+    }
+
+    /// Puts one into the queue that has a second half, or may have.
+    fn put_long(&mut self, completion: &Completion) -> bool {
         let mixed = self.shape.flags.contains(SetupFlags::CQE_MIXED);
         let is_long = mixed && completion.big.is_some();
         let mask = self.shape.cq_entries - 1;

@@ -32,12 +32,13 @@ pub(super) struct Events {
     count: usize,
 }
 
-impl Events {
-    /// Nothing.
-    pub(super) fn new() -> Self {
+impl Default for Events {
+    fn default() -> Self {
         Self { found: [libc::epoll_event { events: 0, u64: 0 }; EVENTS], count: 0 }
     }
+}
 
+impl Events {
     /// What files told, but for the bell: their names, and the events.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u32)> {
         let found = self.found[..self.count].iter().map(|event| (event.u64, event.events));

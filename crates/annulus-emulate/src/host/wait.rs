@@ -105,6 +105,8 @@ pub(super) struct State {
     followers: Vec<Follower>,
     /// Whose files are ready: empty, but while they are gone on with.
     ready: Vec<Token>,
+    /// Room for what files tell, while nobody waits for that.
+    events: Option<Box<Events>>,
     /// Bells that nobody has.
     bells: Vec<Arc<OwnedFd>>,
     /// Somebody has the descriptor to poll.
@@ -128,6 +130,7 @@ impl State {
             leader: None,
             followers: Vec::new(),
             ready: Vec::new(),
+            events: None,
             bells: Vec::new(),
             is_polled: false,
             timer: None,
@@ -267,12 +270,13 @@ impl Inner {
 
     /// Goes on with what is there already.
     pub(super) fn look<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        let mut told = Events::new();
+        let mut told = state.events.take().unwrap_or_default();
         if !state.core.world.watches.is_idle() && state.leader.is_none() {
             // Without waiting it fails for no reason that matters.
             let _ = self.poller.wait(Some(Duration::ZERO), core::ptr::null(), &mut told);
         }
         state.take_in(&told);
+        state.events = Some(told);
         self.send_messages(state)
     }
 
@@ -334,9 +338,9 @@ impl Inner {
     ) -> (MutexGuard<'a, State>, Result<(), Errno>) {
         let until = until.into_iter().chain(state.core.next_due()).min();
         state.leader = Some(Leader { goal, until, rung: false });
+        let mut told = state.events.take().unwrap_or_default();
         self.settle(&mut state);
         drop(state);
-        let mut told = Events::new();
         let left = until.map(|until| until.saturating_sub(now));
         let end = self.poller.wait(left, mask, &mut told);
         let mut state = self.state();
@@ -344,6 +348,7 @@ impl Inner {
             self.poller.silence();
         }
         state.take_in(&told);
+        state.events = Some(told);
         (state, end)
     }
 

@@ -5,7 +5,7 @@ use annulus_ring::abi::{Op, RecvSendFlags, Sqe};
 
 use super::Core;
 use super::tags::Tag;
-use crate::world::{Span, Stable, Token, World};
+use crate::world::{Span, Stable, Token, Work, World};
 
 /// The most that one operation moves (`MAX_RW_COUNT`).
 pub(super) const MOVED_BYTES_MAX: usize = 0x7fff_f000;
@@ -46,21 +46,37 @@ impl<W: World> Core<W> {
     pub(super) fn check_fixed(&mut self, token: Token) -> Result<(), Errno> {
         let work = self.requests.get(token).and_then(|request| request.work.as_ref());
         let Some(work) = work.filter(|work| names_buffer(&work.sqe)) else { return Ok(()) };
-        let Sqe { addr, len, buf_index, .. } = work.sqe;
-        let buffer = self.fixed_buffer(token, buf_index)?;
+        // It is held, whether it is what the pieces want or not.
+        self.fixed_buffer(token, work.sqe.buf_index)?;
         let work = self.requests.get(token).and_then(|request| request.work.as_ref());
-        let pieces = match work.map(|work| &work.stable) {
-            Some(Stable::Pieces(pieces)) => Some(pieces),
-            Some(Stable::Message(message)) => Some(&message.pieces),
-            _ => None,
-        };
-        match pieces {
-            Some(pieces) => pieces.iter().try_for_each(|piece| {
-                if piece.bytes == 0 { Err(Errno::EFAULT) } else { buffer.check(*piece) }
-            }),
-            _ => buffer.check(Span { addr, bytes: len as usize }),
-        }
+        work.map_or(Ok(()), |work| find(&self.buffers, work).map(drop))
     }
+}
+
+/// The tag of the registered buffer that a piece of work names, which is checked; none, if it
+/// names none.
+///
+/// # Errors
+/// As [`Core::check_fixed`].
+pub(super) fn find<F>(buffers: &BufferTable, work: &Work<F>) -> Result<Tag, Errno> {
+    if !names_buffer(&work.sqe) {
+        return Ok(Tag::default());
+    }
+    let Sqe { addr, len, buf_index, .. } = work.sqe;
+    let found = buffers.get(usize::from(buf_index)).and_then(Option::as_ref);
+    let buffer = found.ok_or(Errno::EFAULT)?;
+    let pieces = match &work.stable {
+        Stable::Pieces(pieces) => Some(pieces),
+        Stable::Message(message) => Some(&message.pieces),
+        _ => None,
+    };
+    let checked = match pieces {
+        Some(pieces) => pieces.iter().try_for_each(|piece| {
+            if piece.bytes == 0 { Err(Errno::EFAULT) } else { buffer.check(*piece) }
+        }),
+        None => buffer.check(Span { addr, bytes: len as usize }),
+    };
+    checked.map(|()| buffer.tag.clone())
 }
 
 /// Whether an entry names a registered buffer.

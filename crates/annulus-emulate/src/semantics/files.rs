@@ -48,6 +48,12 @@ impl<F> FileTable<F> {
         self.slots.get(slot as usize).and_then(Option::as_ref).map(|slot| &slot.file)
     }
 
+    /// The file in a slot, if nobody is told of its end.
+    pub(super) fn untagged(&self, slot: u32) -> Option<&F> {
+        let slot = self.slots.get(slot as usize)?.as_ref()?;
+        if slot.tag.is_some() { None } else { Some(&slot.file) }
+    }
+
     pub(super) fn is_none(&self) -> bool {
         self.slots.is_empty()
     }

@@ -18,6 +18,7 @@ mod files;
 mod groups;
 mod message;
 mod nop;
+mod plain;
 mod poll;
 mod prepare;
 mod register;
@@ -175,6 +176,15 @@ impl<W: World> Core<W> {
         self.times.forget_count(token);
         // One that never began says nothing of what comes.
         let has_more = request.notifies && request.state != State::Queued;
+        if request.is_alone() {
+            let completion = request.completion();
+            let is_told = !request.silent;
+            self.requests.vacate(token);
+            if is_told {
+                self.tell(completion);
+            }
+            return;
+        }
         let holds = core::mem::take(&mut request.holds);
         let Some(ended) = self.requests.remove(token) else { return };
         if !ended.silent {

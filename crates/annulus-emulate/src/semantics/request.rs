@@ -6,6 +6,7 @@ use annulus_ring::abi::{CqeFlags, Op, Sqe, SqeFlags};
 
 use super::groups::Picked;
 use super::tags::Tag;
+use crate::queues::Completion;
 use crate::world::{Token, Work};
 
 /// Where a request is.
@@ -89,9 +90,9 @@ pub(crate) struct Ended {
 }
 
 impl<F> Request<F> {
-    fn new(sqe: &Sqe) -> Self {
+    fn new(sqe: &Sqe, work: Work<F>) -> Self {
         Self {
-            work: Some(Work::new(sqe)),
+            work: Some(work),
             opcode: sqe.opcode,
             fd: sqe.fd,
             flags: sqe.flags,
@@ -119,9 +120,15 @@ impl<F> Request<F> {
 
     /// Becomes another: field by field, since all of it is long to move; each is named, so that
     /// none is forgotten. Of what was picked and held, [`Requests::remove`] has left nothing.
-    fn become_another(&mut self, sqe: &Sqe) {
+    fn become_another(&mut self, sqe: &Sqe, work: Work<F>) {
+        self.work = Some(work);
+        self.begin_anew(sqe);
+    }
+
+    /// As [`become_another`](Self::become_another), whose work is there.
+    fn begin_anew(&mut self, sqe: &Sqe) {
         let Self {
-            work,
+            work: _,
             opcode,
             fd,
             flags,
@@ -145,13 +152,23 @@ impl<F> Request<F> {
             picked: _,
             holds: _,
         } = self;
-        *work = Some(Work::new(sqe));
         (*opcode, *fd, *flags, *user_data) = (sqe.opcode, sqe.fd, sqe.flags, sqe.user_data);
         (*state, *failed, *is_over) = (State::Queued, false, false);
         *silent = sqe.flags.contains(SqeFlags::CQE_SKIP_SUCCESS);
         (*silences, *notifies, *took_all, *was_polled) = (false, false, false, false);
         (*result, *cflags, *big) = (0, CqeFlags::empty(), None);
         (*next, *partner, *due, *order, *cancelled) = (None, None, None, 0, false);
+    }
+
+    /// Whether nobody else has to be seen to at its end.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.next.is_none() && self.partner.is_none() && !self.notifies && self.holds.is_empty()
+    }
+
+    /// What is told at its end.
+    pub(crate) fn completion(&self) -> Completion {
+        let Self { user_data, result, cflags, big, .. } = *self;
+        Completion { user_data, res: result, flags: cflags, big }
     }
 
     /// What is left of it when it is over.
@@ -219,15 +236,44 @@ impl<F> Requests<F> {
     }
 
     /// Makes a request of an entry.
-    pub(crate) fn insert(&mut self, sqe: &Sqe) -> Token {
+    pub(crate) fn insert(&mut self, sqe: &Sqe, work: Work<F>) -> Token {
         self.len += 1;
         let Some(place) = self.vacant.pop() else {
-            self.places.push(Place { generation: 0, is_used: true, request: Request::new(sqe) });
+            self.places.push(Place {
+                generation: 0,
+                is_used: true,
+                request: Request::new(sqe, work),
+            });
             return Token { place: (self.places.len() - 1) as u32, generation: 0 };
         };
         let found = &mut self.places[place as usize];
         found.is_used = true;
-        found.request.become_another(sqe);
+        found.request.become_another(sqe, work);
+        Token { place, generation: found.generation }
+    }
+
+    /// Room for the work of an entry, which is no request yet: the next [`adopt`](Self::adopt)
+    /// makes it one; else it is another's room after this.
+    pub(crate) fn draft(&mut self, sqe: &Sqe) -> &mut Work<F> {
+        let place = match self.vacant.last() {
+            Some(place) => *place as usize,
+            None => {
+                let request = Request::new(sqe, Work::new(sqe));
+                self.vacant.push(self.places.len() as u32);
+                self.places.push(Place { generation: 0, is_used: false, request });
+                self.places.len() - 1
+            }
+        };
+        self.places[place].request.work.insert(Work::new(sqe))
+    }
+
+    /// Makes a request of the last [`draft`](Self::draft), whose entry it was.
+    pub(crate) fn adopt(&mut self, sqe: &Sqe) -> Token {
+        let Some(place) = self.vacant.pop() else { return self.insert(sqe, Work::new(sqe)) };
+        self.len += 1;
+        let found = &mut self.places[place as usize];
+        found.is_used = true;
+        found.request.begin_anew(sqe);
         Token { place, generation: found.generation }
     }
 
@@ -248,6 +294,13 @@ impl<F> Requests<F> {
             return None;
         }
         let ended = place.request.ended();
+        self.vacate(token);
+        Some(ended)
+    }
+
+    /// Gives up the place of a request that is over.
+    pub(crate) fn vacate(&mut self, token: Token) {
+        let Some(place) = self.places.get_mut(token.place as usize) else { return };
         place.request.work = None;
         if place.request.picked.is_some() {
             place.request.picked = None;
@@ -257,7 +310,6 @@ impl<F> Requests<F> {
         place.generation = place.generation.wrapping_add(1);
         self.vacant.push(token.place);
         self.len -= 1;
-        Some(ended)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Token, &Request<F>)> {
@@ -274,10 +326,14 @@ mod tests {
 
     #[test]
     fn names_are_never_used_twice() {
+        let insert = |requests: &mut Requests<()>, user_data| {
+            let sqe = Sqe::default().user_data(user_data);
+            requests.insert(&sqe, Work::new(&sqe))
+        };
         let mut requests: Requests<()> = Requests::new();
-        let first = requests.insert(&Sqe::default().user_data(1));
+        let first = insert(&mut requests, 1);
         assert_eq!(requests.remove(first).map(|request| request.user_data), Some(1));
-        let second = requests.insert(&Sqe::default().user_data(2));
+        let second = insert(&mut requests, 2);
         assert_eq!(first.place, second.place);
         assert!(requests.get(first).is_none() && requests.remove(first).is_none());
         assert_eq!(requests.get_mut(second).map(|request| request.user_data), Some(2));

@@ -56,6 +56,11 @@ impl Rules {
         self.allowed.as_ref().filter(|_| self.is_enabled)
     }
 
+    /// Whether there is something that it may not do.
+    pub(super) fn is_restricted(&self) -> bool {
+        self.allowed.is_some()
+    }
+
     /// Whether an entry is allowed.
     ///
     /// # Errors

@@ -15,8 +15,13 @@ impl<W: World> Core<W> {
     /// Lets everything begin whose turn it is, in rounds: what is linked behind others begins when
     /// all those have begun that were there, and what they told is told.
     pub(crate) fn run(&mut self) {
+        self.told_before = self.told;
+        self.run_rounds();
+    }
+
+    /// As [`run`](Self::run), where the first round has begun.
+    pub(super) fn run_rounds(&mut self) {
         loop {
-            self.told_before = self.told;
             // What these bring comes behind them.
             for _ in 0..self.due.len() {
                 if let Some(token) = self.due.pop_front() {
@@ -28,6 +33,7 @@ impl<W: World> Core<W> {
             if self.due.is_empty() {
                 return;
             }
+            self.told_before = self.told;
         }
     }
 
@@ -134,7 +140,7 @@ impl<W: World> Core<W> {
     }
 
     /// Has it wait for its file.
-    fn wait(&mut self, token: Token, events: PollEvents) {
+    pub(super) fn wait(&mut self, token: Token, events: PollEvents) {
         let Some(request) = self.requests.get_mut(token) else { return };
         let Some(work) = &mut request.work else { return };
         let is_unready = work.outcome.is_drained && events == PollEvents::IN;
@@ -158,7 +164,7 @@ impl<W: World> Core<W> {
     }
 
     /// Gives it to a thread.
-    fn hand_over(&mut self, token: Token) {
+    pub(super) fn hand_over(&mut self, token: Token) {
         let Some(request) = self.requests.get_mut(token) else { return };
         let Some(mut work) = request.work.take() else { return };
         for file in [&mut work.file, &mut work.second].into_iter().flatten() {
@@ -221,12 +227,13 @@ impl<W: World> Core<W> {
         let Some(work) = &request.work else { return Shot::Last };
         let opcode = request.opcode;
         // What most are: a read or write of a buffer of its own, which has no more to say.
-        if !is_transfer(opcode) || request.picked.is_some() {
+        let is_socket = matches!(opcode, Op::SEND | Op::RECV) && work.sqe.ioprio == 0;
+        if !(is_transfer(opcode) || is_socket) || request.picked.is_some() {
             let index = work.sqe.splice_fd_in;
             return self.judge_any(token, opcode, index, result);
         }
         if let Ok(count) = result {
-            let is_short = count as usize != work.total_bytes();
+            let is_short = !is_socket && count as usize != work.total_bytes();
             request.cflags |= work.outcome.cflags;
             if is_short || work.outcome.is_broken {
                 request.mark_failed();
@@ -291,7 +298,7 @@ fn keep<W: World>(world: &mut W, file: &mut W::File) -> Result<(), Errno> {
 }
 
 /// Whether an operation reads or writes a number of bytes that is known.
-const fn is_transfer(opcode: Op) -> bool {
+pub(super) const fn is_transfer(opcode: Op) -> bool {
     matches!(
         opcode,
         Op::READ

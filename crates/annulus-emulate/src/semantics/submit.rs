@@ -6,7 +6,7 @@ use annulus_ring::abi::{Op, SetupFlags, Sqe, SqeFlags};
 
 use super::request::State;
 use super::{Core, prepare, sockets};
-use crate::world::{Token, World};
+use crate::world::{Token, Work, World};
 
 /// The flags that are known.
 const KNOWN: SqeFlags = SqeFlags::FIXED_FILE
@@ -30,10 +30,14 @@ impl<W: World> Core<W> {
         let count = max.min(self.queues.submitted());
         let mut taken = 0;
         let mut chain = Chain::default();
+        self.told_before = self.told;
         while taken < count {
             // An entry that the array does not name ends a submit, and is not counted.
             let Some(sqe) = self.queues.take() else { break };
             taken += 1;
+            if chain.first.is_none() && self.do_plain(&sqe) {
+                continue;
+            }
             let fine = self.accept(&sqe, &mut chain);
             if !fine && !self.flags.contains(SetupFlags::SUBMIT_ALL) {
                 break;
@@ -44,14 +48,14 @@ impl<W: World> Core<W> {
             self.enqueue(first);
         }
         self.queues.release();
-        self.run();
+        self.run_rounds();
         taken
     }
 
     /// Takes an entry. False if it was refused, alone or as the end of a chain: a submit ends with
     /// it, unless it is to go on (`SUBMIT_ALL`).
     fn accept(&mut self, sqe: &Sqe, chain: &mut Chain) -> bool {
-        let token = self.requests.insert(sqe);
+        let token = self.requests.insert(sqe, Work::new(sqe));
         let checked = self.check(sqe, token, chain);
         let notifies = checked.is_ok() && sockets::has_notification(sqe);
         let last = chain.last.and_then(|last| self.requests.get(last)).map(|last| last.opcode);

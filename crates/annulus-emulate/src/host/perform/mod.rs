@@ -9,7 +9,7 @@ mod rw;
 use std::os::fd::RawFd;
 
 use annulus_ring::Errno;
-use annulus_ring::abi::Sqe;
+use annulus_ring::abi::{Op, Sqe};
 
 use super::machine::File;
 use crate::world::{Attempt, Span, Stable, Work};
@@ -27,11 +27,15 @@ pub(super) fn is_endless(work: &HostWork) -> bool {
 
 /// Tries it without waiting.
 pub(super) fn attempt(work: &mut HostWork) -> Attempt {
-    rw::attempt(work)
-        .or_else(|| net::attempt(work))
-        .or_else(|| fs::attempt(work))
-        .or_else(|| misc::attempt(work))
-        .unwrap_or(Attempt::Done(Err(Errno::EOPNOTSUPP)))
+    match work.sqe.opcode {
+        Op::SEND if net::is_plain(work) => net::send_plain(work),
+        Op::RECV if net::is_plain(work) => net::receive_plain(work),
+        _ => rw::attempt(work)
+            .or_else(|| net::attempt(work))
+            .or_else(|| fs::attempt(work))
+            .or_else(|| misc::attempt(work))
+            .unwrap_or(Attempt::Done(Err(Errno::EOPNOTSUPP))),
+    }
 }
 
 /// Does it, however long it takes.

@@ -2,7 +2,10 @@
 
 mod command;
 mod connection;
+mod plain;
 mod transfer;
+
+pub(super) use plain::{is_plain, receive as receive_plain, send as send_plain};
 
 use std::os::fd::RawFd;
 

@@ -77,17 +77,6 @@ pub(super) fn receive(work: &mut HostWork) -> Result<Attempt, Errno> {
     let asked = flags(work);
     let flags = asked.bits() as c_int;
     let wants_all = asked.contains(MsgFlags::WAITALL);
-    let is_plain = asked == MsgFlags::DONTWAIT | MsgFlags::NOSIGNAL;
-    let is_calm = work.file.as_ref().is_some_and(File::take_calm);
-    if is_plain && matches!(work.stable, Stable::None) {
-        let left = piece(work);
-        let got = sys::net::recv(fd, left, flags);
-        // A stream that gave less than there was room for has no more, and goes on.
-        let is_emptied = got.is_ok_and(|count| count > 0 && (count as usize) < left.bytes);
-        let attempt = judge(work, got, PollEvents::IN);
-        see_whether_drained(work, attempt, is_calm && is_emptied);
-        return Ok(attempt);
-    }
     // Only a message says whether it was cut off.
     let left = left(work).or_else(|| wants_all.then(|| vec![piece(work)]));
     let mut plain = Message::default();
@@ -106,17 +95,6 @@ pub(super) fn receive(work: &mut HostWork) -> Result<Attempt, Errno> {
         see_what_is_left(work);
     }
     Ok(attempt)
-}
-
-/// Takes note whether a stream has no more. `is_emptied`: that is known already.
-fn see_whether_drained(work: &mut HostWork, attempt: Attempt, is_emptied: bool) {
-    let is_stream = || work.file.as_ref().is_some_and(File::is_stream);
-    match attempt {
-        Attempt::Done(Ok(_)) if is_emptied && is_stream() => work.outcome.is_drained = true,
-        Attempt::Done(Ok(_)) => see_what_is_left(work),
-        Attempt::Wait(_) => work.outcome.is_drained = is_stream(),
-        _ => {}
-    }
 }
 
 /// What became of a transfer.
@@ -153,7 +131,7 @@ fn is_sequence(work: &HostWork) -> bool {
 
 /// What Linux says of the streams that know it: whether there is more. After the end of a TCP
 /// stream there is, since that has still to be told.
-fn see_what_is_left(work: &mut HostWork) {
+pub(super) fn see_what_is_left(work: &mut HostWork) {
     let Some(file) = &work.file else { return };
     let is_readable = is_readable(file.raw());
     let is_multishot = RecvSendFlags(work.sqe.ioprio).contains(RecvSendFlags::RECV_MULTISHOT);
