@@ -41,6 +41,15 @@ impl Span {
     }
 }
 
+/// Cuts pieces to what one operation moves in all.
+pub(crate) fn cut(pieces: &mut [Span]) {
+    let mut left = TRANSFER_BYTES_MAX;
+    for piece in pieces {
+        piece.bytes = piece.bytes.min(left);
+        left -= piece.bytes;
+    }
+}
+
 impl From<Iovec> for Span {
     fn from(iovec: Iovec) -> Self {
         Self { addr: iovec.iov_base.addr() as u64, bytes: iovec.iov_len }

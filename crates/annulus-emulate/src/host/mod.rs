@@ -110,6 +110,10 @@ impl Host {
     ) -> Result<Made<S, C::Slot>, Error> {
         let made = plan.lengths().and_then(|(sq_entries, cq_entries)| {
             let flags = plan.flags() | plan.wishes();
+            if flags.contains(SetupFlags::CQE_MIXED) && cq_entries < 2 {
+                // A long completion would never have room.
+                return Err(Errno::EOVERFLOW);
+            }
             let attached = plan.workers_of().map(|ring| ring.as_raw_fd());
             let is_fine =
                 KNOWN.contains(flags) && agree(flags) && attached.is_none_or(rings::is_ring);

@@ -50,10 +50,10 @@ fn number(work: &HostWork) -> Result<RawFd, Errno> {
     work.file.as_ref().map(File::raw).ok_or(Errno::EBADF)
 }
 
-/// What is left of the buffer of an entry that has one.
+/// What is left of the buffer of an entry that has one: not more than one operation moves.
 fn piece(work: &HostWork) -> Span {
     let Sqe { addr, len, .. } = work.sqe;
-    Span { addr, bytes: len as usize }.after(work.done as usize)
+    Span { addr, bytes: len as usize }.clamped().after(work.done as usize)
 }
 
 /// The pieces that are left after so many bytes.

@@ -8,7 +8,7 @@ use annulus_ring::abi::{
 
 use super::{Traits, must};
 use crate::uaccess::Uaccess;
-use crate::world::{Message, Span, Stable, Work};
+use crate::world::{Message, Span, Stable, Work, cut};
 
 /// The longest address (`struct sockaddr_storage`).
 const ADDRESS_BYTES_MAX: u32 = 128;
@@ -75,7 +75,9 @@ fn pieces(user: Uaccess, addr: u64, count: u64) -> Result<Vec<Span>, Errno> {
     must(count <= PIECES_MAX)?;
     let pieces = user.read_many::<Iovec>(addr, count as usize)?;
     must(pieces.iter().all(|piece| piece.iov_len <= isize::MAX as usize))?;
-    Ok(pieces.into_iter().map(Span::from).collect())
+    let mut pieces: Vec<Span> = pieces.into_iter().map(Span::from).collect();
+    cut(&mut pieces);
+    Ok(pieces)
 }
 
 /// The flags of an entry, all of which must be among these.

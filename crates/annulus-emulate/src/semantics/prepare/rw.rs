@@ -5,7 +5,7 @@ use annulus_ring::abi::{AttrPi, Iovec, Op, RwAttrFlags, Sqe, SqeFlags};
 
 use super::{Traits, must};
 use crate::uaccess::Uaccess;
-use crate::world::{Span, Stable, TRANSFER_BYTES_MAX, Work};
+use crate::world::{Span, Stable, Work, cut};
 
 /// How many pieces a vector has at most (`UIO_MAXIOV`).
 const PIECES_MAX: u32 = 1024;
@@ -94,12 +94,10 @@ fn vector<F>(user: Uaccess, work: &mut Work<F>) -> Result<(), Errno> {
         return Ok(());
     }
     let mut pieces = pieces(user, &work.sqe)?;
-    let mut left = TRANSFER_BYTES_MAX;
-    for piece in &mut pieces {
+    for piece in &pieces {
         user.check_span(*piece)?;
-        piece.bytes = piece.bytes.min(left);
-        left -= piece.bytes;
     }
+    cut(&mut pieces);
     work.stable = Stable::Pieces(pieces);
     Ok(())
 }
