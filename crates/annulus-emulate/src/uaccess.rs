@@ -53,9 +53,15 @@ plain!(Restriction, Sqe, SyncCancelReg);
 pub(crate) struct Uaccess(());
 
 /// An address that may be one.
-fn checked(addr: u64) -> Result<usize, Errno> {
+pub(crate) fn checked(addr: u64) -> Result<usize, Errno> {
     let may_be = (FIRST_ADDRESS..END_ADDRESS).contains(&addr);
     if may_be { Ok(addr as usize) } else { Err(Errno::EFAULT) }
+}
+
+/// Whether the kernel brings pages when it is asked to: it is asked to bring none.
+fn can_populate() -> bool {
+    // SAFETY: no page is touched.
+    unsafe { libc::madvise(core::ptr::null_mut(), 0, libc::MADV_POPULATE_WRITE) == 0 }
 }
 
 impl Uaccess {
@@ -125,8 +131,8 @@ impl Uaccess {
             return Ok(());
         }
         match std::io::Error::last_os_error().raw_os_error() {
-            // Before Linux 5.14, or memory that cannot be touched so: it is as good as it is.
-            Some(libc::EINVAL) => Ok(()),
+            // Before Linux 5.14, or kept from us: it is as good as it is.
+            Some(libc::EINVAL | libc::EPERM | libc::ENOSYS) if !can_populate() => Ok(()),
             _ => Err(Errno::EFAULT),
         }
     }

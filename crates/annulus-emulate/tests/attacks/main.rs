@@ -8,6 +8,7 @@ mod child;
 #[path = "../../../annulus-ring/tests/common/harness.rs"]
 mod harness;
 
+mod addresses;
 mod lengths;
 
 use std::time::Duration;

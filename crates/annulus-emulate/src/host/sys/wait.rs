@@ -7,6 +7,7 @@ use annulus_ring::Errno;
 use annulus_ring::abi::{EpollEvent, Siginfo};
 
 use super::{Answer, answer, int, owned};
+use crate::uaccess::checked;
 
 /// `epoll_ctl(2)`, on a set of the program's own.
 pub(in crate::host) fn change_set(set: RawFd, op: c_int, fd: RawFd, event: EpollEvent) -> Answer {
@@ -30,10 +31,14 @@ pub(in crate::host) fn wait_id(which: u32, id: u32, options: u32, info: &mut Sig
 }
 
 /// Tells the program of a child, where an entry says.
-pub(in crate::host) fn tell_of_child(info: &Siginfo, addr: u64) {
-    let to = core::ptr::with_exposed_provenance_mut::<Siginfo>(addr as usize);
+///
+/// # Errors
+/// `EFAULT`: nobody's memory is there.
+pub(in crate::host) fn tell_of_child(info: &Siginfo, addr: u64) -> Result<(), Errno> {
+    let to = core::ptr::with_exposed_provenance_mut::<Siginfo>(checked(addr)?);
     // SAFETY: the place is that of an entry under way, writable for it (`Kernel::enter`).
     unsafe { to.write_unaligned(*info) };
+    Ok(())
 }
 
 /// `pidfd_open(2)`.

@@ -153,7 +153,7 @@ impl RingGroup {
             // The rest of the entry may be the tail: it is not this side's.
             let told = user
                 .write(slot + core::mem::offset_of!(Buf, len) as u64, buf.len - used)
-                .and_then(|()| user.write(slot, buf.addr + u64::from(used)));
+                .and_then(|()| user.write(slot, buf.addr.wrapping_add(used.into())));
             debug_assert!(told.is_ok(), "{told:?}");
             if used == 0 || used < buf.len {
                 return false;

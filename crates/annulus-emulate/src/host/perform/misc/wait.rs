@@ -53,7 +53,7 @@ fn wait_id(work: &HostWork, options: WaitidOptions) -> Result<bool, Errno> {
     let is_over = found || !may_wait(work);
     // Linux tells of a child also where the wait failed: that there is none.
     if is_over && work.sqe.off != 0 && waited != Err(Errno::EINTR) {
-        sys::wait::tell_of_child(&info, work.sqe.off);
+        sys::wait::tell_of_child(&info, work.sqe.off)?;
     }
     waited.map(|_| is_over)
 }
