@@ -217,6 +217,10 @@ pub(crate) trait World: Send + Sized {
     /// How many files the process may have open.
     fn files_max(&self) -> u64;
 
+    /// Whether a wait for `events` would end at once without them: the file has an error that
+    /// stays until somebody takes it.
+    fn is_stuck(&self, file: &Self::File, events: PollEvents) -> bool;
+
     /// Keeps an open file whatever becomes of the number that named it.
     fn keep(&mut self, file: Self::File) -> Result<Self::File, Errno>;
 

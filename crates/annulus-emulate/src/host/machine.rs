@@ -152,6 +152,11 @@ impl World for Machine {
         file.is_pollable()
     }
 
+    fn is_stuck(&self, file: &File, events: PollEvents) -> bool {
+        let found = sys::poll(file.raw(), events.bits()).map(PollEvents);
+        found.is_ok_and(|found| !found.is_empty() && !found.intersects(events))
+    }
+
     fn memory(&mut self, bytes: usize) -> Result<OwnedFd, Errno> {
         sys::memory(bytes)
     }

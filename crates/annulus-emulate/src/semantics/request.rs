@@ -51,6 +51,8 @@ pub(crate) struct Request<F> {
     pub(crate) took_all: bool,
     /// It has waited for its file.
     pub(crate) was_polled: bool,
+    /// How often it went on to wait.
+    pub(crate) wakes: u32,
     /// What is told of it: preset where it was refused before it began.
     pub(crate) result: i32,
     pub(crate) cflags: CqeFlags,
@@ -105,6 +107,7 @@ impl<F> Request<F> {
             notifies: false,
             took_all: false,
             was_polled: false,
+            wakes: 0,
             result: 0,
             cflags: CqeFlags::empty(),
             big: None,
@@ -141,6 +144,7 @@ impl<F> Request<F> {
             notifies,
             took_all,
             was_polled,
+            wakes,
             result,
             cflags,
             big,
@@ -156,7 +160,7 @@ impl<F> Request<F> {
         (*state, *failed, *is_over) = (State::Queued, false, false);
         *silent = sqe.flags.contains(SqeFlags::CQE_SKIP_SUCCESS);
         (*silences, *notifies, *took_all, *was_polled) = (false, false, false, false);
-        (*result, *cflags, *big) = (0, CqeFlags::empty(), None);
+        (*wakes, *result, *cflags, *big) = (0, 0, CqeFlags::empty(), None);
         (*next, *partner, *due, *order, *cancelled) = (None, None, None, 0, false);
     }
 

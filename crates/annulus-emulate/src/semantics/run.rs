@@ -10,6 +10,8 @@ use crate::world::{Attempt, Token, Work, World};
 
 /// How often a multishot is tried in a row (`MULTISHOT_MAX_RETRY`).
 const SHOTS_MAX: u32 = 32;
+/// How often a request is woken in vain before it is asked why.
+const WAKES_MAX: u32 = 4;
 
 impl<W: World> Core<W> {
     /// Lets everything begin whose turn it is, in rounds: what is linked behind others begins when
@@ -102,12 +104,18 @@ impl<W: World> Core<W> {
 
     /// Tries to do it; a multishot again and again, until others are to have their turn.
     pub(super) fn attempt(&mut self, token: Token) {
-        for _ in 0..SHOTS_MAX {
+        if self.closing {
+            return self.finish(token, Err(Errno::ECANCELED));
+        }
+        let mut shots = 0;
+        while shots < SHOTS_MAX {
             if let Err(errno) = self.pick_buffer(token) {
                 return self.finish(token, Err(errno));
             }
             let Some(request) = self.requests.get_mut(token) else { return };
             let Some(work) = &mut request.work else { return };
+            // What is sent of a group has an end, and is not waited for.
+            shots += u32::from(work.sqe.opcode != Op::SEND);
             let shot = match self.world.attempt(work) {
                 Attempt::Done(result) => self.judge(token, result),
                 Attempt::Wait(events) => {
@@ -143,16 +151,30 @@ impl<W: World> Core<W> {
     pub(super) fn wait(&mut self, token: Token, events: PollEvents) {
         let Some(request) = self.requests.get_mut(token) else { return };
         let Some(work) = &mut request.work else { return };
-        let is_unready = work.outcome.is_drained && events == PollEvents::IN;
+        let is_drained = work.outcome.is_drained && events == PollEvents::IN;
         let Some(file) = work.file.as_mut() else { return };
+        // An error that stays, and not what is waited for: it would be woken again and again.
+        request.wakes += u32::from(request.was_polled);
+        let is_unready =
+            is_drained || request.wakes > WAKES_MAX && self.world.is_stuck(file, events);
         let watched = keep(&mut self.world, file)
             .and_then(|()| self.world.watch(token, file, events, is_unready));
         match watched {
             Ok(()) => request.state = State::Watching,
             // A file that is not ready, and never tells when it is.
-            Err(Errno::EPERM) => self.finish(token, Err(Errno::EINVAL)),
-            Err(errno) => self.finish(token, Err(errno)),
+            Err(Errno::EPERM) => self.give_up(token, Errno::EINVAL),
+            Err(errno) => self.give_up(token, errno),
         }
+    }
+
+    /// Ends a request that cannot go on: with what was moved by now, if anything was.
+    fn give_up(&mut self, token: Token, errno: Errno) {
+        let done = self.requests.get(token).and_then(|r| r.work.as_ref()).map_or(0, |w| w.done);
+        let cflags = self.settle_buffer(token, if done > 0 { Ok(done) } else { Err(errno) });
+        if let Some(request) = self.requests.get_mut(token) {
+            request.cflags |= cflags;
+        }
+        self.finish(token, Err(errno));
     }
 
     /// Has it wait no more.
@@ -166,16 +188,18 @@ impl<W: World> Core<W> {
     /// Gives it to a thread.
     pub(super) fn hand_over(&mut self, token: Token) {
         let Some(request) = self.requests.get_mut(token) else { return };
-        let Some(mut work) = request.work.take() else { return };
-        for file in [&mut work.file, &mut work.second].into_iter().flatten() {
-            if let Err(errno) = keep(&mut self.world, file) {
-                return self.finish(token, Err(errno));
-            }
+        let Some(work) = &mut request.work else { return };
+        let mut files = [&mut work.file, &mut work.second].into_iter().flatten();
+        let kept = files.try_for_each(|file| keep(&mut self.world, file));
+        drop(files);
+        if let Err(errno) = kept {
+            return self.give_up(token, errno);
         }
+        let Some(work) = request.work.take() else { return };
         request.state = State::Working;
         if let Err(work) = self.world.hand_over(token, work) {
             request.work = Some(*work);
-            self.finish(token, Err(Errno::EAGAIN));
+            self.give_up(token, Errno::EAGAIN);
         }
     }
 
