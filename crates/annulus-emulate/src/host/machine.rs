@@ -248,6 +248,12 @@ impl World for Machine {
     }
 
     fn signal(&mut self, file: &File) {
+        // A write to one that is full would wait for room, unless it was made not to: full says
+        // already what is to be said.
+        let waits = !OpenFlags(file.flags()).contains(OpenFlags::NONBLOCK);
+        if waits && sys::poll(file.raw(), PollEvents::OUT.bits()) == Ok(0) {
+            return;
+        }
         sys::signal(file.raw());
     }
 }
