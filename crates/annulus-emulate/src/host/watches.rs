@@ -14,6 +14,7 @@
 //! Why no change is lost: a ring's lock is held both where somebody finds nothing and waits, and
 //! where changes are looked through. So a change comes before somebody looked, or finds it waiting.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -49,7 +50,7 @@ struct Watched {
     kept: Weak<Kept>,
     /// What the epoll tells of; nothing: the file is not in it.
     armed: Option<u32>,
-    waiters: Vec<Waiter>,
+    waiters: VecDeque<Waiter>,
     /// Changes since somebody waited.
     unheard: u8,
 }
@@ -84,7 +85,7 @@ impl Watches {
                 is_used: false,
                 kept: Weak::new(),
                 armed: None,
-                waiters: Vec::new(),
+                waiters: VecDeque::new(),
                 unheard: 0,
             });
             (self.places.len() - 1) as u32
@@ -148,7 +149,7 @@ impl Watches {
         }
         (watched.armed, watched.unheard) = (Some(all), 0);
         let goes_on = events.contains(PollEvents::ET);
-        watched.waiters.push(Waiter { token, events, goes_on });
+        watched.waiters.push_back(Waiter { token, events, goes_on });
         self.waiting += 1;
         Ok(())
     }
@@ -156,9 +157,11 @@ impl Watches {
     /// Takes a watch back.
     pub(super) fn unwatch(&mut self, token: Token, kept: &Kept) {
         let Some(watched) = self.places.get_mut(kept.place as usize) else { return };
-        let before = watched.waiters.len();
-        watched.waiters.retain(|waiter| waiter.token != token);
-        self.waiting -= before - watched.waiters.len();
+        // Who came first is looked for first, and has few before it: many are taken back in order.
+        let place = watched.waiters.iter().position(|waiter| waiter.token == token);
+        if place.and_then(|place| watched.waiters.remove(place)).is_some() {
+            self.waiting -= 1;
+        }
     }
 
     /// Adds to `ready` who waited for what came.

@@ -25,9 +25,13 @@ impl Criteria {
         if self.flags.contains(CancelFlags::OP) && request.opcode != self.opcode {
             return false;
         }
-        let by_data = !self.flags.intersects(CancelFlags::FD | CancelFlags::OP)
-            || self.flags.contains(CancelFlags::USERDATA);
-        !by_data || request.user_data == self.user_data
+        !self.is_by_data() || request.user_data == self.user_data
+    }
+
+    /// Whether it says how they are called.
+    fn is_by_data(&self) -> bool {
+        !self.flags.intersects(CancelFlags::FD | CancelFlags::OP)
+            || self.flags.contains(CancelFlags::USERDATA)
     }
 
     /// Whether a request names the same number.
@@ -56,30 +60,41 @@ impl<W: World> Core<W> {
         except: Option<Token>,
     ) -> Result<u32, Errno> {
         let meant = self.file_meant(criteria)?;
+        let fits = |(token, request): &(Token, &Request<W::File>)| {
+            Some(*token) != except
+                && !request.cancelled
+                && is_under_way(request)
+                && criteria.fit(request)
+                && meant.as_ref().is_none_or(|meant| self.has_file(request, criteria, meant))
+        };
+        if !criteria.all() {
+            let by_rank = |(token, request): &(Token, &Request<W::File>)| (rank(request), *token);
+            let first = match criteria.is_by_data() {
+                true => self.requests.named(criteria.user_data).filter(fits).min_by_key(by_rank),
+                false => self.requests.iter().filter(fits).min_by_key(by_rank),
+            };
+            let token = first.map(|(token, _)| token).ok_or(Errno::ENOENT)?;
+            return self.cancel(token);
+        }
+        // What is linked behind them begins in this order.
+        let fitting = self.requests.iter().filter(fits);
+        let mut fitting: Vec<_> =
+            fitting.map(|(token, request)| (rank(request), token, request.opcode)).collect();
+        fitting.sort_by_key(|(rank, ..)| *rank);
         let (mut count, mut groups) = (0, std::collections::BTreeSet::new());
-        loop {
-            let fitting = self.requests.iter().filter(|(token, request)| {
-                Some(*token) != except
-                    && !request.cancelled
-                    && is_under_way(request)
-                    && criteria.fit(request)
-                    && meant.as_ref().is_none_or(|meant| self.has_file(request, criteria, meant))
-            });
-            // What is linked behind them begins in this order.
-            let Some((token, request)) = fitting.min_by_key(|(_, r)| rank(r)) else { break };
-            let opcode = request.opcode;
-            let cancelled = self.cancel(token);
-            if !criteria.all() {
-                return cancelled;
+        for (_, token, opcode) in fitting {
+            // One may have ended with another.
+            if !self.requests.get(token).is_some_and(is_under_way) {
+                continue;
             }
+            let _ = self.cancel(token);
             if counts_as_one(opcode) {
                 groups.insert(opcode == Op::WAITID);
             } else {
                 count += 1;
             }
         }
-        count += groups.len() as u32;
-        if count > 0 || criteria.all() { Ok(count) } else { Err(Errno::ENOENT) }
+        Ok(count + groups.len() as u32)
     }
 
     /// Whether any that `criteria` say is not over.

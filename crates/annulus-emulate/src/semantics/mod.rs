@@ -17,6 +17,7 @@ mod control;
 mod files;
 mod groups;
 mod message;
+mod names;
 mod nop;
 mod plain;
 mod poll;

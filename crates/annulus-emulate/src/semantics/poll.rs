@@ -109,12 +109,12 @@ impl<W: World> Core<W> {
     /// on, or not, is not changed.
     pub(super) fn change_poll(&mut self, token: Token) {
         let Some(sqe) = self.entry(token) else { return };
-        let found = self.requests.iter().find(|(_, request)| {
-            request.opcode == Op::POLL_ADD
-                && request.state == State::Watching
-                && request.user_data == sqe.addr
+        let polls = self.requests.named(sqe.addr).filter(|(_, request)| {
+            request.opcode == Op::POLL_ADD && request.state == State::Watching
         });
-        let Some((target, _)) = found else { return self.finish(token, Err(Errno::ENOENT)) };
+        let Some(target) = polls.map(|(target, _)| target).min() else {
+            return self.finish(token, Err(Errno::ENOENT));
+        };
         let flags = PollFlags(sqe.len);
         let updates = PollFlags::UPDATE_EVENTS | PollFlags::UPDATE_USER_DATA;
         self.unwatch(target);
@@ -122,11 +122,11 @@ impl<W: World> Core<W> {
             self.cancel_next(target);
             return self.finish(token, Ok(0));
         }
+        if flags.contains(PollFlags::UPDATE_USER_DATA) {
+            self.requests.rename(target, sqe.off);
+        }
         if let Some(request) = self.requests.get_mut(target) {
             request.state = State::Begun;
-            if flags.contains(PollFlags::UPDATE_USER_DATA) {
-                request.user_data = sqe.off;
-            }
             if let Some(work) = &mut request.work
                 && flags.contains(PollFlags::UPDATE_EVENTS)
             {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use annulus_ring::abi::{CqeFlags, Op, Sqe, SqeFlags};
 
 use super::groups::Picked;
+use super::names::Names;
 use super::tags::Tag;
 use crate::queues::Completion;
 use crate::world::{Token, Work};
@@ -219,6 +220,7 @@ impl<F> Request<F> {
 #[derive(Debug)]
 pub(crate) struct Requests<F> {
     places: Vec<Place<F>>,
+    names: Names,
     vacant: Vec<u32>,
     len: usize,
 }
@@ -232,7 +234,7 @@ struct Place<F> {
 
 impl<F> Requests<F> {
     pub(crate) fn new() -> Self {
-        Self { places: Vec::new(), vacant: Vec::new(), len: 0 }
+        Self { places: Vec::new(), names: Names::default(), vacant: Vec::new(), len: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -248,8 +250,12 @@ impl<F> Requests<F> {
                 is_used: true,
                 request: Request::new(sqe, work),
             });
-            return Token { place: (self.places.len() - 1) as u32, generation: 0 };
+            let place = (self.places.len() - 1) as u32;
+            self.names.grow();
+            self.names.insert(place, sqe.user_data);
+            return Token { place, generation: 0 };
         };
+        self.names.insert(place, sqe.user_data);
         let found = &mut self.places[place as usize];
         found.is_used = true;
         found.request.become_another(sqe, work);
@@ -265,6 +271,7 @@ impl<F> Requests<F> {
                 let request = Request::new(sqe, Work::new(sqe));
                 self.vacant.push(self.places.len() as u32);
                 self.places.push(Place { generation: 0, is_used: false, request });
+                self.names.grow();
                 self.places.len() - 1
             }
         };
@@ -275,6 +282,7 @@ impl<F> Requests<F> {
     pub(crate) fn adopt(&mut self, sqe: &Sqe) -> Token {
         let Some(place) = self.vacant.pop() else { return self.insert(sqe, Work::new(sqe)) };
         self.len += 1;
+        self.names.insert(place, sqe.user_data);
         let found = &mut self.places[place as usize];
         found.is_used = true;
         found.request.begin_anew(sqe);
@@ -312,8 +320,25 @@ impl<F> Requests<F> {
         place.request.holds.clear();
         place.is_used = false;
         place.generation = place.generation.wrapping_add(1);
+        self.names.remove(token.place);
         self.vacant.push(token.place);
         self.len -= 1;
+    }
+
+    /// Gives a request another name.
+    pub(crate) fn rename(&mut self, token: Token, user_data: u64) {
+        let Some(request) = self.get_mut(token) else { return };
+        request.user_data = user_data;
+        self.names.remove(token.place);
+        self.names.insert(token.place, user_data);
+    }
+
+    /// Those that are called so, in no order.
+    pub(crate) fn named(&self, user_data: u64) -> impl Iterator<Item = (Token, &Request<F>)> {
+        self.names.places(user_data).map(|place| {
+            let found = &self.places[place as usize];
+            (Token { place, generation: found.generation }, &found.request)
+        })
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Token, &Request<F>)> {
@@ -342,5 +367,8 @@ mod tests {
         assert!(requests.get(first).is_none() && requests.remove(first).is_none());
         assert_eq!(requests.get_mut(second).map(|request| request.user_data), Some(2));
         assert_eq!((requests.len(), requests.iter().count()), (1, 1));
+        assert_eq!((requests.named(1).count(), requests.named(2).count()), (0, 1));
+        requests.rename(second, 3);
+        assert_eq!((requests.named(2).count(), requests.named(3).count()), (0, 1));
     }
 }

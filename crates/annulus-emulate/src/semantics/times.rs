@@ -223,10 +223,11 @@ impl<W: World> Core<W> {
         let updates = flags.contains(TimeoutFlags::UPDATE);
         let is_link = updates && flags.contains(TimeoutFlags::LINK_TIMEOUT_UPDATE);
         let opcode = if is_link { Op::LINK_TIMEOUT } else { Op::TIMEOUT };
-        let found = self.requests.iter().find(|(_, request)| {
-            request.opcode == opcode && request.user_data == sqe.addr && request.due.is_some()
-        });
-        let Some((target, _)) = found else { return self.finish(token, Err(Errno::ENOENT)) };
+        let timeouts = self.requests.named(sqe.addr);
+        let timeouts = timeouts.filter(|(_, found)| found.opcode == opcode && found.due.is_some());
+        let Some(target) = timeouts.map(|(target, _)| target).min() else {
+            return self.finish(token, Err(Errno::ENOENT));
+        };
         if !updates {
             self.cancel_next(target);
             return self.finish(token, Ok(0));

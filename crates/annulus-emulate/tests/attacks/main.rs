@@ -10,6 +10,7 @@ mod harness;
 
 mod addresses;
 mod lengths;
+mod many;
 mod waits;
 
 use std::time::Duration;
