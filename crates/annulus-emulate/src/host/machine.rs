@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{ClockId, OpenFlags, PollEvents};
+use annulus_ring::abi::{ClockId, Op, OpenFlags, PollEvents};
 
 use super::pool::Pool;
 use super::rings::{self, RingRef};
@@ -199,6 +199,10 @@ impl World for Machine {
     }
 
     fn attempt(&mut self, work: &mut Work<File>) -> Attempt {
+        // Linux closes no ring for an entry.
+        if work.sqe.opcode == Op::CLOSE && rings::has_number(work.sqe.fd) {
+            return Attempt::Done(Err(Errno::EBADF));
+        }
         perform::attempt(work)
     }
 

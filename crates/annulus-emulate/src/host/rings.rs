@@ -84,6 +84,11 @@ pub(super) fn find(fd: RawFd) -> Option<RingRef> {
     is_here.then_some(found)
 }
 
+/// Whether a number is a ring's own, and not that of a duplicate.
+pub(super) fn has_number(fd: RawFd) -> bool {
+    rings().iter().any(|(_, other, _)| *other == fd)
+}
+
 /// The name of the ring whose descriptor it is, which may be gone.
 pub(super) fn name_of(fd: RawFd) -> Option<u64> {
     if sys::name(fd)? != "anon_inode:[eventpoll]" {

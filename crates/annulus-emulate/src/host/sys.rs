@@ -18,8 +18,8 @@ use annulus_ring::abi::ClockId;
 
 use crate::world::Span;
 pub(super) use ring::{
-    arm, await_readable, epoll_wait_exactly, is_same, map_again, memory_file, name, timerfd, unmap,
-    watched_by,
+    arm, await_readable, epoll_wait_exactly, is_same, map_again, memory_file, name, sleep, timerfd,
+    unmap, watched_by,
 };
 
 /// What a call answered: a count, or why it failed.
@@ -108,7 +108,9 @@ pub(super) fn duplicate(fd: RawFd) -> Result<OwnedFd, Errno> {
     match far {
         Err(Errno::EINVAL | Errno::EMFILE) => {
             // SAFETY: numbers.
-            owned(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })
+            let near = owned(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) });
+            // There may be none, not even those.
+            near.map_err(|errno| if errno == Errno::EINVAL { Errno::EMFILE } else { errno })
         }
         far => far,
     }

@@ -27,6 +27,9 @@
 //! on its way to: one whose bell is rung takes the lock, and either leads, or leaves, and settles
 //! before it does.
 //!
+//! One that finds no descriptor for a bell dozes: it sleeps a millisecond at a time, is no follower
+//! whom others count on, and comes to lead like any that looks.
+//!
 //! What takes goals away needs no bell: completions that the program consumes only make others
 //! wait on, and every thread looks at its goal under the lock before it returns.
 
@@ -175,6 +178,8 @@ impl State {
     }
 }
 
+/// How long who has no bell sleeps at a time.
+const DOZE: Duration = Duration::from_millis(1);
 /// A time that has come.
 const NOW: Duration = Duration::from_nanos(1);
 
@@ -283,7 +288,7 @@ impl Inner {
     /// Waits until `goal` is met, or as `terms` say.
     ///
     /// # Errors
-    /// `ETIME`: not until then. `EINTR`: a signal came. `EAGAIN`: no descriptor for a bell.
+    /// `ETIME`: not until then. `EINTR`: a signal came.
     pub(super) fn wait<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -320,10 +325,15 @@ impl Inner {
                 Some(_) => self.follow(state, goal, until, now, mask),
             };
             state = waited.0;
-            end = match waited.1 {
-                Err(Errno::EINTR) if matches!(goal, Goal::Unneeded) => Ok(()),
-                other => other,
-            };
+            end = waited.1;
+            if matches!(goal, Goal::Unneeded) && end.is_err() {
+                // Nobody would take its place. That it was no signal cannot be; but it would come
+                // again at once.
+                if end != Err(Errno::EINTR) {
+                    state = self.doze(state, None, core::ptr::null()).0;
+                }
+                end = Ok(());
+            }
             state = self.send_messages(state);
         }
     }
@@ -360,13 +370,13 @@ impl Inner {
         now: Duration,
         mask: *const c_void,
     ) -> (MutexGuard<'a, State>, Result<(), Errno>) {
+        let left = until.map(|until| until.saturating_sub(now));
         let Some(bell) = state.bells.pop().or_else(|| sys::eventfd().ok().map(Arc::new)) else {
-            return (state, Err(Errno::EAGAIN));
+            return self.doze(state, left, mask);
         };
         state.followers.push(Follower { goal, bell: Arc::clone(&bell), rung: false });
         self.settle(&mut state);
         drop(state);
-        let left = until.map(|until| until.saturating_sub(now));
         let waited = sys::await_readable(bell.as_raw_fd(), left, mask);
         let mut state = self.state();
         let place = state.followers.iter().position(|other| Arc::ptr_eq(&other.bell, &bell));
@@ -376,6 +386,19 @@ impl Inner {
         state.bells.push(bell);
         state.flush();
         (state, waited.map(drop))
+    }
+
+    /// Follows without a bell, where there is no descriptor for one: looks again after a moment.
+    fn doze<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        left: Option<Duration>,
+        mask: *const c_void,
+    ) -> (MutexGuard<'a, State>, Result<(), Errno>) {
+        self.settle(&mut state);
+        drop(state);
+        let waited = sys::sleep(left.unwrap_or(DOZE).min(DOZE), mask);
+        (self.state(), waited.map(drop))
     }
 
     /// Sees to the ring's files while it has an eventfd, which is to be signalled though nobody

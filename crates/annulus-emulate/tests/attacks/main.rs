@@ -9,6 +9,7 @@ mod child;
 mod harness;
 
 mod addresses;
+mod descriptors;
 mod lengths;
 mod many;
 mod waits;

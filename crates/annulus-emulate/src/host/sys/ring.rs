@@ -46,6 +46,14 @@ pub(in crate::host) fn await_readable(
     int(unsafe { libc::ppoll(&raw mut pollfd, 1, limit, mask.cast()) })
 }
 
+/// `ppoll(2)` of nothing: sleeps for `time`, with the signals at `mask` (8 bytes, or null) blocked.
+pub(in crate::host) fn sleep(time: Duration, mask: *const c_void) -> Answer {
+    let time = timespec(time);
+    // SAFETY: no structures, and a time that lives during the call; the mask is null, or the
+    // caller's during the call.
+    int(unsafe { libc::ppoll(core::ptr::null_mut(), 0, &raw const time, mask.cast()) })
+}
+
 /// Maps memory a second time, if it is shared memory: the pages stay when the first mapping goes.
 ///
 /// # Errors
