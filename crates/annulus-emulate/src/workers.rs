@@ -65,7 +65,7 @@ impl Workers {
         self
     }
 
-    /// What they are called, without a zero byte; Linux shows 15 bytes of it.
+    /// What they are called, up to a zero byte; Linux shows 15 bytes of it.
     ///
     /// ```
     /// use annulus_emulate::Workers;

@@ -1,7 +1,8 @@
 //! [`Pool`]: threads that do what may block; each ends when it had nothing to do for a while.
 //!
 //! There are two kinds, as on Linux. The bounded ones do what ends by itself: files and their
-//! paths. Without any (`threads_max` 0) that is done by whoever enters the ring. The others do what
+//! paths. Without any (`threads_max` 0, or none can be started) that is done by whoever enters the
+//! ring. The others do what
 //! ends when somebody else does something (pipes, children, futexes): there is one for each, so
 //! that such work never keeps other work waiting.
 //!
@@ -14,6 +15,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -87,6 +89,8 @@ pub(super) struct Pool {
     /// A recalled wait is over.
     over: Condvar,
     habits: Workers,
+    /// A bounded thread was wanted, and could not be started.
+    is_short: AtomicBool,
     deliver: OnceLock<Deliver>,
     /// A child has a copy of the pool, and none of its threads.
     process: core::ffi::c_int,
@@ -108,6 +112,7 @@ impl Pool {
             work: [Condvar::new(), Condvar::new()],
             over: Condvar::new(),
             habits,
+            is_short: AtomicBool::new(false),
             deliver: OnceLock::new(),
             process: interrupt::process(),
         }
@@ -180,7 +185,9 @@ impl Pool {
     /// Starts a thread that gets no signals: the program's are for the program's threads.
     fn spawn(&self, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
         let mask = interrupt::block_signals();
-        let started = std::thread::Builder::new().name(self.habits.name.to_owned()).spawn(body);
+        // A zero byte ends a name, as it does for the kernel.
+        let name = self.habits.name.split('\0').next().unwrap_or_default();
+        let started = std::thread::Builder::new().name(name.to_owned()).spawn(body);
         interrupt::restore_signals(&mask);
         started
     }
@@ -200,7 +207,10 @@ impl Pool {
         }
         let lane = &mut state.lanes[kind as usize];
         lane.threads -= 1;
-        if lane.threads > 0 && kind == Kind::Bounded {
+        if kind == Kind::Bounded {
+            // Those there are do it, or whoever enters.
+            // Relaxed: pairs with the load in `wants_inline`; the state's lock orders them.
+            self.is_short.store(true, Ordering::Relaxed);
             return Ok(());
         }
         let place = lane.items.iter().position(|item| item.token == token);
@@ -279,6 +289,7 @@ impl Pool {
         drop(state);
         drop(dropped);
         self.work.iter().for_each(Condvar::notify_all);
+        self.see_ends();
         let own = std::thread::current().id();
         for handle in handles.into_iter().filter(|handle| handle.thread().id() != own) {
             let ended = handle.join();
@@ -286,13 +297,35 @@ impl Pool {
         }
     }
 
+    /// Returns when what was being done is over, whoever does it.
+    fn see_ends(&self) {
+        let own = interrupt::thread();
+        let mut state = self.state();
+        loop {
+            let mut left = state.running.values().filter(|r| !r.is_void && r.thread != own);
+            if left.next().is_none() {
+                return;
+            }
+            // Where there was no alarm to be had: a signal that comes right before its call begins
+            // ends nothing.
+            for running in state.running.values().filter(|r| !r.is_void && r.alarm.is_none()) {
+                interrupt::interrupt(running.thread);
+            }
+            let waited = self.over.wait_timeout(state, AGAIN);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// Whether there is something for whoever enters, and nobody does it.
     pub(super) fn wants_inline(&self) -> bool {
-        if !self.is_inline() {
+        // Relaxed: pairs with the store in `start`, before the entry's submitter came here. Who
+        // misses it has left no work behind.
+        if !self.is_inline() && !self.is_short.load(Ordering::Relaxed) {
             return false;
         }
         let state = self.state();
-        !state.is_served && !state.lanes[Kind::Bounded as usize].items.is_empty()
+        let lane = &state.lanes[Kind::Bounded as usize];
+        !state.is_served && lane.threads == 0 && !lane.items.is_empty()
     }
 
     /// Does what is for whoever enters, who holds no lock.

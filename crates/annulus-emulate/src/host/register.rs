@@ -48,7 +48,7 @@ impl Inner {
         let mut state = self.state();
         state.check_thread()?;
         state.core.rules.check_register(op)?;
-        let answer = match op {
+        let mut answer = match op {
             RegisterOp::SYNC_CANCEL => {
                 drop(state);
                 return self.cancel(user, arg, count);
@@ -64,7 +64,11 @@ impl Inner {
         if answer.is_ok() {
             match op {
                 RegisterOp::ENABLE_RINGS => state.begin(),
-                RegisterOp::EVENTFD | RegisterOp::EVENTFD_ASYNC => self.be_served(&mut state),
+                RegisterOp::EVENTFD | RegisterOp::EVENTFD_ASYNC if !self.be_served(&mut state) => {
+                    // Nobody would signal it.
+                    answer = state.core.register(RegisterOp::UNREGISTER_EVENTFD, 0, 0);
+                    answer = answer.and(Err(Errno::EAGAIN));
+                }
                 _ => {}
             }
         }
@@ -73,12 +77,14 @@ impl Inner {
         answer
     }
 
-    /// Has a thread see to the ring's files, as long as an eventfd is to tell of them.
-    fn be_served(self: &Arc<Self>, state: &mut State) {
+    /// Has a thread see to the ring's files, as long as an eventfd is to tell of them. False: there
+    /// can be none.
+    fn be_served(self: &Arc<Self>, state: &mut State) -> bool {
         if !state.is_served {
             let ring = Arc::clone(self);
             state.is_served = self.pool.start_beside(move || ring.serve());
         }
+        state.is_served
     }
 
     /// Cancels, and waits for what is being done to end.

@@ -12,6 +12,7 @@ mod addresses;
 mod descriptors;
 mod lengths;
 mod many;
+mod threads;
 mod waits;
 
 use std::time::Duration;

@@ -1,8 +1,9 @@
 //! Futexes: words of the program, by the addresses in entries.
 
 use core::ffi::{c_int, c_long, c_void};
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
+use annulus_ring::Errno;
 use annulus_ring::abi::{Futex2Flags, FutexWaitv};
 
 use super::{Answer, answer};
@@ -56,6 +57,23 @@ pub(in crate::host) fn wait_many(waits: &[FutexWaitv], look_only: bool) -> Answe
     let woken =
         unsafe { libc::syscall(libc::SYS_futex_waitv, at, count, 0, limit, libc::CLOCK_MONOTONIC) };
     answer(woken as isize)
+}
+
+/// Whether several words can be waited for: Linux 5.16, and no filter of system calls.
+pub(in crate::host) fn can_wait_for_many() -> bool {
+    const UNKNOWN: u8 = 0;
+    const YES: u8 = 1;
+    const NO: u8 = 2;
+    static FOUND: AtomicU8 = AtomicU8::new(UNKNOWN);
+    // Relaxed: pairs with the store below: whoever finds it first finds the same.
+    if FOUND.load(Ordering::Relaxed) == UNKNOWN {
+        // None at all are refused, where the call is known.
+        let is_known = wait_many(&[], true) == Err(Errno::EINVAL);
+        // Relaxed: pairs with the loads here.
+        FOUND.store(if is_known { YES } else { NO }, Ordering::Relaxed);
+    }
+    // Relaxed: pairs with the store above.
+    FOUND.load(Ordering::Relaxed) == YES
 }
 
 /// Looks whether a word could be waited for.

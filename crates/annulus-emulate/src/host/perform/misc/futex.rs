@@ -32,7 +32,8 @@ impl Queue {
     /// Of a wait that is about to begin. `None`: it is no wait for a futex.
     pub(in crate::host) fn of(work: &HostWork) -> Option<Self> {
         let waits = waits(work)?;
-        let has_gate = !is_masked(work) && waits.len() < FUTEX_WAITV_MAX as usize;
+        let has_gate =
+            !is_masked(work) && waits.len() < FUTEX_WAITV_MAX as usize && sys::can_wait_for_many();
         let last = waits.last()?;
         let word = (last.uaddr, last.flags);
         let before = if has_gate { 0 } else { sys::waiters(word.0, word.1) };
@@ -89,11 +90,12 @@ pub(super) fn attempt(work: &HostWork) -> Attempt {
 /// Waits, in a queue where it can be seen.
 pub(super) fn wait(work: &HostWork, queue: Option<&Queue>) -> Result<u32, Errno> {
     let mut waits = waits(work).ok_or(Errno::EINVAL)?;
-    if is_masked(work) {
+    let gated = queue.filter(|queue| queue.has_gate);
+    if work.sqe.opcode == Op::FUTEX_WAIT && gated.is_none() {
         let FutexWaitv { uaddr, flags, val, .. } = waits[0];
         return sys::wait(uaddr, flags, val as u32, work.sqe.addr3 as u32);
     }
-    if let Some(queue) = queue.filter(|queue| queue.has_gate) {
+    if let Some(queue) = gated {
         let uaddr = sys::address(&queue.gate);
         // The last: who is in its queue is in all others.
         waits.push(FutexWaitv { val: 0, uaddr, flags: OURS, ..FutexWaitv::default() });
