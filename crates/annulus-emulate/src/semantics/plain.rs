@@ -68,10 +68,8 @@ impl<W: World> Core<W> {
                 let span = Span { addr: sqe.addr, bytes: sqe.len as usize };
                 self.user.check_span(span.clamped())?;
             }
-            Op::READ_FIXED | Op::WRITE_FIXED => {
-                if buffers::find(&self.buffers, work)?.is_some() {
-                    return Err(Errno::EBUSY);
-                }
+            Op::READ_FIXED | Op::WRITE_FIXED if buffers::find(&self.buffers, work)?.is_some() => {
+                return Err(Errno::EBUSY);
             }
             _ => {}
         }
