@@ -22,12 +22,30 @@ pub(in crate::semantics) struct Picked {
     from: From,
 }
 
+/// The pieces of what was picked: one, unless it is a bundle.
+#[derive(Clone, Debug)]
+enum Spans {
+    One([Span; 1]),
+    Many(Vec<Span>),
+}
+
+impl core::ops::Deref for Spans {
+    type Target = [Span];
+
+    fn deref(&self) -> &[Span] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+}
+
 #[derive(Debug)]
 enum From {
     /// Provided by an entry: nobody else can have it.
     Provided(Provided),
     /// Of a ring, whose head is still before it; a bundle's lengths.
-    Ring(Vec<Span>),
+    Ring(Spans),
     /// Of a ring that has gone on, and whether it is used up.
     Used(bool),
 }
@@ -73,15 +91,17 @@ impl<W: World> Core<W> {
                 let Span { addr, bytes } = buffer.span;
                 let bytes = if wanted == 0 { bytes } else { bytes.min(wanted as usize) };
                 request.took_all = buffers.is_empty();
-                (vec![Span { addr, bytes }], buffer.id, From::Provided(buffer))
+                (Spans::One([Span { addr, bytes }]), buffer.id, From::Provided(buffer))
             }
             Group::Ring(ring) => {
                 let (spans, id) = if is_bundle {
                     let queued = work.file.as_ref().and_then(|file| self.world.queued(file));
                     let queued = queued.filter(|_| extends(&work.sqe));
-                    ring.peek_many(self.user, wanted, queued, work.sqe.opcode == Op::RECV)?
+                    let receives = work.sqe.opcode == Op::RECV;
+                    let many = ring.peek_many(self.user, wanted, queued, receives)?;
+                    (Spans::Many(many.0), many.1)
                 } else {
-                    ring.peek(self.user, wanted).map(|(span, id)| (vec![span], id))?
+                    ring.peek(self.user, wanted).map(|(span, id)| (Spans::One([span]), id))?
                 };
                 // A receive of no length takes no more than it fills.
                 let fills = wanted == 0 && work.sqe.opcode == Op::RECV;
@@ -180,7 +200,7 @@ impl<W: World> Core<W> {
 }
 
 /// Gives an entry what was picked: its one piece, or the pieces of its message.
-fn place(sqe: &mut Sqe, stable: &mut Stable, mut spans: Vec<Span>) -> Result<(), Errno> {
+fn place(sqe: &mut Sqe, stable: &mut Stable, mut spans: Spans) -> Result<(), Errno> {
     sqe.addr = spans[0].addr;
     sqe.len = spans.iter().map(|span| span.bytes as u32).sum();
     if let Stable::Message(message) = stable {
@@ -197,11 +217,13 @@ fn place(sqe: &mut Sqe, stable: &mut Stable, mut spans: Vec<Span>) -> Result<(),
             // Nothing is said of an address that nobody asked for.
             message.name.addr = if name_bytes == 0 { 0 } else { name.addr };
             message.control.addr = name.after(name_bytes).addr;
-            spans = vec![spans[0].after(ahead)];
+            spans = Spans::One([spans[0].after(ahead)]);
         }
-        message.pieces = spans;
+        message.pieces.clear();
+        message.pieces.extend_from_slice(&spans);
     } else if spans.len() > 1 {
-        *stable = Stable::Message(Box::new(Message { pieces: spans, ..Message::default() }));
+        let pieces = spans.to_vec();
+        *stable = Stable::Message(Box::new(Message { pieces, ..Message::default() }));
     }
     Ok(())
 }
