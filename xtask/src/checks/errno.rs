@@ -100,6 +100,35 @@ const LASTING: &[(&str, &[&str])] = &[
 /// At which calls a lasting fault begins: each such run takes long, and they are much alike.
 const LASTING_FROM: &[usize] = &[1, 2, 3, 5, 8, 13, 21, 34, 55, 89];
 
+/// What the kernel in user space is made of: what runs out, and what interrupts. `epoll_ctl` fails
+/// here where it takes a file out as well, which Linux never does.
+const HOST_MATRIX: &[(&str, &[&str])] = &[
+    ("epoll_create1", &["error=EMFILE", "error=ENOMEM"]),
+    ("eventfd2", &["error=EMFILE", "error=ENOMEM"]),
+    ("timerfd_create", &["error=EMFILE"]),
+    ("epoll_ctl", &["error=ENOMEM", "error=ENOSPC"]),
+    ("fcntl", &["error=EMFILE"]),
+    ("clone3", &["error=EAGAIN"]),
+    ("timer_create", &["error=EAGAIN"]),
+    ("epoll_pwait", &["error=EINTR"]),
+    ("epoll_pwait2", &["error=EINTR", "error=EPERM"]),
+    ("ppoll", &["error=EINTR", "error=ENOMEM"]),
+    ("preadv2", &["error=EAGAIN", "error=EINTR"]),
+    ("futex_waitv", &["error=ENOSYS", "error=EINTR"]),
+    ("madvise", &["error=ENOMEM"]),
+];
+
+/// What stays away for good.
+const HOST_LASTING: &[(&str, &[&str])] = &[
+    ("eventfd2", &["error=EMFILE"]),
+    ("epoll_ctl", &["error=ENOSPC"]),
+    ("fcntl", &["error=EMFILE"]),
+    ("clone3", &["error=EAGAIN"]),
+    ("timer_create", &["error=EAGAIN"]),
+    ("epoll_pwait2", &["error=ENOSYS"]),
+    ("futex_waitv", &["error=ENOSYS"]),
+];
+
 /// When one run of the workload counts as a hang.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -110,15 +139,33 @@ const LIMIT_ALL: Duration = Duration::from_secs(10 * 60);
 struct Workload {
     package: &'static str,
     example: &'static str,
+    /// The call that makes its first ring: those before it are not its own.
+    first: &'static str,
+    matrix: Matrix,
+    lasting: Matrix,
 }
+
+/// Calls, and the ways in which each fails.
+type Matrix = &'static [(&'static str, &'static [&'static str])];
 
 /// All of them. One whose source is not there yet is a counted skip.
 const WORKLOADS: &[Workload] = &[
-    Workload { package: "annulus-ring", example: "errno_workload" },
-    Workload { package: "annulus-runtime", example: "errno_engine" },
+    Workload::on_linux("annulus-ring", "errno_workload"),
+    Workload::on_linux("annulus-runtime", "errno_engine"),
+    Workload {
+        package: "annulus-emulate",
+        example: "errno_host",
+        first: "epoll_create1",
+        matrix: HOST_MATRIX,
+        lasting: HOST_LASTING,
+    },
 ];
 
 impl Workload {
+    const fn on_linux(package: &'static str, example: &'static str) -> Self {
+        Self { package, example, first: "io_uring_setup", matrix: MATRIX, lasting: LASTING }
+    }
+
     /// Whether there is a source of it.
     fn exists(&self) -> bool {
         let examples = packages::folder(self.package).join("examples");
@@ -152,7 +199,7 @@ pub fn run() -> ExitCode {
 
 /// Builds one workload and runs the matrix over it.
 fn passes(workload: &Workload) -> bool {
-    let Workload { package, example } = workload;
+    let Workload { package, example, .. } = workload;
     if !workload.exists() {
         let reason = format!("{package} has no example {example} yet");
         return skips::step(&format!("errno: {example}"), &reason) == ExitCode::SUCCESS;
@@ -166,12 +213,13 @@ fn matrix(workload: &Workload) -> bool {
     let begun = Instant::now();
     let (name, program) = (workload.example, workload.program());
     let (mut runs, mut failed) = (0, 0);
-    for (call, ways) in MATRIX {
-        let Some((first, last)) = calls(&program, call) else {
+    for (call, ways) in workload.matrix {
+        let Some((first, last)) = calls(&program, call, workload.first) else {
             eprintln!("errno: {name} fails without any fault");
             return false;
         };
-        let lasting = LASTING.iter().find(|(c, _)| c == call).map_or(&[][..], |(_, ways)| *ways);
+        let lasting =
+            workload.lasting.iter().find(|(c, _)| c == call).map_or(&[][..], |(_, ways)| *ways);
         let faults = plan(call, ways, lasting, first, last);
         let bad = try_all(&program, &faults, begun + LIMIT_ALL);
         println!(
@@ -248,18 +296,19 @@ fn strace(program: &str, Fault { call, how, when }: &Fault) -> Command {
 
 /// Which calls of this name are the workload's: those before its first set-up are the loader's and
 /// the standard library's (the last of them is the ring's own, of the page that shows a fork).
-fn calls(program: &str, call: &str) -> Option<(usize, usize)> {
+fn calls(program: &str, call: &str, made_by: &str) -> Option<(usize, usize)> {
     let log = "target/errno.log";
-    let mut command = traced(log, &format!("{call},io_uring_setup"));
+    let mut command = traced(log, &format!("{call},{made_by}"));
     command.arg(program);
     let ended = run_within(&mut command, LIMIT);
     let text = std::fs::read_to_string(root().join(log)).ok()?;
-    (ended == End::Passed).then(|| count(&text, call))
+    (ended == End::Passed).then(|| count(&text, call, made_by))
 }
 
-fn count(log: &str, call: &str) -> (usize, usize) {
+fn count(log: &str, call: &str, made_by: &str) -> (usize, usize) {
     let made = |line: &&str| line.contains(&format!("{call}("));
-    let before = log.lines().take_while(|line| !line.contains("io_uring_setup(")).filter(made);
+    let made_by = format!("{made_by}(");
+    let before = log.lines().take_while(|line| !line.contains(&made_by)).filter(made);
     (before.count().max(1), log.lines().filter(made).count())
 }
 
@@ -274,15 +323,15 @@ mod tests {
     #[test]
     fn a_workload_is_there_or_is_missed() {
         assert!(WORKLOADS[0].exists());
-        assert!(!Workload { package: "annulus-ring", example: "none" }.exists());
+        assert!(!Workload::on_linux("annulus-ring", "none").exists());
     }
 
     #[test]
     fn calls_before_the_first_ring_are_not_the_workloads() {
         let log = "1 mmap(0) = 1\n1 mmap(1) = 2\n1 io_uring_setup(8) = 3\n1 mmap(2) = 4\n";
-        assert_eq!(count(log, "mmap"), (2, 3));
-        assert_eq!(count(log, "io_uring_setup"), (1, 1));
-        assert_eq!(count(log, "madvise"), (1, 0));
+        assert_eq!(count(log, "mmap", "io_uring_setup"), (2, 3));
+        assert_eq!(count(log, "io_uring_setup", "io_uring_setup"), (1, 1));
+        assert_eq!(count(log, "madvise", "io_uring_setup"), (1, 0));
     }
 
     #[test]
