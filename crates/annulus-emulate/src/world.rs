@@ -194,6 +194,12 @@ pub(crate) trait World: Send + Sized {
     /// The open file that a number names now.
     fn file(&mut self, fd: RawFd) -> Result<Self::File, Errno>;
 
+    /// The same, for an attempt that follows at once, and ends it: what else there is to know of
+    /// the file may be of before.
+    fn file_for_now(&mut self, fd: RawFd) -> Result<Self::File, Errno> {
+        self.file(fd)
+    }
+
     /// The ring whose number it is.
     fn ring(&self, fd: RawFd) -> Option<Self::Ring>;
 

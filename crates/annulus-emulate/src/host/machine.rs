@@ -22,6 +22,8 @@ pub(super) struct File {
     raw: RawFd,
     /// How it was opened, as of when it was named.
     flags: u32,
+    /// As of earlier: it may be another file by now.
+    is_guess: bool,
     held: Held,
 }
 
@@ -38,7 +40,7 @@ enum Held {
 impl File {
     /// By a number of the program's.
     pub(super) fn of(raw: RawFd) -> Self {
-        Self { raw, flags: 0, held: Held::Not }
+        Self { raw, flags: 0, is_guess: false, held: Held::Not }
     }
 
     /// One that the program has not.
@@ -58,6 +60,11 @@ impl File {
     /// How it was opened ([`OpenFlags`]).
     pub(super) fn flags(&self) -> u32 {
         self.flags
+    }
+
+    /// Whether that may be of another file, which had the number before.
+    pub(super) fn is_guess(&self) -> bool {
+        self.is_guess
     }
 
     fn kept(&self) -> Option<&Kept> {
@@ -114,14 +121,56 @@ impl File {
     }
 }
 
+/// How the file was opened that a number of the program's named, when that was looked at.
+///
+/// To ask each time would be a system call for each operation. So it is asked now and then, and
+/// wherever an attempt ends for that: what is done is done by the number, whatever was thought of
+/// it. Of a file that is opened past the page cache (`O_DIRECT`) after another had its number, some
+/// reads are waited for.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    flags: u32,
+    /// How often that is still believed.
+    uses: u8,
+}
+
+/// How often in a row that is believed.
+const SEEN_USES: u8 = 32;
+/// Of higher numbers it is not remembered.
+const SEEN_MAX: usize = 4096;
+
 /// See above.
 pub(super) struct Machine {
     pub(super) watches: Watches,
     pub(super) pool: Arc<Pool>,
     /// What is kept, by the program's number.
     pub(super) kept: HashMap<RawFd, Weak<Kept>>,
+    /// What is known of the program's numbers.
+    seen: Vec<Seen>,
     /// The ring that this is the world of.
     pub(super) own: Weak<Inner>,
+}
+
+impl Machine {
+    pub(super) fn new(watches: Watches, pool: Arc<Pool>) -> Self {
+        Self { watches, pool, kept: HashMap::new(), seen: Vec::new(), own: Weak::new() }
+    }
+
+    /// Tries it again, with what is so of its file.
+    #[cold]
+    fn attempt_surely(&mut self, work: &mut Work<File>) -> Attempt {
+        let Some(raw) = work.file.as_ref().map(File::raw) else {
+            return Attempt::Done(Err(Errno::EBADF));
+        };
+        if let Some(seen) = usize::try_from(raw).ok().and_then(|place| self.seen.get_mut(place)) {
+            seen.uses = 0;
+        }
+        match self.file(raw) {
+            Ok(file) => work.file = Some(file),
+            Err(errno) => return Attempt::Done(Err(errno)),
+        }
+        perform::attempt(work)
+    }
 }
 
 impl World for Machine {
@@ -132,7 +181,25 @@ impl World for Machine {
         let flags = sys::fs::status_flags(fd)?;
         // That is a place, not an open file.
         let is_place = OpenFlags(flags).contains(OpenFlags::PATH);
-        if is_place { Err(Errno::EBADF) } else { Ok(File { raw: fd, flags, held: Held::Not }) }
+        if is_place { Err(Errno::EBADF) } else { Ok(File { flags, ..File::of(fd) }) }
+    }
+
+    fn file_for_now(&mut self, fd: RawFd) -> Result<File, Errno> {
+        let place = usize::try_from(fd).map_err(|_negative| Errno::EBADF)?;
+        if let Some(Seen { flags, uses }) = self.seen.get_mut(place)
+            && *uses > 0
+        {
+            *uses -= 1;
+            return Ok(File { flags: *flags, is_guess: true, ..File::of(fd) });
+        }
+        let file = self.file(fd)?;
+        if place < SEEN_MAX {
+            if place >= self.seen.len() {
+                self.seen.resize(place + 1, Seen { flags: 0, uses: 0 });
+            }
+            self.seen[place] = Seen { flags: file.flags, uses: SEEN_USES };
+        }
+        Ok(file)
     }
 
     fn ring(&self, fd: RawFd) -> Option<RingRef> {
@@ -181,7 +248,7 @@ impl World for Machine {
                 kept
             }
         };
-        Ok(File { held: Held::Kept(kept), ..file })
+        Ok(File { is_guess: false, held: Held::Kept(kept), ..file })
     }
 
     fn is_kept(&self, file: &File) -> bool {
@@ -203,7 +270,16 @@ impl World for Machine {
         if work.sqe.opcode == Op::CLOSE && rings::has_number(work.sqe.fd) {
             return Attempt::Done(Err(Errno::EBADF));
         }
-        perform::attempt(work)
+        let attempt = perform::attempt(work);
+        match (attempt, &work.file) {
+            // Most: it was done, or has failed by itself, which would not happen twice.
+            (Attempt::Done(Ok(_)), _) => attempt,
+            (Attempt::Done(Err(errno)), _) if errno != Errno::EBADF => attempt,
+            // Nothing was asked of what it was opened for.
+            _ if matches!(work.sqe.opcode, Op::SEND | Op::RECV) => attempt,
+            (_, Some(file)) if file.is_guess => self.attempt_surely(work),
+            _ => attempt,
+        }
     }
 
     fn hand_over(&mut self, token: Token, work: Work<File>) -> Result<(), Box<Work<File>>> {

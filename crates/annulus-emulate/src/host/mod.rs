@@ -22,9 +22,8 @@ mod watches;
 
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
-use std::collections::HashMap;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use annulus_ring::abi::{
     ClockId, EnterFlags, Features, Params, RegisterOp, SetupFlags, SqRingFlags, Sqe, Timespec,
@@ -141,12 +140,7 @@ impl Host {
         let name = rings::new_name();
         let poller = Arc::new(Poller::new(name)?);
         let pool = Arc::new(Pool::new(workers));
-        let machine = Machine {
-            watches: Watches::new(Arc::clone(&poller)),
-            pool: Arc::clone(&pool),
-            kept: HashMap::new(),
-            own: Weak::new(),
-        };
+        let machine = Machine::new(Watches::new(Arc::clone(&poller)), Arc::clone(&pool));
         // SAFETY: entries come by `enter` and `register` alone, whose callers promise that what
         // they point to is valid as their operations demand.
         let user = unsafe { Uaccess::promised() };

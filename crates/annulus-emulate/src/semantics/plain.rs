@@ -56,7 +56,7 @@ impl<W: World> Core<W> {
         let is_fixed = sqe.flags.contains(SqeFlags::FIXED_FILE);
         let file = match is_fixed {
             true => self.files.untagged(sqe.fd as u32).cloned().ok_or(Errno::EBADF)?,
-            false => self.world.file(sqe.fd)?,
+            false => self.world.file_for_now(sqe.fd)?,
         };
         let work = self.requests.draft(sqe);
         debug_assert!(

@@ -193,7 +193,8 @@ fn is_never_tried(work: &HostWork, file: &File) -> bool {
 /// be tried then, another takes a thread.
 fn without_being_told(work: &mut HostWork, way: Way) -> Attempt {
     let Some(file) = &work.file else { return Attempt::Done(Err(Errno::EBADF)) };
-    if !file.is_pollable() {
+    // What may be of another file is not enough here: it is asked for, and tried again.
+    if !file.is_pollable() || file.is_guess() {
         return Attempt::Blocks;
     }
     // What other flags say matters not to such a file: but the call takes none for it.
