@@ -22,6 +22,8 @@ pub(super) const KNOWN: EnterFlags = EnterFlags::GETEVENTS
     .union(EnterFlags::ABS_TIMER)
     .union(EnterFlags::EXT_ARG_REG)
     .union(EnterFlags::NO_IOWAIT);
+/// So many enters in a row find enough without a look at files.
+const UNLOOKED_MAX: u8 = 3;
 /// How long a set of signals is.
 const MASK_BYTES: u64 = 8;
 
@@ -99,8 +101,14 @@ impl Inner {
                 state.core.queues.flush();
             }
             let timeouts = state.core.timeouts_told();
-            if state.core.queues.ready() >= want {
+            // What was submitted has ended by itself: files are looked at by and by.
+            if state.core.queues.ready() < want {
+                state.unlooked = 0;
+            } else if taken == 0 || want == 0 || state.unlooked >= UNLOOKED_MAX {
+                state.unlooked = 0;
                 state = self.look(state);
+            } else {
+                state.unlooked += 1;
             }
             // SAFETY: the caller's promise.
             end = match unsafe { self.terms(&state, flags, arg, arg_bytes) } {

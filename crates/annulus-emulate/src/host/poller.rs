@@ -39,6 +39,11 @@ impl Default for Events {
 }
 
 impl Events {
+    /// Forgets what was told.
+    pub(super) fn clear(&mut self) {
+        self.count = 0;
+    }
+
     /// What files told, but for the bell: their names, and the events.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u32)> {
         let found = self.found[..self.count].iter().map(|event| (event.u64, event.events));
@@ -107,7 +112,7 @@ impl Poller {
         mask: *const c_void,
         told: &mut Events,
     ) -> Result<(), Errno> {
-        told.count = 0;
+        told.clear();
         let found = &mut told.found;
         let exact = match limit {
             Some(limit) if !limit.is_zero() => {

@@ -112,6 +112,8 @@ pub(super) struct State {
     events: Option<Box<Events>>,
     /// Bells that nobody has.
     bells: Vec<Arc<OwnedFd>>,
+    /// Enters in a row that found enough, and did not look at files.
+    pub(super) unlooked: u8,
     /// Somebody has the descriptor to poll.
     pub(super) is_polled: bool,
     /// What its timer is armed for.
@@ -133,8 +135,9 @@ impl State {
             leader: None,
             followers: Vec::new(),
             ready: Vec::new(),
-            events: None,
+            events: Some(Box::default()),
             bells: Vec::new(),
+            unlooked: 0,
             is_polled: false,
             timer: None,
             issuer,
@@ -248,10 +251,16 @@ impl Inner {
     }
 
     /// Sends what is to be sent, and does what has no thread, with the lock released.
+    #[inline]
     pub(super) fn send_messages<'a>(
         &'a self,
-        mut state: MutexGuard<'a, State>,
+        state: MutexGuard<'a, State>,
     ) -> MutexGuard<'a, State> {
+        let is_idle = !state.core.has_messages() && !self.pool.wants_inline();
+        if is_idle { state } else { self.send_them(state) }
+    }
+
+    fn send_them<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         loop {
             if !state.core.has_messages() && !self.pool.wants_inline() {
                 return state;
@@ -276,6 +285,7 @@ impl Inner {
     /// Goes on with what is there already.
     pub(super) fn look<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let mut told = state.events.take().unwrap_or_default();
+        told.clear();
         if !state.core.world.watches.is_idle() && state.leader.is_none() {
             // Without waiting it fails for no reason that matters.
             let _ = self.poller.wait(Some(Duration::ZERO), core::ptr::null(), &mut told);
@@ -302,27 +312,15 @@ impl Inner {
             if state.is_met(goal) || end.is_err() {
                 return (state, end);
             }
-            let now = sys::now(ClockId::MONOTONIC);
-            if terms.limit.is_some_and(|limit| limit <= now) {
-                end = Err(Errno::ETIME);
-                continue;
-            }
-            if let Some(enough) = terms.enough.filter(|enough| *enough <= now) {
-                terms.enough = None;
-                if let Goal::Ready { want, .. } = &mut goal {
-                    *want = 1;
-                }
-                // It is the limit as well where there is none, or an earlier one.
-                if terms.limit.is_none_or(|limit| limit <= enough) {
-                    end = Err(Errno::ETIME);
-                }
+            let has_limit = terms.limit.is_some() || terms.enough.is_some();
+            if has_limit && pass(&mut terms, &mut goal, &mut end) {
                 continue;
             }
             let until = terms.limit.into_iter().chain(terms.enough).min();
             let mask = terms.mask;
             let waited = match state.leader {
-                None => self.lead(state, goal, until, now, mask),
-                Some(_) => self.follow(state, goal, until, now, mask),
+                None => self.lead(state, goal, until, mask),
+                Some(_) => self.follow(state, goal, until, mask),
             };
             state = waited.0;
             end = waited.1;
@@ -343,7 +341,6 @@ impl Inner {
         mut state: MutexGuard<'a, State>,
         goal: Goal,
         until: Option<Duration>,
-        now: Duration,
         mask: *const c_void,
     ) -> (MutexGuard<'a, State>, Result<(), Errno>) {
         let until = until.into_iter().chain(state.core.next_due()).min();
@@ -351,7 +348,7 @@ impl Inner {
         let mut told = state.events.take().unwrap_or_default();
         self.settle(&mut state);
         drop(state);
-        let left = until.map(|until| until.saturating_sub(now));
+        let left = until.map(left);
         let end = self.poller.wait(left, mask, &mut told);
         let mut state = self.state();
         if state.leader.take().is_some_and(|leader| leader.rung) {
@@ -367,10 +364,9 @@ impl Inner {
         mut state: MutexGuard<'a, State>,
         goal: Goal,
         until: Option<Duration>,
-        now: Duration,
         mask: *const c_void,
     ) -> (MutexGuard<'a, State>, Result<(), Errno>) {
-        let left = until.map(|until| until.saturating_sub(now));
+        let left = until.map(left);
         let Some(bell) = state.bells.pop().or_else(|| sys::eventfd().ok().map(Arc::new)) else {
             return self.doze(state, left, mask);
         };
@@ -409,6 +405,30 @@ impl Inner {
         state.is_served = false;
         self.settle(&mut state);
     }
+}
+
+/// Whether a time of a wait has come, and what that changes.
+fn pass(terms: &mut Terms, goal: &mut Goal, end: &mut Result<(), Errno>) -> bool {
+    let now = sys::now(ClockId::MONOTONIC);
+    if terms.limit.is_some_and(|limit| limit <= now) {
+        *end = Err(Errno::ETIME);
+        return true;
+    }
+    let Some(enough) = terms.enough.filter(|enough| *enough <= now) else { return false };
+    terms.enough = None;
+    if let Goal::Ready { want, .. } = goal {
+        *want = 1;
+    }
+    // It is the limit as well where there is none, or an earlier one.
+    if terms.limit.is_none_or(|limit| limit <= enough) {
+        *end = Err(Errno::ETIME);
+    }
+    true
+}
+
+/// How long it is until then.
+fn left(until: Duration) -> Duration {
+    until.saturating_sub(sys::now(ClockId::MONOTONIC))
 }
 
 impl Follower {
