@@ -24,7 +24,8 @@ pub type Buffer<'b, 'r, K = AnyKernel> = annulus_ring::register::Buffer<'b, 'r, 
 /// - As there.
 ///
 /// # Errors
-/// As there.
+/// As there. Where Linux's io_uring is blocked, no descriptor is one of its rings: `EBADF`,
+/// `EBADFD`.
 ///
 /// ```
 /// use annulus_emulate::{Builder, KernelChoice, register::{Message, send_message}};
@@ -36,13 +37,19 @@ pub type Buffer<'b, 'r, K = AnyKernel> = annulus_ring::register::Buffer<'b, 'r, 
 /// # Ok::<(), annulus_emulate::Error>(())
 /// ```
 pub unsafe fn send_message(message: &Message) -> Result<()> {
-    match host::send_message(&message.entry()) {
-        Some(sent) => sent
-            .map(drop)
-            .map_err(|errno| Error::os(errno, "sending a message to a ring in user space")),
+    let entry = message.entry();
+    let is_ours = host::is_ring_here(entry.fd);
+    if !is_ours && !is_blocked() {
         // SAFETY: the caller's promise.
-        None => unsafe { annulus_ring::register::send_message(message) },
+        return unsafe { annulus_ring::register::send_message(message) };
     }
+    let sent = host::send_message(&entry).map(drop);
+    sent.map_err(|errno| Error::os(errno, "sending a message to a ring in user space"))
+}
+
+/// Whether rings run in user space because Linux's io_uring is blocked.
+fn is_blocked() -> bool {
+    KernelChoice::Environment.decide().is_ok_and(|decision| decision.error().is_some())
 }
 
 /// [`annulus_ring::register::query`], of the kernel that a ring would be made of where the program
@@ -59,7 +66,7 @@ pub unsafe fn send_message(message: &Message) -> Result<()> {
 /// }
 /// ```
 pub fn query<Q: Question>() -> Result<Q> {
-    if KernelChoice::Environment.resolve()? != KernelChoice::Host {
+    if !KernelChoice::Environment.decide()?.is_host() {
         return annulus_ring::register::query();
     }
     let mut answer = Q::default();

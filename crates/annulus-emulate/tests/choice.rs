@@ -11,6 +11,8 @@ use std::io::pipe;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
+use annulus_emulate::abi::Op;
+use annulus_emulate::register::Restrictions;
 use annulus_emulate::{
     AnyKernel, Builder, Errno, Error, KERNEL_VARIABLE, KernelChoice, LocalRing, Ring, SharedRing,
     op,
@@ -312,10 +314,24 @@ fn the_host_makes_none_of_the_calls() {
         works(&mut LocalRing::new(8).expect("the host's"));
         drop(SharedRing::new(8).expect("the host's"));
         assert!(KernelChoice::default().decide().expect("host").is_host());
+        refusals_are_its_own();
     });
     if let Some(outcome) = outcome {
         outcome.success();
     }
+}
+
+/// What the host refuses, no filter is blamed for, and nobody is asked about filters.
+fn refusals_are_its_own() {
+    let too_long = LocalRing::new(1 << 20).expect_err("no kernel makes one");
+    let cause = too_long.setup_error().expect("a diagnosis").cause();
+    assert!(cause.is_bad_request() && !too_long.is_unsupported(), "{too_long}");
+    let ring = Builder::new().entries(8).disabled().build().expect("the host's");
+    ring.register().restrict(&Restrictions::new().allow(Op::NOP)).expect("it is disabled");
+    ring.register().enable().expect("once");
+    let restricted = ring.register().files_sparse(4).expect_err("not allowed");
+    assert_eq!(restricted.errno(), Some(Errno::EACCES));
+    assert!(restricted.setup_error().is_none() && !restricted.is_unsupported(), "{restricted}");
 }
 
 /// From here on, one of `calls` ends the process.

@@ -111,6 +111,15 @@ impl SetupError {
         Self::of(Request { call: Call::Setup, errno, entries, cq_entries, flags })
     }
 
+    /// The same where Linux is not the one who refused, and is not asked for its reasons.
+    #[cold]
+    pub(crate) fn elsewhere(errno: Errno, entries: u32, params: &Params) -> Self {
+        let Params { flags, cq_entries, .. } = *params;
+        let request = Request { call: Call::Setup, errno, entries, cq_entries, flags };
+        let evidence = Evidence::gather(Path::new(ROOT), None);
+        Self { request, cause: find::cause(&request, &evidence), evidence }
+    }
+
     /// Finds out whether a filter is why `call` failed on a ring that was made; `None` if not.
     #[cold]
     pub(crate) fn of_call(call: Call, errno: Errno) -> Option<Self> {

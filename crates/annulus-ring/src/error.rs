@@ -69,16 +69,16 @@ impl Error {
         Self(if lost { Repr::Lost } else { Repr::Forked })
     }
 
+    /// That a kernel which is Linux (or not) was entered in vain.
     #[cold]
-    pub(crate) fn enter(errno: Errno, queued: u32) -> Self {
-        let blocked = SetupError::of_call(Call::Enter, errno).map(Box::new);
-        Self(Repr::Enter { errno, queued, blocked })
+    pub(crate) fn enter(is_linux: bool, errno: Errno, queued: u32) -> Self {
+        Self(Repr::Enter { errno, queued, blocked: blocked(is_linux, Call::Enter, errno) })
     }
 
+    /// The same of a registration.
     #[cold]
-    pub(crate) fn register(errno: Errno, op: RegisterOp) -> Self {
-        let blocked = SetupError::of_call(Call::Register, errno).map(Box::new);
-        Self(Repr::Register { errno, op, blocked })
+    pub(crate) fn register(is_linux: bool, errno: Errno, op: RegisterOp) -> Self {
+        Self(Repr::Register { errno, op, blocked: blocked(is_linux, Call::Register, errno) })
     }
 
     #[cold]
@@ -265,6 +265,11 @@ impl Error {
     }
 }
 
+/// What blocks `call`, if anything does: no filter has to do with a kernel that is not Linux.
+fn blocked(is_linux: bool, call: Call, errno: Errno) -> Option<Box<SetupError>> {
+    is_linux.then(|| SetupError::of_call(call, errno)).flatten().map(Box::new)
+}
+
 /// What an errno of `io_uring_enter(2)` means for who called it.
 fn enter_advice(errno: Errno) -> &'static str {
     match errno {
@@ -360,21 +365,21 @@ mod tests {
 
     #[test]
     fn a_failed_submit_says_what_stays_queued() {
-        let text = Error::enter(Errno::EAGAIN, 3).to_string();
+        let text = Error::enter(true, Errno::EAGAIN, 3).to_string();
         assert!(text.contains("EAGAIN") && text.contains("3 entries stay queued"), "{text}");
-        assert!(Error::enter(Errno::EBUSY, 1).is_busy());
-        assert_eq!(Error::enter(Errno::EBUSY, 1).queued(), Some(1));
+        assert!(Error::enter(true, Errno::EBUSY, 1).is_busy());
+        assert_eq!(Error::enter(true, Errno::EBUSY, 1).queued(), Some(1));
     }
 
     #[test]
     fn a_failed_registration_says_the_cure() {
-        let text = Error::register(Errno::EMFILE, RegisterOp::FILES).to_string();
+        let text = Error::register(true, Errno::EMFILE, RegisterOp::FILES).to_string();
         assert!(text.contains("EMFILE") && text.contains("RLIMIT_NOFILE"), "{text}");
     }
 
     #[test]
     fn the_kind_survives_the_conversion() {
-        let error = io::Error::from(Error::enter(Errno::EINTR, 0));
+        let error = io::Error::from(Error::enter(true, Errno::EINTR, 0));
         assert_eq!(error.kind(), io::ErrorKind::Interrupted);
         assert!(error.to_string().contains("EINTR"));
     }

@@ -105,6 +105,12 @@ pub unsafe trait Kernel {
 
     /// What closes this kernel's descriptors.
     fn descriptors(&self) -> Self::Descriptors;
+
+    /// Whether it answers by the system calls of Linux, which filters and settings may block: what
+    /// it refuses is judged by those then, see [`diagnose`](crate::diagnose).
+    fn is_linux(&self) -> bool {
+        false
+    }
 }
 
 // SAFETY: every call goes to the same kernel, whose promises are its own.
@@ -150,6 +156,10 @@ unsafe impl<K: Kernel> Kernel for Arc<K> {
 
     fn descriptors(&self) -> Self::Descriptors {
         (**self).descriptors()
+    }
+
+    fn is_linux(&self) -> bool {
+        (**self).is_linux()
     }
 }
 

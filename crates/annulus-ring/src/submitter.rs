@@ -183,7 +183,7 @@ impl<K: Kernel> Submitter<K> {
         if count == 0 && flags.is_empty() {
             return Ok(0);
         }
-        self.enter(count, 0, flags).map_err(|errno| failed(errno, sq))
+        self.enter(count, 0, flags).map_err(|errno| failed(&self.kernel, errno, sq))
     }
 
     /// Submits, then waits until `want` completions are in the queue.
@@ -244,7 +244,7 @@ impl<K: Kernel> Submitter<K> {
         // Not bounded: each turn of the loop is a signal that was delivered.
         loop {
             if let Some(end) = self.end_of_wait(answer, &mut taken, want, Some(sq)) {
-                return end.map_err(|errno| failed(errno, sq));
+                return end.map_err(|errno| failed(&self.kernel, errno, sq));
             }
             let count = if taken == 0 { sq.raw.publish() } else { 0 };
             answer = self.enter(count, want, self.wait_flags(sq));
@@ -307,7 +307,7 @@ impl<K: Kernel> Submitter<K> {
     ) -> Result<u32> {
         self.check()?;
         sq.check()?;
-        self.wait_loop(Some(&*sq), want, wait).map_err(|errno| failed(errno, sq))
+        self.wait_loop(Some(&*sq), want, wait).map_err(|errno| failed(&self.kernel, errno, sq))
     }
 
     /// Waits until `want` completions are in the queue, or as `wait` says, submitting nothing.
@@ -326,7 +326,7 @@ impl<K: Kernel> Submitter<K> {
     pub fn wait_with(&self, want: u32, wait: &Wait) -> Result<()> {
         self.check()?;
         let waited = self.wait_loop(None::<&SubmissionQueue<Sqe>>, want, wait);
-        waited.map(drop).map_err(|errno| Error::enter(errno, 0))
+        waited.map(drop).map_err(|errno| Error::enter(self.kernel.is_linux(), errno, 0))
     }
 
     /// Enters with what is queued in `sq`, and waits until something other than a signal ends it.
@@ -404,7 +404,7 @@ impl<K: Kernel> Submitter<K> {
         // SAFETY: what the queue's entries point to is the promise of who pushed them; the argument
         // is an offset in a region that the kernel checks.
         let answer = unsafe { self.kernel.enter(count, want, flags, offset, ENTRY_BYTES) };
-        answer.map_err(|errno| failed(errno, sq))
+        answer.map_err(|errno| failed(&self.kernel, errno, sq))
     }
 
     /// Runs what is pending in the kernel, without waiting (`io_uring_get_events`).
@@ -458,7 +458,7 @@ impl<K: Kernel> Submitter<K> {
                 Ok(_) => return Ok(()),
                 // Not bounded: each turn of the loop is a signal that was delivered.
                 Err(Errno::EINTR) => {}
-                Err(errno) => return Err(Error::enter(errno, 0)),
+                Err(errno) => return Err(Error::enter(self.kernel.is_linux(), errno, 0)),
             }
         }
     }
@@ -478,8 +478,8 @@ impl<K: Kernel> Submitter<K> {
 
 /// The error of a submit: what was not taken stays queued.
 #[cold]
-fn failed<S: SqeKind>(errno: Errno, sq: &SubmissionQueue<S>) -> Error {
-    Error::enter(errno, sq.len())
+fn failed<K: Kernel, S: SqeKind>(kernel: &K, errno: Errno, sq: &SubmissionQueue<S>) -> Error {
+    Error::enter(kernel.is_linux(), errno, sq.len())
 }
 
 /// The nanoseconds of a second.

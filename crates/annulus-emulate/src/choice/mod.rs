@@ -196,6 +196,10 @@ unsafe impl Kernel for AnyKernel {
         Process
     }
 
+    fn is_linux(&self) -> bool {
+        !self.is_host()
+    }
+
     fn map(
         &self,
         offset: u64,

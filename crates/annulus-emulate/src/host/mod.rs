@@ -22,7 +22,7 @@ mod watches;
 
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
 use annulus_ring::abi::{
@@ -122,7 +122,7 @@ impl Host {
             Self::new(Shape { sq_entries, cq_entries, flags }, workers)
         });
         let failed = |errno| match errno {
-            Errno::EINVAL => plan.refused(errno, plan.flags()),
+            Errno::EINVAL => plan.refused_elsewhere(errno, plan.flags()),
             errno => Error::os(errno, "making a ring in user space"),
         };
         let (host, params) = made.map_err(failed)?;
@@ -189,10 +189,14 @@ fn agree(flags: SetupFlags) -> bool {
         || has(SetupFlags::CQE32 | SetupFlags::CQE_MIXED))
 }
 
-/// A message from a thread without a ring (`IORING_REGISTER_SEND_MSG_RING`), unless it is for a
-/// ring of Linux's.
-pub(crate) fn send_message(sqe: &Sqe) -> Option<Result<u32, Errno>> {
-    rings::find(sqe.fd).map(|_ours| rings::send(sqe))
+/// Whether a descriptor is that of a ring in user space, of this process.
+pub(crate) fn is_ring_here(fd: RawFd) -> bool {
+    rings::find(fd).is_some()
+}
+
+/// A message from a thread without a ring (`IORING_REGISTER_SEND_MSG_RING`).
+pub(crate) fn send_message(sqe: &Sqe) -> Result<u32, Errno> {
+    rings::send(sqe)
 }
 
 /// Answers questions of what the host kernel has (`IORING_REGISTER_QUERY`).

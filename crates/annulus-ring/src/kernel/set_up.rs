@@ -304,6 +304,14 @@ impl Plan {
         let params = Params { flags, ..self.params };
         Error::setup(SetupError::new(errno, self.entries, &params))
     }
+
+    /// The same of a kernel that is not Linux: what this process may do with Linux's io_uring is
+    /// not asked, and not to blame.
+    #[cold]
+    pub fn refused_elsewhere(&self, errno: Errno, flags: SetupFlags) -> Error {
+        let params = Params { flags, ..self.params };
+        Error::setup(SetupError::elsewhere(errno, self.entries, &params))
+    }
 }
 
 /// Every flag with a name.

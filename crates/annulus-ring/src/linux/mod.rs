@@ -208,6 +208,10 @@ unsafe impl Kernel for Linux {
     fn descriptors(&self) -> Process {
         Process
     }
+
+    fn is_linux(&self) -> bool {
+        true
+    }
 }
 
 impl Drop for Linux {

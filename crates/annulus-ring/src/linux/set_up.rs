@@ -96,7 +96,7 @@ unsafe impl SetUp for Linux {
         let op = RegisterOp::RESIZE_RINGS;
         // SAFETY: `asked` is one `io_uring_params`, read and written during the call only.
         let answer = unsafe { self.register(op, (&raw mut asked).cast(), 1) };
-        answer.map_err(|errno| Error::register(errno, op))?;
+        answer.map_err(|errno| Error::register(true, errno, op))?;
         let params = Params {
             sq_entries: asked.sq_entries,
             cq_entries: asked.cq_entries,

@@ -195,7 +195,7 @@ impl<K: Kernel> Register<'_, K> {
         self.submitter.check()?;
         // SAFETY: the caller's promise.
         let answer = unsafe { self.submitter.kernel.register(op, arg, count) };
-        answer.map_err(|errno| Error::register(errno, op))
+        answer.map_err(|errno| Error::register(self.submitter.kernel.is_linux(), errno, op))
     }
 
     /// Registers what needs no argument.
@@ -264,5 +264,5 @@ unsafe fn without_ring<T>(op: RegisterOp, arg: &mut T, count: u32) -> Result<u32
     const NO_RING: RawFd = -1;
     // SAFETY: the reference is valid for the length of the call; the rest is the caller's promise.
     let answer = unsafe { syscall::register_raw(NO_RING, op, ptr::from_mut(arg).cast(), count) };
-    answer.map_err(|errno| Error::register(errno, op))
+    answer.map_err(|errno| Error::register(true, errno, op))
 }

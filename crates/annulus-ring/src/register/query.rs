@@ -50,7 +50,8 @@ fn ask<Q: Question>(register: impl FnOnce(&mut QueryHdr) -> Result<u32>) -> Resu
     };
     register(&mut head)?;
     if head.result < 0 {
-        return Err(Error::register(Errno::from_raw(-head.result), RegisterOp::QUERY));
+        // The call itself was let through.
+        return Err(Error::register(false, Errno::from_raw(-head.result), RegisterOp::QUERY));
     }
     Ok(answer)
 }

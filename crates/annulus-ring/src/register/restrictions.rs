@@ -193,7 +193,7 @@ pub fn restrict_task(restrictions: &Restrictions) -> Result<()> {
     let op = RegisterOp::RESTRICTIONS;
     // SAFETY: one `io_uring_task_restriction` with as many restrictions behind it as it says.
     let answer = unsafe { syscall::register_raw(-1, op, words.as_mut_ptr().cast(), 1) };
-    answer.map(drop).map_err(|errno| Error::register(errno, op))
+    answer.map(drop).map_err(|errno| Error::register(true, errno, op))
 }
 
 /// Two 16-bit fields of the kernel's structs, one after the other in memory.

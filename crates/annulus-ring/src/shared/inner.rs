@@ -13,7 +13,7 @@ use super::wait::Waiters;
 use crate::abi::{Cqe, EnterFlags, SqRingFlags, Sqe};
 use crate::cq::OwnCq;
 use crate::errno::Errno;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernel::Kernel;
 use crate::raw::{CqIndices, KernelFlags, SqIndices};
 use crate::sq::OwnSq;
@@ -144,7 +144,7 @@ impl<K: Kernel> Inner<K> {
         // Relaxed: pairs with the store in `keep_error`; one caller alone sees the number.
         match self.untold.swap(0, Ordering::Relaxed) {
             0 => Ok(()),
-            raw => Err(Error::enter(Errno::from_raw(raw as i32), self.indices.queued())),
+            raw => Err(self.not_submitted(Errno::from_raw(raw as i32))),
         }
     }
 }

@@ -152,7 +152,7 @@ impl<K: Kernel> Inner<K> {
 
     /// What was not taken stays queued, whoever pushed it.
     #[cold]
-    fn not_submitted(&self, errno: Errno) -> Error {
-        Error::enter(errno, self.indices.queued())
+    pub(super) fn not_submitted(&self, errno: Errno) -> Error {
+        Error::enter(self.submitter.kernel.is_linux(), errno, self.indices.queued())
     }
 }

@@ -153,7 +153,7 @@ impl<K: Kernel> Inner<K> {
         // Not bounded: each turn of the loop is a signal that was delivered.
         while let Err(errno) = self.enter(0, 0, EnterFlags::GETEVENTS) {
             if errno != Errno::EINTR {
-                return Err(Error::enter(errno, self.indices.queued()));
+                return Err(self.not_submitted(errno));
             }
         }
         Ok(self.take_and_pass_on(out))
@@ -244,7 +244,7 @@ impl<K: Kernel> Inner<K> {
                 self.keep_error(errno);
                 Some(Ok(taken.count))
             }
-            Err(errno) => Some(Err(Error::enter(errno, self.indices.queued()))),
+            Err(errno) => Some(Err(self.not_submitted(errno))),
         };
         (waiters, end)
     }
@@ -277,7 +277,7 @@ impl<K: Kernel> Inner<K> {
         }
         drop(waiters);
         let end = match self.take_and_pass_on(out) {
-            0 => Err(Error::enter(Errno::ETIME, self.indices.queued())),
+            0 => Err(self.not_submitted(Errno::ETIME)),
             count => Ok(count),
         };
         (lock(&self.waiters), Some(end))
