@@ -240,7 +240,8 @@ impl SetupError {
                     true => String::new(),
                     false => format!(", {}", cause::short(flags)),
                 };
-                format!("io_uring_setup({} entries{flags}): {errno}", request.entries)
+                let entries = if request.entries == 1 { "entry" } else { "entries" };
+                format!("io_uring_setup({} {entries}{flags}): {errno}", request.entries)
             }
             call => format!("{}: {errno}", call.name()),
         };

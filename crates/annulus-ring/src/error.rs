@@ -23,7 +23,14 @@ use crate::errno::Errno;
 /// assert!(error.to_string().contains("entries"));
 /// assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::InvalidInput);
 /// ```
-#[derive(Debug)]
+///
+/// As [`Debug`](fmt::Debug) it is that text in one line, since that is what a `main` prints which
+/// returns it, an [`io::Error`] of it, or an `unwrap`; its parts with `{:#?}`.
+///
+/// ```
+/// let error = std::io::Error::from(annulus_ring::LocalRing::new(1 << 20).unwrap_err());
+/// assert!(format!("{error:?}").contains("fix: ask for at most 32768 entries"));
+/// ```
 pub struct Error(Repr);
 
 /// The result of what a ring does.
@@ -337,6 +344,20 @@ impl fmt::Display for Error {
             Repr::Usage(what) => f.write_str(what),
             Repr::Os { errno, doing } => write!(f, "{doing}: {errno}"),
         }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return f.debug_tuple("Error").field(&self.0).finish();
+        }
+        for (n, line) in self.to_string().lines().enumerate() {
+            let gap = if n == 0 { "" } else { "; " };
+            // What is aligned in several lines is not in one.
+            write!(f, "{gap}{}", line.split_whitespace().collect::<Vec<_>>().join(" "))?;
+        }
+        Ok(())
     }
 }
 

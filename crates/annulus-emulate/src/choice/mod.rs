@@ -74,10 +74,7 @@ impl KernelChoice {
             Some("" | "auto") => Ok(Self::Auto),
             Some("linux") => Ok(Self::Linux),
             Some("host") => Ok(Self::Host),
-            _ => Err(Error::os(
-                Errno::EINVAL,
-                "reading the environment: ANNULUS_KERNEL must be linux, host or auto",
-            )),
+            _ => Err(Error::os(Errno::EINVAL, "ANNULUS_KERNEL must be linux, host or auto")),
         }
     }
 }

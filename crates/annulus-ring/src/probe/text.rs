@@ -110,8 +110,9 @@ fn limits_text(limits: &Limits, uid: u32) -> String {
         return "no limit on locked memory; registered buffers of at most 1 GiB".to_owned();
     };
     let room = |entries: u32, max: Option<u64>, made: Outcome| {
-        let full = if made.fails() { ", none now" } else { "" };
-        format!("{} of {entries}{full}", max.unwrap_or(0))
+        let max = max.unwrap_or(0);
+        let full = if made.fails() && max > 0 { ", none now" } else { "" };
+        format!("{max} of {entries}{full}")
     };
     format!(
         "memlock {} for all processes of uid {uid}: room for {} entries, or {}; registered buffers \
