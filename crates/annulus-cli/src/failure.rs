@@ -87,7 +87,7 @@ impl Failure {
 
     /// io_uring cannot be used, and nothing else was asked for.
     pub fn unusable(why: &str) -> Self {
-        let cure = "`annulus probe` says why, `--kernel host` measures the one in user space";
+        let cure = "`annulus probe` says more, `--kernel host` measures the one in user space";
         Self { exit: Exit::Unusable, ..Self::new("io_uring is not usable", why).cure(cure) }
     }
 

@@ -1,6 +1,6 @@
 //! Which rings are measured: what was asked for, as far as it works here.
 
-use annulus_emulate::{Error, KernelChoice};
+use annulus_emulate::{KERNEL_VARIABLE, KernelChoice};
 
 use super::plan::{Engine, Kernel, Rw, Settings};
 use super::raw::{Driver, RingWork, ring};
@@ -57,8 +57,10 @@ fn asked(option: Kernel) -> Result<Kernel, Failure> {
     if option != Kernel::Auto {
         return Ok(option);
     }
-    let wrong = |error: Error| {
-        Failure::usage("ANNULUS_KERNEL", error, "set it to linux, host or auto, or unset it")
+    let wrong = |_| {
+        let named = std::env::var_os(KERNEL_VARIABLE).unwrap_or_default();
+        let why = format!("there is no kernel {named:?}");
+        Failure::usage(KERNEL_VARIABLE, why, "set it to linux, host or auto, or unset it")
     };
     Ok(match KernelChoice::Environment.resolve().map_err(wrong)? {
         KernelChoice::Linux => Kernel::Linux,

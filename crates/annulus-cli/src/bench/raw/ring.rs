@@ -5,7 +5,7 @@ use std::mem;
 use std::os::fd::AsRawFd;
 
 use annulus_emulate::abi::{BufIndex, Cqe, FixedFd, Iovec, Sqe};
-use annulus_emulate::{Builder, Errno, KernelChoice, LocalRing, op};
+use annulus_emulate::{Builder, Errno, Error, KernelChoice, LocalRing, op};
 
 use crate::bench::buffer::{ALIGN_BYTES, Buffer};
 use crate::bench::plan::Rw;
@@ -140,7 +140,7 @@ impl Driver {
         let expected = self.entries.result();
         let (sq, cq, _) = self.ring.parts();
         let mut done = 0;
-        for cqe in cq.completions().map_err(|error| Failure::new("io_uring", error))? {
+        for cqe in cq.completions().map_err(|error| refused("io_uring", &error))? {
             done += 1;
             self.in_flight -= 1;
             if cqe.res != expected {
@@ -151,7 +151,7 @@ impl Driver {
             let sqe = self.entries.make(cqe.user_data as u32, &mut self.rng);
             // SAFETY: the slot's block is no other operation's (its own is done), and stays where
             // it is until the completion: `drop` waits for that. The ring holds the file.
-            unsafe { sq.push(sqe) }.map_err(|error| Failure::new("io_uring", error))?;
+            unsafe { sq.push(sqe) }.map_err(|error| refused("io_uring", &error))?;
             self.in_flight += 1;
         }
         self.completed += u64::from(done);
@@ -166,7 +166,7 @@ impl Driver {
             let sqe = self.entries.make(slot, &mut self.rng);
             // SAFETY: each slot's block is its own, and stays where it is until the completion:
             // `drop` waits for that. The ring holds the file.
-            unsafe { self.ring.push(sqe) }.map_err(|error| Failure::new("io_uring", error))?;
+            unsafe { self.ring.push(sqe) }.map_err(|error| refused("io_uring", &error))?;
             self.in_flight += 1;
         }
         Ok(())
@@ -177,7 +177,7 @@ impl Driver {
     fn enter(&mut self, want: u32) -> Result<(), Failure> {
         let (sq, _, submitter) = self.ring.parts();
         let taken = submitter.submit_and_wait(sq, want);
-        self.taken += u64::from(taken.map_err(|error| Failure::new("io_uring", error))?);
+        self.taken += u64::from(taken.map_err(|error| refused("io_uring", &error))?);
         self.enters += 1;
         Ok(())
     }
@@ -197,7 +197,7 @@ impl Driver {
         while self.in_flight > 0 {
             self.enter(1)?;
             let (_, cq, _) = self.ring.parts();
-            let seen = cq.completions().map_err(|error| Failure::new("io_uring", error))?.count();
+            let seen = cq.completions().map_err(|error| refused("io_uring", &error))?.count();
             // At most the depth.
             self.in_flight -= seen as u32;
             self.completed += seen as u64;
@@ -220,7 +220,16 @@ impl Drop for Driver {
 /// A ring of `depth` entries.
 pub fn ring(depth: u32, kernel: KernelChoice) -> Result<LocalRing, Failure> {
     let ring = Builder::new().entries(depth).kernel(kernel).build_local();
-    ring.map_err(|error| Failure::new("set-up", error))
+    ring.map_err(|error| refused("set-up", &error))
+}
+
+/// That a ring failed. Where it is blocked: which call, the cause and the cure; what these were
+/// found by, `annulus probe` tells.
+#[cold]
+fn refused(what: &str, error: &Error) -> Failure {
+    let Some(setup) = error.setup_error() else { return Failure::new(what, error) };
+    let (call, errno) = (setup.call().name(), setup.errno());
+    Failure::new(what, format!("{call}: {errno:?}: {}; fix: {}", setup.cause(), setup.cure()))
 }
 
 /// Tells the ring the file, so that operations need not look it up.
