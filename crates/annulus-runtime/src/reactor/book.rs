@@ -19,6 +19,8 @@ use crate::slot::{Finished, Message, Phase, Slot, completion_of};
 
 /// The completion of the doorbell's poll. No slot has this number.
 pub(super) const BELL: u64 = u64::MAX - 1;
+/// The completion of the timer after which that is tried again. No slot has this number.
+pub(super) const BELL_AGAIN: u64 = u64::MAX - 4;
 /// The completion of an entry whose end nobody cares for: a cancel of everything, a link timeout.
 pub(super) const COMPANION: u64 = u64::MAX;
 /// The completion of the timer for the next deadline. No slot has this number.
@@ -56,8 +58,12 @@ pub(super) struct Book {
     pub(super) submitted: u64,
     /// Entries in the kernel beside them.
     pub(super) companions: u32,
-    /// Whether the bell's poll is armed, or there is none.
+    /// Whether the bell's poll is armed, or there is none; or a timer tells when to try again.
     pub(super) listens: bool,
+    /// How often in a row that poll was refused, as it is without a descriptor left.
+    pub(super) refusals: u8,
+    /// The next try is due only after a pause.
+    pub(super) is_put_off: bool,
     /// The time when the kernel was left last.
     pub(super) now: Timespec,
     /// Everything is being ended.
@@ -83,6 +89,8 @@ impl Book {
         let [queued, cancels, asked] = [(); 3].map(|()| unsafe { List::new() });
         Self {
             listens: port.bell.entry().is_none(),
+            refusals: 0,
+            is_put_off: false,
             queued,
             cancels,
             deadlines: Deadlines::default(),
@@ -297,7 +305,8 @@ impl Book {
         match cqe.user_data {
             COMPANION => self.companions = self.companions.saturating_sub(1),
             ALARM => self.alarm = None,
-            BELL => self.listens &= cqe.flags.contains(CqeFlags::MORE),
+            BELL => self.heard(cqe),
+            BELL_AGAIN => (self.listens, self.is_put_off) = (false, false),
             AGAIN => {
                 self.companions = self.companions.saturating_sub(1);
                 self.cancels_all = true;
@@ -311,6 +320,21 @@ impl Book {
             user_data => {
                 self.companions = self.companions.saturating_sub(1);
                 self.cancel_again(port, user_data & !PAUSE, false);
+            }
+        }
+    }
+
+    /// Takes a report of the bell's poll. One that was refused would be at once again: until it is
+    /// armed, what is shipped is seen a pause later.
+    fn heard(&mut self, cqe: &Cqe) {
+        self.listens &= cqe.flags.contains(CqeFlags::MORE);
+        match cqe.result() {
+            Ok(_) => self.refusals = 0,
+            // With everything else, at the end.
+            Err(Errno::ECANCELED) => {}
+            Err(_) => {
+                self.refusals = self.refusals.saturating_add(1);
+                self.is_put_off = true;
             }
         }
     }

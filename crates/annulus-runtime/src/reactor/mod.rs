@@ -32,7 +32,7 @@ use annulus_ring::{Errno, Error, Local, Place, Result, RingOf, SubmissionQueue, 
 
 use crate::port::{OwnPort, Port, Ports};
 use crate::slot::{Phase, Slot, Slots};
-use book::{AGAIN, ALARM, BELL, Book, CANCEL, CANCEL_AGAIN, COMPANION, PAUSE};
+use book::{AGAIN, ALARM, BELL, BELL_AGAIN, Book, CANCEL, CANCEL_AGAIN, COMPANION, PAUSE};
 
 /// How long the kernel is left alone when it has no memory for a submission.
 const SHORTAGE: Duration = Duration::from_millis(1);
@@ -42,7 +42,7 @@ const FAILURES_MAX: u32 = 12;
 const PAUSE_LOG2_MAX: u32 = 10;
 /// The same for a reactor that does not wait.
 static TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-/// How long it takes to cancel one again, by how often that was tried.
+/// How long until something is tried again, by how often it was.
 static PAUSES: [Timespec; 8] = {
     let mut pauses = [Timespec { tv_sec: 0, tv_nsec: 0 }; 8];
     let mut n = 0;
@@ -183,8 +183,12 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         if !book.listens
             && let Some(entry) = port.bell.entry()
         {
-            // SAFETY: the port's bell is kept as long as the ring.
-            if unsafe { sq.push(entry.user_data(BELL)) }.is_err() {
+            let entry = match book.is_put_off {
+                false => entry.user_data(BELL),
+                true => op::Timeout::new(pause_after(book.refusals)).build().user_data(BELL_AGAIN),
+            };
+            // SAFETY: the port's bell is kept as long as the ring, and the span for good.
+            if unsafe { sq.push(entry) }.is_err() {
                 return false;
             }
             book.listens = true;
@@ -313,13 +317,17 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     }
 }
 
+/// How long to wait after so many tries.
+fn pause_after(tries: u8) -> &'static Timespec {
+    &PAUSES[usize::from(tries).min(PAUSES.len() - 1)]
+}
+
 /// Puts into the queue the cancels that wait for it, as far as there is room. Whether all went in.
 fn push_cancels(sq: &mut SubmissionQueue, port: &Port, book: &mut Book) -> bool {
     while let Some(slot) = book.cancels.first(&port.slots) {
         let name = slot.user_data();
         let entry = if slot.pauses.get() {
-            let longest = PAUSES.len() - 1;
-            op::Timeout::new(&PAUSES[longest.min(slot.tries.get().into())]).build()
+            op::Timeout::new(pause_after(slot.tries.get())).build()
         } else {
             op::AsyncCancel::user_data(name).build()
         };
