@@ -14,6 +14,7 @@
 //! ```
 
 use std::collections::{HashMap, VecDeque};
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -382,7 +383,9 @@ impl Pool {
             break result;
         };
         if let Some(deliver) = self.deliver.get() {
+            let guard = AbortOnPanic;
             deliver(token, work, result);
+            core::mem::forget(guard);
         }
     }
 
@@ -409,6 +412,19 @@ impl Pool {
         }
         state.lanes[kind as usize].threads -= 1;
         None
+    }
+}
+
+/// Ends the process where telling panics, which is a bug of ours: nobody would ever hear of what
+/// was done, and what others know of the ring may be half of it.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        let text = "annulus: a thread of the kernel in user space panicked: ending the process\n";
+        // Past the print macros: those panic where standard error is closed.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+        std::process::abort();
     }
 }
 

@@ -57,3 +57,36 @@ fn a_wait_that_fails_is_told_of() {
     assert!(result.is_err(), "{result:?}");
     pool.close();
 }
+
+/// The first piece of work panics; the next is done, by the same thread: there is but one.
+#[test]
+fn a_panic_ends_the_entry_and_not_the_thread() {
+    let (pool, told) = pool(Workers::new().threads_max(1));
+    for (place, opcode, errno) in [(1, perform::PANICS, Errno::EIO), (2, Op::FSYNC, Errno::EBADF)] {
+        assert!(pool.hand_over(token(place), bare(opcode)).is_ok());
+        assert_eq!(told.recv_timeout(LIMIT), Ok((token(place), Err(errno))));
+    }
+    pool.close();
+}
+
+/// Who waits for what is not told would wait for ever.
+#[test]
+fn a_panic_while_it_is_told_ends_the_process() {
+    const CHILD: &str = "ANNULUS_POOL_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        let pool = Arc::new(Pool::new(Workers::new()));
+        pool.deliver_to(Box::new(|_, _, _| panic!("on purpose")));
+        assert!(pool.hand_over(token(1), bare(Op::FSYNC)).is_ok());
+        std::thread::sleep(LIMIT);
+        return;
+    }
+    let name = "host::pool::tests::a_panic_while_it_is_told_ends_the_process";
+    let program = std::env::current_exe().expect("this program");
+    let mut child = std::process::Command::new(program);
+    let ended = child.args(["--exact", name, "--nocapture"]).env(CHILD, "1").output();
+    let ended = ended.expect("it starts");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    let signal = std::os::unix::process::ExitStatusExt::signal(&ended.status);
+    assert_eq!(signal, Some(libc::SIGABRT), "{said}");
+    assert!(said.contains("on purpose") && said.contains("ending the process"), "{said}");
+}
