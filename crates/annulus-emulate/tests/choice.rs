@@ -78,6 +78,9 @@ fn all_are_hosts() {
 
 #[test]
 fn blocked_rings_run_on_the_host_and_one_line_says_so() {
+    if child::is_blocked_here() {
+        return skip("blocked_rings_run_on_the_host_and_one_line_says_so", child::BLOCKED_HERE);
+    }
     let name = "blocked_rings_run_on_the_host_and_one_line_says_so";
     for (arg, calls, errno) in BLOCKS {
         let child = Child::of(name).arg(arg).variable(KERNEL_VARIABLE, "auto");
@@ -101,6 +104,12 @@ fn blocked_rings_run_on_the_host_and_one_line_says_so() {
 
 #[test]
 fn blocked_rings_of_linux_are_an_error_with_cause_and_cure() {
+    if child::is_blocked_here() {
+        return skip(
+            "blocked_rings_of_linux_are_an_error_with_cause_and_cure",
+            child::BLOCKED_HERE,
+        );
+    }
     let name = "blocked_rings_of_linux_are_an_error_with_cause_and_cure";
     for (arg, calls, errno) in BLOCKS {
         let child = Child::of(name).arg(arg).variable(KERNEL_VARIABLE, "linux");
@@ -129,6 +138,9 @@ fn blocked_rings_of_linux_are_an_error_with_cause_and_cure() {
 /// but then it would be a ring that never completes.
 #[test]
 fn a_call_that_lies_is_found() {
+    if child::is_blocked_here() {
+        return skip("a_call_that_lies_is_found", child::BLOCKED_HERE);
+    }
     let name = "a_call_that_lies_is_found";
     for arg in ["auto", "linux"] {
         let child = Child::of(name).arg(arg).variable(KERNEL_VARIABLE, arg);
@@ -151,6 +163,9 @@ fn a_call_that_lies_is_found() {
 
 #[test]
 fn registering_alone_may_be_blocked() {
+    if child::is_blocked_here() {
+        return skip("registering_alone_may_be_blocked", child::BLOCKED_HERE);
+    }
     let child = Child::of("registering_alone_may_be_blocked").variable(KERNEL_VARIABLE, "auto");
     let outcome = child.run(|_| {
         block(&[REGISTER], Errno::EPERM);
@@ -168,6 +183,9 @@ fn registering_alone_may_be_blocked() {
 /// That the value is then read from `/proc` is tested where it is read: `diagnose::sysctl`.
 #[test]
 fn a_filter_that_comes_later_is_found_at_the_next_ring() {
+    if child::is_blocked_here() {
+        return skip("a_filter_that_comes_later_is_found_at_the_next_ring", child::BLOCKED_HERE);
+    }
     let name = "a_filter_that_comes_later_is_found_at_the_next_ring";
     let outcome = Child::of(name).variable(KERNEL_VARIABLE, "auto").run(|_| {
         let mut before = LocalRing::new(8).expect("Linux's");
@@ -191,6 +209,12 @@ fn charges_rings(entries: u32) -> bool {
 
 #[test]
 fn with_little_locked_memory_rings_are_shorter_then_the_hosts() {
+    if child::is_blocked_here() {
+        return skip(
+            "with_little_locked_memory_rings_are_shorter_then_the_hosts",
+            child::BLOCKED_HERE,
+        );
+    }
     let name = "with_little_locked_memory_rings_are_shorter_then_the_hosts";
     let outcome = Child::of(name).variable(KERNEL_VARIABLE, "auto").run(|_| {
         limit_locked_memory(64 << 10);
@@ -227,6 +251,9 @@ fn with_little_locked_memory_rings_are_shorter_then_the_hosts() {
 
 #[test]
 fn without_locked_memory_rings_are_the_hosts() {
+    if child::is_blocked_here() {
+        return skip("without_locked_memory_rings_are_the_hosts", child::BLOCKED_HERE);
+    }
     let name = "without_locked_memory_rings_are_the_hosts";
     let outcome = Child::of(name).variable(KERNEL_VARIABLE, "auto").run(|_| {
         limit_locked_memory(0);
@@ -247,6 +274,9 @@ fn without_locked_memory_rings_are_the_hosts() {
 
 #[test]
 fn little_locked_memory_is_an_error_of_linux() {
+    if child::is_blocked_here() {
+        return skip("little_locked_memory_is_an_error_of_linux", child::BLOCKED_HERE);
+    }
     let name = "little_locked_memory_is_an_error_of_linux";
     let outcome = Child::of(name).variable(KERNEL_VARIABLE, "linux").run(|_| {
         limit_locked_memory(64 << 10);
@@ -346,6 +376,9 @@ fn kill(calls: &[i64]) {
 
 #[test]
 fn a_request_that_linux_refuses_is_no_reason_to_fall_back() {
+    if child::is_blocked_here() {
+        return skip("a_request_that_linux_refuses_is_no_reason_to_fall_back", child::BLOCKED_HERE);
+    }
     let name = "a_request_that_linux_refuses_is_no_reason_to_fall_back";
     let outcome = Child::of(name).variable(KERNEL_VARIABLE, "auto").run(|_| {
         let error = LocalRing::new(1 << 20).expect_err("no kernel makes one");

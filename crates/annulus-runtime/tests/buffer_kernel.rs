@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 
-use annulus_ring::{LocalRing, op};
+use annulus_emulate::{LocalRing, op};
 use annulus_runtime::buffer::{
     AlignedBuf, FixedPool, IoBuf, IoBufMut, IoVecBufMut, Iovecs, MemRegion, SharedMemory, io_len,
     regions_to_iovecs,
@@ -30,7 +30,7 @@ fn file(name: &str, content: &[u8]) -> File {
 ///
 /// # Safety
 /// - What it points to stays until this returns.
-unsafe fn finish(ring: &mut LocalRing, entry: impl Into<annulus_ring::abi::Sqe>) -> usize {
+unsafe fn finish(ring: &mut LocalRing, entry: impl Into<annulus_emulate::abi::Sqe>) -> usize {
     // SAFETY: the caller's promise: this waits for the completion.
     unsafe { ring.push(entry) }.expect("room for an entry");
     ring.submit_and_wait(1).expect("a completion");

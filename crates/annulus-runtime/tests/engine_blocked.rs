@@ -7,10 +7,10 @@ mod common;
 use annulus_ring::Errno;
 use annulus_runtime::Engine;
 use annulus_runtime::engine::{EngineBuilder, KernelChoice};
-use common::child::{Child, ENTER, REGISTER, SETUP, block, limit_locked_memory, run};
+use common::child::{self, Child, ENTER, REGISTER, SETUP, block, limit_locked_memory, run};
 use common::engines::{begin, shipped_pipe, until};
 use common::files::{TempFile, first_difference};
-use common::process;
+use common::{process, skip};
 use futures::executor::block_on;
 
 /// An engine of Linux, or none.
@@ -42,6 +42,9 @@ fn says(words: &[&str], error: &std::io::Error) {
 
 #[test]
 fn all_calls_are_blocked() {
+    if child::is_blocked_here() {
+        return skip("all_calls_are_blocked", child::BLOCKED_HERE);
+    }
     let name = "all_calls_are_blocked";
     for (arg, errno, kind) in [
         ("EPERM", Errno::EPERM, std::io::ErrorKind::PermissionDenied),
@@ -63,6 +66,9 @@ fn all_calls_are_blocked() {
 /// Rings can be made, and not used.
 #[test]
 fn entering_alone_is_blocked() {
+    if child::is_blocked_here() {
+        return skip("entering_alone_is_blocked", child::BLOCKED_HERE);
+    }
     run("entering_alone_is_blocked", || {
         block(&[ENTER], Errno::EPERM);
         fails(&["EPERM", "io_uring_enter"]);
@@ -71,6 +77,9 @@ fn entering_alone_is_blocked() {
 
 #[test]
 fn registering_alone_is_blocked() {
+    if child::is_blocked_here() {
+        return skip("registering_alone_is_blocked", child::BLOCKED_HERE);
+    }
     run("registering_alone_is_blocked", || {
         block(&[REGISTER], Errno::EPERM);
         let text = linux().build().expect_err("it is blocked").to_string();
@@ -81,6 +90,9 @@ fn registering_alone_is_blocked() {
 
 #[test]
 fn with_little_locked_memory_the_ring_is_smaller() {
+    if child::is_blocked_here() {
+        return skip("with_little_locked_memory_the_ring_is_smaller", child::BLOCKED_HERE);
+    }
     let file = TempFile::patterned(8192);
     run("with_little_locked_memory_the_ring_is_smaller", || {
         let opened = [file.open(), file.open()];
@@ -99,6 +111,9 @@ fn with_little_locked_memory_the_ring_is_smaller() {
 
 #[test]
 fn without_locked_memory_it_says_so() {
+    if child::is_blocked_here() {
+        return skip("without_locked_memory_it_says_so", child::BLOCKED_HERE);
+    }
     run("without_locked_memory_it_says_so", || {
         limit_locked_memory(0);
         fails(&["ENOMEM", "RLIMIT_MEMLOCK"]);
@@ -145,6 +160,9 @@ fn reads_a_pipe(engine: &Engine) {
 
 #[test]
 fn blocked_calls_are_answered_in_user_space() {
+    if child::is_blocked_here() {
+        return skip("blocked_calls_are_answered_in_user_space", child::BLOCKED_HERE);
+    }
     let errno = |arg: &str| match arg {
         "EPERM" => Errno::EPERM,
         "ENOSYS" => Errno::ENOSYS,
@@ -159,6 +177,9 @@ fn blocked_calls_are_answered_in_user_space() {
 
 #[test]
 fn a_ring_that_cannot_be_entered_is_no_ring() {
+    if child::is_blocked_here() {
+        return skip("a_ring_that_cannot_be_entered_is_no_ring", child::BLOCKED_HERE);
+    }
     answered_in_user_space(
         "a_ring_that_cannot_be_entered_is_no_ring",
         |_| block(&[ENTER], Errno::EPERM),
@@ -168,6 +189,9 @@ fn a_ring_that_cannot_be_entered_is_no_ring() {
 
 #[test]
 fn without_locked_memory_rings_are_in_user_space() {
+    if child::is_blocked_here() {
+        return skip("without_locked_memory_rings_are_in_user_space", child::BLOCKED_HERE);
+    }
     answered_in_user_space(
         "without_locked_memory_rings_are_in_user_space",
         |_| limit_locked_memory(0),

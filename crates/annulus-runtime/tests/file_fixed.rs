@@ -9,15 +9,27 @@ use annulus_runtime::Engine;
 use annulus_runtime::buffer::{FixedPool, IoBuf};
 use futures::executor::block_on;
 
-use common::{LIMIT, limit, skip};
+use common::{LIMIT, child, limit, on_host, skip};
 use files::{TempDir, begin, pattern, pipe};
 
 fn engine(drivers: usize) -> Engine {
     Engine::builder().drivers(drivers).fixed_buffers(8, 8192).build().expect("an engine")
 }
 
+/// Whether the test `name` is skipped: registered buffers count as locked memory, and it is short.
+fn is_skipped(name: &str) -> bool {
+    let is_short = !on_host() && child::is_blocked_here();
+    if is_short {
+        skip(name, "locked memory is too short for the buffers");
+    }
+    is_short
+}
+
 #[test]
 fn they_are_read_and_written_past_the_page_cache() {
+    if is_skipped("they_are_read_and_written_past_the_page_cache") {
+        return;
+    }
     limit(LIMIT, || {
         let (dir, engine) = (TempDir::new(), engine(1));
         let content = pattern(64 << 10);
@@ -43,6 +55,9 @@ fn they_are_read_and_written_past_the_page_cache() {
 
 #[test]
 fn on_each_driver_and_from_each_thread() {
+    if is_skipped("on_each_driver_and_from_each_thread") {
+        return;
+    }
     limit(LIMIT, || {
         let (dir, engine) = (TempDir::new(), engine(3));
         let content = pattern(64 << 10);
@@ -69,6 +84,9 @@ fn on_each_driver_and_from_each_thread() {
 
 #[test]
 fn another_engines_buffers_go_by_address() {
+    if is_skipped("another_engines_buffers_go_by_address") {
+        return;
+    }
     limit(LIMIT, || {
         let (one, two) = (engine(1), engine(1));
         let plain = Engine::new().unwrap();
@@ -94,6 +112,9 @@ fn another_engines_buffers_go_by_address() {
 
 #[test]
 fn cached_and_exact_and_in_a_vector_they_are_buffers_like_others() {
+    if is_skipped("cached_and_exact_and_in_a_vector_they_are_buffers_like_others") {
+        return;
+    }
     limit(LIMIT, || {
         let (dir, engine) = (TempDir::new(), engine(1));
         let pool = engine.fixed_pool().unwrap();
@@ -111,6 +132,9 @@ fn cached_and_exact_and_in_a_vector_they_are_buffers_like_others() {
 
 #[test]
 fn the_pool_outlives_the_engine_while_its_buffers_do() {
+    if is_skipped("the_pool_outlives_the_engine_while_its_buffers_do") {
+        return;
+    }
     limit(LIMIT, || {
         let engine = engine(1);
         let (reader, _writer) = std::io::pipe().unwrap();
@@ -139,6 +163,9 @@ fn a_pool_that_cannot_be_is_told_when_the_engine_is_made() {
 #[cfg(feature = "tokio")]
 #[test]
 fn an_engine_that_a_future_drives_has_them_too() {
+    if is_skipped("an_engine_that_a_future_drives_has_them_too") {
+        return;
+    }
     limit(LIMIT, || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         runtime.block_on(async {

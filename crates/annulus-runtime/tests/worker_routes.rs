@@ -30,7 +30,7 @@ use annulus_runtime::operation::Operation;
 
 use rustix::fs::{OFlags, fcntl_setfl};
 
-use common::{LIMIT, limit};
+use common::{LIMIT, child, limit, skip};
 use tree::Tree;
 
 /// What becomes of an operation that has a link timeout while no thread is free.
@@ -191,6 +191,9 @@ fn c_string(path: &Path) -> CString {
 
 #[test]
 fn what_waits_for_a_worker_is_known() {
+    if child::is_blocked_here() {
+        return skip("what_waits_for_a_worker_is_known", child::BLOCKED_HERE);
+    }
     limit(LIMIT, || {
         let tree = Tree::new();
         let path = tree.file("file", "content");

@@ -118,6 +118,10 @@ mod tests {
 
     #[test]
     fn a_request_that_no_kernel_takes_is_not_a_block() {
+        if of_linux().is_err() {
+            // Then it is blocked, whatever is asked for.
+            return;
+        }
         let error = annulus_ring::Ring::new(1 << 20).expect_err("too long");
         assert!(!is_blocked(&error) && !is_short(&error), "{error}");
     }

@@ -58,6 +58,20 @@ pub const SETUP: i64 = 425;
 pub const ENTER: i64 = 426;
 pub const REGISTER: i64 = 427;
 
+/// Why tests are skipped that block io_uring themselves, or are of nothing but Linux's.
+pub const BLOCKED_HERE: &str = "io_uring is blocked here, or short of memory, to begin with";
+
+/// Whether it is: no ring of Linux that is not the shortest does a NOP.
+pub fn is_blocked_here() -> bool {
+    let nop = || {
+        let mut ring = annulus_ring::LocalRing::new(1024)?;
+        // SAFETY: a NOP points to nothing.
+        unsafe { ring.push(annulus_ring::op::Nop::new()) }?;
+        ring.submit_and_wait(1)
+    };
+    nop().is_err()
+}
+
 /// Whether this process is a child of [`Child::run`].
 pub fn is_child() -> bool {
     std::env::var_os(CHILD).is_some()
@@ -227,12 +241,16 @@ pub fn block(calls: &[i64], errno: Errno) {
 /// without privileges, whom nobody else is. Where it is no root it stays who it is. For a child
 /// alone.
 pub fn limit_locked_memory(bytes: u64) {
+    // Locked memory is counted by user: other tests of this machine are others.
+    lock_at_most(bytes, 61_000 + std::process::id() % 4_000);
+}
+
+/// The same as the user and the group `id`, who may be somebody.
+pub fn lock_at_most(bytes: u64, id: u32) {
     let maximum = getrlimit(Resource::Memlock).maximum;
     let lowered = Rlimit { current: Some(bytes), maximum };
     setrlimit(Resource::Memlock, lowered).expect("a limit can be lowered");
     if rustix::process::geteuid().is_root() {
-        // Locked memory is counted by user: other tests of this machine are others.
-        let id = 61_000 + std::process::id() % 4_000;
         let (gid, uid) = (Gid::from_raw(id), Uid::from_raw(id));
         rustix::thread::set_thread_res_gid(gid, gid, gid).expect("root may");
         rustix::thread::set_thread_res_uid(uid, uid, uid).expect("root may");

@@ -66,6 +66,9 @@ fn a_name_without_a_test_fails() {
 
 #[test]
 fn io_uring_is_blocked_in_each_way() {
+    if child::is_blocked_here() {
+        return skip("io_uring_is_blocked_in_each_way", child::BLOCKED_HERE);
+    }
     for how in ["EPERM", "ENOSYS", "enter"] {
         let child = Child::of("children::io_uring_is_blocked_in_each_way").arg(how);
         let body = |how: &str| {
@@ -94,6 +97,9 @@ fn io_uring_is_blocked_in_each_way() {
 
 #[test]
 fn locked_memory_is_limited() {
+    if child::is_blocked_here() {
+        return skip("locked_memory_is_limited", child::BLOCKED_HERE);
+    }
     let name = "children::locked_memory_is_limited";
     child::run(name, || {
         child::limit_locked_memory(64 << 10);
@@ -108,6 +114,9 @@ fn locked_memory_is_limited() {
 /// What a program does that has had enough: nobody waits for the reads, nobody frees a thing.
 #[test]
 fn a_process_may_leave_with_reads_in_flight() {
+    if child::is_blocked_here() {
+        return skip("a_process_may_leave_with_reads_in_flight", child::BLOCKED_HERE);
+    }
     let name = "children::a_process_may_leave_with_reads_in_flight";
     for how in ["exit", "abort"] {
         let Some(outcome) = Child::of(name).arg(how).run(|how| leave(how, name)) else { return };

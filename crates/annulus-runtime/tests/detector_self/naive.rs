@@ -8,7 +8,7 @@ use annulus_ring::{Linux, LocalRing, Place, Ring, RingOf, op};
 
 use super::common::detector::{self, Options, Report, mark_thread};
 use super::common::files::{TempFile, first_difference};
-use super::common::limit;
+use super::common::{child, limit, skip};
 use super::handle::{reads, shared_ring};
 
 const COUNT: usize = 64;
@@ -98,17 +98,26 @@ fn ring_dropped(name: &str, options: Options) {
 
 #[test]
 fn a_ring_dropped_before_its_reads_ended_is_found() {
+    if child::is_blocked_here() {
+        return skip("a_ring_dropped_before_its_reads_ended_is_found", child::BLOCKED_HERE);
+    }
     ring_dropped("a_ring_dropped_before_its_reads_ended_is_found", Options::new());
 }
 
 /// A device has the pages, and does not ask who may touch the addresses.
 #[test]
 fn so_it_is_where_freed_memory_is_inaccessible() {
+    if child::is_blocked_here() {
+        return skip("so_it_is_where_freed_memory_is_inaccessible", child::BLOCKED_HERE);
+    }
     ring_dropped("so_it_is_where_freed_memory_is_inaccessible", Options::new().protect());
 }
 
 #[test]
 fn a_handle_that_does_not_wait_is_found() {
+    if child::is_blocked_here() {
+        return skip("a_handle_that_does_not_wait_is_found", child::BLOCKED_HERE);
+    }
     let file = TempFile::patterned((COUNT * BYTES) as u64);
     let Some(direct) = file.direct("a_handle_that_does_not_wait_is_found") else { return };
     let report = bites(&file, Options::new(), || {
@@ -120,6 +129,9 @@ fn a_handle_that_does_not_wait_is_found() {
 
 #[test]
 fn reads_that_were_waited_for_are_clean() {
+    if child::is_blocked_here() {
+        return skip("reads_that_were_waited_for_are_clean", child::BLOCKED_HERE);
+    }
     let file = TempFile::patterned((COUNT * BYTES) as u64);
     let Some(direct) = file.direct("reads_that_were_waited_for_are_clean") else { return };
     limit(LIMIT, || {
@@ -147,6 +159,9 @@ fn reads_that_were_waited_for_are_clean() {
 /// every round, since the kernel may leave a read to a worker thread, which has not begun it.
 #[test]
 fn settling_waits_for_direct_reads() {
+    if child::is_blocked_here() {
+        return skip("settling_waits_for_direct_reads", child::BLOCKED_HERE);
+    }
     let file = TempFile::patterned((COUNT * BYTES) as u64);
     let Some(direct) = file.direct("settling_waits_for_direct_reads") else { return };
     limit(LIMIT, || {
@@ -175,6 +190,9 @@ fn settling_waits_for_direct_reads() {
 
 #[test]
 fn a_handle_that_waits_is_clean() {
+    if child::is_blocked_here() {
+        return skip("a_handle_that_waits_is_clean", child::BLOCKED_HERE);
+    }
     let file = TempFile::patterned((COUNT * BYTES) as u64);
     let Some(direct) = file.direct("a_handle_that_waits_is_clean") else { return };
     limit(LIMIT, || {

@@ -11,7 +11,7 @@ use annulus_ring::Errno;
 use annulus_ring::abi::Sqe;
 
 use super::common::detector::Options;
-use super::common::{LIMIT, limit, skip};
+use super::common::{LIMIT, child, limit, skip};
 use super::handle::{Naive, shared_ring};
 
 const BYTES: usize = 8192;
@@ -42,18 +42,27 @@ fn late(options: Options, change: impl FnOnce(Sqe) -> Sqe) -> (Result<u32, Errno
 
 #[test]
 fn a_copy_to_freed_memory_is_found() {
+    if child::is_blocked_here() {
+        return skip("a_copy_to_freed_memory_is_found", child::BLOCKED_HERE);
+    }
     let copied = (Ok(TEXT.len() as u32), vec![TEXT.len()]);
     assert_eq!(late(Options::new(), |read| read), copied);
 }
 
 #[test]
 fn so_it_is_from_a_worker_thread() {
+    if child::is_blocked_here() {
+        return skip("so_it_is_from_a_worker_thread", child::BLOCKED_HERE);
+    }
     let copied = (Ok(TEXT.len() as u32), vec![TEXT.len()]);
     assert_eq!(late(Options::new(), Sqe::force_async), copied);
 }
 
 #[test]
 fn a_copy_to_inaccessible_memory_fails() {
+    if child::is_blocked_here() {
+        return skip("a_copy_to_inaccessible_memory_fails", child::BLOCKED_HERE);
+    }
     let failed = (Err(Errno::EFAULT), vec![]);
     assert_eq!(late(Options::new().protect(), |read| read), failed);
     assert_eq!(late(Options::new().protect(), Sqe::force_async), failed);
@@ -69,6 +78,9 @@ fn has_bytes(pipe: &impl AsFd) -> bool {
 /// Closing a ring cancels the reads of pipes, but none that has its bytes already.
 #[test]
 fn a_copy_after_the_ring_was_closed_is_found() {
+    if child::is_blocked_here() {
+        return skip("a_copy_after_the_ring_was_closed_is_found", child::BLOCKED_HERE);
+    }
     limit(2 * LIMIT, || {
         let (reader, mut writer) = std::io::pipe().expect("a pipe");
         // The same pipe without waiting, for what the read left there.
@@ -105,6 +117,9 @@ fn a_copy_after_the_ring_was_closed_is_found() {
 /// The same, and the drop waits.
 #[test]
 fn a_handle_that_waits_is_clean() {
+    if child::is_blocked_here() {
+        return skip("a_handle_that_waits_is_clean", child::BLOCKED_HERE);
+    }
     limit(LIMIT, || {
         let (reader, mut writer) = std::io::pipe().expect("a pipe");
         let watch = Options::new().watch();
