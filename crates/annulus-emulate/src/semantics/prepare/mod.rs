@@ -70,10 +70,14 @@ pub(super) fn is_emulated(opcode: Op) -> bool {
         Op::LINK_TIMEOUT,
         Op::TIMEOUT_REMOVE,
         Op::ASYNC_CANCEL,
+        Op::PROVIDE_BUFFERS,
+        Op::REMOVE_BUFFERS,
         Op::FILES_UPDATE,
         Op::FIXED_FD_INSTALL,
     ];
-    own.contains(&opcode) || known(opcode).is_some()
+    // Its fields are known, and looked at before it is refused.
+    let is_refused = opcode == Op::RECV_ZC;
+    own.contains(&opcode) || known(opcode).is_some() && !is_refused
 }
 
 /// A link timeout comes behind an entry that it can limit, and not behind another.
