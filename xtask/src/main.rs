@@ -39,6 +39,8 @@ const COMMANDS: &[Command] = &[
     Command::new("asan", "the tests under AddressSanitizer, leaks included", checks::asan),
     Command::new("tsan", "the tests under ThreadSanitizer, and each seeded race", checks::tsan),
     Command::new("errno", "every errno at every n-th system call", checks::errno),
+    Command::new("blocked", "programs and tests where io_uring is blocked", checks::blocked),
+    Command::new("blocked --short", "the same in a minute or two", checks::blocked_short),
     Command::new("soak", "the long forms of the threaded tests, with their times", checks::soak),
     Command::new("kernels", "the tests on older kernels, under emulation", checks::kernels),
     Command::new(

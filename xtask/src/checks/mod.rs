@@ -4,6 +4,7 @@
 //! that cannot run on this machine is a counted skip with a reason, never a silent success.
 
 mod asan;
+mod blocked;
 mod cross;
 mod errno;
 mod kernels;
@@ -14,15 +15,19 @@ mod seeded;
 mod soak;
 mod tsan;
 
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
 use crate::processes;
 use crate::tree::root;
 
+pub use blocked::run_short as blocked_short;
 pub use kernels::run_instructions as kernel_instructions;
 pub use packages::OWN_ALLOCATOR;
-pub use {asan::run as asan, cross::run as cross, errno::run as errno, kernels::run as kernels};
+pub use {
+    asan::run as asan, blocked::run as blocked, cross::run as cross, errno::run as errno,
+    kernels::run as kernels,
+};
 pub use {loom::run as loom, miri::run as miri, soak::run as soak, tsan::run as tsan};
 
 /// When one command of a check is given up.
@@ -38,24 +43,33 @@ enum End {
 
 /// Runs `command`, and kills it and all it started after `limit`.
 fn run_within(command: &mut Command, limit: Duration) -> End {
+    match status_within(command, limit) {
+        Ok(status) if status.success() => End::Passed,
+        Ok(_) => End::Failed,
+        Err(end) => end,
+    }
+}
+
+/// The same: how it exited, or why it did not.
+fn status_within(command: &mut Command, limit: Duration) -> Result<ExitStatus, End> {
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(why) => {
             eprintln!("{}: {why}", command.get_program().display());
-            return End::Failed;
+            return Err(End::Failed);
         }
     };
     let begun = Instant::now();
     loop {
         match child.try_wait() {
-            Ok(Some(status)) if status.success() => return End::Passed,
+            Ok(Some(status)) => return Ok(status),
             Ok(None) if begun.elapsed() < limit => std::thread::sleep(Duration::from_millis(2)),
             Ok(None) => {
                 processes::kill(child.id());
                 let _ = child.wait();
-                return End::Hung;
+                return Err(End::Hung);
             }
-            Ok(Some(_)) | Err(_) => return End::Failed,
+            Err(_) => return Err(End::Failed),
         }
     }
 }

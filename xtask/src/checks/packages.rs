@@ -48,6 +48,13 @@ pub fn tests(package: &str) -> Vec<String> {
     names
 }
 
+/// The names of all examples of `package`, in order.
+pub fn examples(package: &str) -> Vec<String> {
+    let mut names = in_folder(&folder(package).join("examples"));
+    names.sort();
+    names
+}
+
 /// The programs of tests that a manifest names.
 fn named_in(manifest: &str) -> impl Iterator<Item = String> {
     let sections = manifest.split("[[test]]\n").skip(1);
