@@ -43,7 +43,7 @@ pub enum KernelChoice {
     /// Linux's io_uring where it works, which a NOP proves once in a process; else the host kernel.
     ///
     /// Where a limit on locked memory is in the way (`ENOMEM`), a ring of Linux is made shorter
-    /// first, down to an eighth of what was asked for: see
+    /// first, down to an eighth of what was asked for, and to 8: see
     /// [`sq_entries`](annulus_ring::LocalRing::sq_entries).
     ///
     /// What is not as it was asked for is said once in a process, in one line on standard error,

@@ -24,6 +24,10 @@ use crate::workers::Workers;
 /// counts on thousands of entries is not served by a handful.
 const SHORTER_TIMES_MAX: u32 = 8;
 
+/// The shortest that one is made: still shorter ones take as much memory, and an engine's chains
+/// must fit.
+const SHORTEST: u32 = 8;
+
 /// Whether Linux's io_uring was found to be blocked: then it is not tried again, so that all rings
 /// of a process have the same kernel.
 static BLOCKED: AtomicBool = AtomicBool::new(false);
@@ -80,7 +84,7 @@ fn note(error: &Error) {
 /// `first`: not even that can be had.
 fn shorter<S: SqeKind, C: CqeKind>(plan: &mut Plan, first: Error) -> Result<Made<S, C>> {
     let asked = plan.sq_entries();
-    while plan.sq_entries() > (asked / SHORTER_TIMES_MAX).max(1) && plan.halve() {
+    while plan.sq_entries() > (asked / SHORTER_TIMES_MAX).max(SHORTEST) && plan.halve() {
         match linux::<S, C>(plan) {
             Err(error) if proof::is_short(&error) => {}
             Err(error) => return Err(error),
