@@ -257,7 +257,7 @@ pub(crate) trait World: Send + Sized {
 
     /// Tells, once, when the file may be ready; or, if `events` have [`PollEvents::ET`], at each
     /// change, from one that it is ready already on, until it is taken back. `is_unready`: an
-    /// attempt, or a look, has just found that it is not.
+    /// attempt, or a look, has found that it is not.
     ///
     /// # Errors
     /// `EPERM`: a file that is never waited for, as a regular one.
