@@ -66,3 +66,19 @@ def instructions(argv, counters, few=32_000, many=64_000, times=1):
         less, more = measure(argv, few), measure(argv, many)
         slopes.append([(b - a) / (many - few) for a, b in zip(less, more)])
     return tuple(statistics.median(part) for part in zip(*slopes))
+
+
+def system_calls(argv, few=1_000, many=4_000):
+    """System calls per operation of all threads, or nothing where strace cannot be had."""
+    if not shutil.which("strace"):
+        return None
+    counts = []
+    for count in (few, many):
+        with tempfile.NamedTemporaryFile("r") as log:
+            strace = ["strace", "-c", "-f", "-U", "calls,name", "-o", log.name]
+            subprocess.run(strace + argv + [f"ops={count}"], capture_output=True,
+                           timeout=LIMIT_S, check=True)
+            lines = [line.split() for line in log.read().splitlines()]
+        counts.append(sum(int(line[0]) for line in lines
+                          if len(line) == 2 and line[0].isdigit() and line[1] != "total"))
+    return (counts[1] - counts[0]) / (many - few)

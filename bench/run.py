@@ -6,6 +6,8 @@
     bench/run.py micro                    the two halves of a hot path, in instructions
     bench/run.py tokio FILE               4 KiB random reads from tokio's tasks, hot and direct
     bench/run.py shared                   NOPs from many threads to one ring
+    bench/run.py host FILE                4 KiB cached reads through the engine on the host kernel
+    bench/run.py pingpong                 TCP over loopback: the host kernel, epoll, tokio
     bench/run.py idle                     wake-ups of threads that have nothing to do
 
 Rounds run A B C ... then C B A; medians are shown, with the smallest and largest. Instructions
@@ -15,7 +17,7 @@ counts those of a kernel under emulation, where there are no counters. The peers
 $PEERBENCH/c where that is a directory (default: ../shared/peerbench) and liburing's header is
 installed; the others are here.
 
-`tokio` and `shared` show per operation the processor time of all threads, the kernel's included,
+`tokio`, `shared`, `host` and `pingpong` show per operation the processor time of all threads, the kernel's included,
 which stands for cycles, and the context switches; `--rounds`, `--seconds` (of each run),
 `--depths`, `--threads` and the like bound them, `--no-instructions` leaves callgrind out, and
 `--json` prints everything as one JSON object instead. What is wrong is said in one line; the exit
@@ -31,7 +33,7 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True
-from instructions import Wrong, has_counters, instructions, need_a_way  # noqa: E402
+from instructions import Wrong, has_counters, instructions, need_a_way, system_calls  # noqa: E402
 from rounds import Peer, Plan, compare as compare_cost, machine, printed, table  # noqa: E402
 import targets  # noqa: E402
 
@@ -134,6 +136,7 @@ def micro(counters):
 
 READS = "read"
 NOPS = "NOP"
+REQUESTS = "req"
 
 
 class Output:
@@ -228,6 +231,79 @@ def shared(arguments):
     out.end()
 
 
+def host_peers(path, depth):
+    """The ways to read what is cached, `depth` in flight. The processors' threads that do nothing
+    but `pread` have nobody to hand them a read; those of the pool have."""
+    file, q = f"file={path}", f"qd={depth}"
+    threads = f"threads={os.cpu_count()}"
+    racing = {"few": 6_000, "many": 24_000, "times": 3}
+    peers = [Peer("pread", program("randread-threads", file, threads)),
+             Peer("pool", program("randread-pool", file, q, threads), **racing)]
+    for kernel in ("host", "linux"):
+        for way, name in (("driven", f"{kernel}, driven"), ("engine", f"{kernel}, a thread")):
+            argv = program("randread-tokio", file, q, f"way={way}", f"kernel={kernel}")
+            in_ring = way == "engine" and kernel == "linux"
+            peers.append(Peer(name, argv, **racing, waits_in_ring=in_ring))
+    return peers
+
+
+def host(arguments):
+    targets.check(arguments.file, False)
+    how, out, bases = plan(arguments), Output(arguments), ["pread", "pool"]
+    build()
+    targets.into_cache(arguments.file)
+    for depth in arguments.depths:
+        rows = compare_cost(host_peers(arguments.file, depth), bases, how)
+        title = f"random 4 KiB reads, cached, {depth} in flight through the engine"
+        title += f" ({how.rounds} rounds of {how.seconds} s)"
+        out.add(title, {"depth": depth}, READS, bases, rows)
+    out.end()
+
+
+def pingpong_peers(conns):
+    """The servers; `floor` is nothing but a receive and a send that know who has sent."""
+    ways = [("floor", []), ("epoll", []), ("single", ["kernel=host"]), ("multi", ["kernel=host"]),
+            ("tokio", []), ("single", ["kernel=linux"]), ("multi", ["kernel=linux"])]
+    names = ["floor", "epoll", "host", "host, multishot", "tokio", "linux", "linux, multishot"]
+    return [
+        Peer(name, program("pingpong", f"way={way}", f"conns={conns}", *more), few=2_000,
+             many=8_000)
+        for name, (way, more) in zip(names, ways)
+    ]
+
+
+def above_floor(rows):
+    """Adds to each row what it costs above the floor, by that of epoll."""
+    base = {row["label"]: row for row in rows}
+    for row in rows:
+        for key, name in (("cpu_ns", "cpu_above"), ("instructions", "instructions_above")):
+            own, floor, epoll = (r[key] for r in (row, base["floor"], base["epoll"]))
+            known = None not in (own, floor, epoll) and epoll > floor
+            row[name] = (own - floor) / (epoll - floor) if known else None
+
+
+def pingpong(arguments):
+    how, out, bases = plan(arguments), Output(arguments), ["floor", "epoll"]
+    build()
+    for conns in arguments.conns:
+        peers = pingpong_peers(conns)
+        rows = compare_cost(peers, bases, how)
+        above_floor(rows)
+        for row, peer in zip(rows, peers):
+            row["calls"] = system_calls(peer.argv)
+        title = f"TCP ping-pong, 64 bytes, {conns} connections"
+        title += f" ({how.rounds} rounds of {how.seconds} s)"
+        out.add(title, {"conns": conns}, REQUESTS, bases, rows)
+        if not out.json:
+            print("above the floor, of epoll's; system calls per request, two of them the clients'")
+            for row in rows:
+                cells = [row["instructions_above"], row["cpu_above"], row["calls"]]
+                cells = ["-" if cell is None else f"{cell:.2f}" for cell in cells]
+                print(f"{row['label']:<20} instructions {cells[0]:>8} CPU {cells[1]:>8} "
+                      f"calls {cells[2]:>8}")
+    out.end()
+
+
 def idle(arguments):
     build()
     found = []
@@ -287,17 +363,22 @@ def parse(argv):
             command.add_argument("file", metavar="FILE")
         if default:
             command.add_argument("rounds", nargs="?", type=rounds, default=default)
-    for name, seconds in (("tokio", 1.0), ("shared", 0.5)):
+    for name, seconds in (("tokio", 1.0), ("shared", 0.5), ("host", 1.0), ("pingpong", 0.5)):
         command = commands.add_parser(name, add_help=False)
         command.add_argument("--rounds", type=rounds, default=5)
         command.add_argument("--seconds", type=number(float, 0.05, 600), default=seconds)
         command.add_argument("--no-instructions", dest="instructions", action="store_false")
         command.add_argument("--json", action="store_true")
-        counts = several(number(int, 1, 1024 if name == "tokio" else 256))
+        counts = several(number(int, 1, 256 if name == "shared" else 1000))
         if name == "tokio":
             command.add_argument("file", metavar="FILE")
             command.add_argument("--modes", type=several(mode), default=["hot", "direct"])
             command.add_argument("--depths", type=counts, default=[1, 32, 128])
+        elif name == "host":
+            command.add_argument("file", metavar="FILE")
+            command.add_argument("--depths", type=counts, default=[32])
+        elif name == "pingpong":
+            command.add_argument("--conns", type=counts, default=[1, 50])
         else:
             command.add_argument("--threads", type=counts, default=[1, 2, 4, 8])
             command.add_argument("--batches", type=counts, default=[1, 16])
@@ -312,7 +393,8 @@ def main(argv):
     if arguments.help or not arguments.command:
         print(__doc__.strip(), file=sys.stdout if arguments.help else sys.stderr)
         return 0 if arguments.help else 2
-    new = {"tokio": tokio, "shared": shared, "idle": idle}.get(arguments.command)
+    new = {"tokio": tokio, "shared": shared, "idle": idle, "host": host,
+           "pingpong": pingpong}.get(arguments.command)
     if new:
         new(arguments)
         return 0

@@ -66,6 +66,11 @@ pub struct Share {
 }
 
 impl Share {
+    /// So many operations, whatever the time.
+    pub fn one_of(count: u64) -> Self {
+        Self { left: count, limit: Limit { ops: count, seconds: None } }
+    }
+
     /// Takes at most `want` operations from what is left: how many, and 0 at the end.
     #[inline(always)]
     pub fn take(&mut self, want: u64) -> u64 {

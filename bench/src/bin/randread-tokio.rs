@@ -6,7 +6,8 @@
 //! - `engine`: Annulus's engine, one for all tasks, with a thread of its own.
 //! - `driven`: the same, driven by a future on the runtime.
 //!
-//! `workers=` (2) is the number of tokio's threads. The run is `ops=` reads of all tasks together,
+//! `kernel=` (`environment`, `linux`, `host`) is who answers the engine. `workers=` (2) is the number
+//! of tokio's threads. The run is `ops=` reads of all tasks together,
 //! or `seconds=` long.
 
 use std::fs::File;
@@ -17,6 +18,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use annulus_bench::{Args, BLOCK_BYTES, Block, Limit, Meter, Random, Share, Target, fail, pin};
+use annulus_emulate::KernelChoice;
 use annulus_runtime::Engine;
 use annulus_runtime::buffer::AlignedBuf;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
@@ -27,9 +29,16 @@ const DEPTH_MAX: u64 = 4096;
 
 fn main() {
     let args = Args::parse();
-    args.only(&["file", "direct", "qd", "way", "workers", "ops", "seconds", "core"]);
+    args.only(&["file", "direct", "qd", "way", "workers", "kernel", "ops", "seconds", "core"]);
     pin(&args);
+    let kernel = match args.text("kernel", "environment").as_str() {
+        "environment" => KernelChoice::Environment,
+        "linux" => KernelChoice::Linux,
+        "host" => KernelChoice::Host,
+        other => fail(&format!("kernel={other}: environment, linux or host")),
+    };
     let run = Run {
+        kernel,
         target: Arc::new(Target::of(&args)),
         limit: Limit::of(&args, 20_000),
         depth: args.count("qd", 32, DEPTH_MAX),
@@ -55,7 +64,7 @@ trait Way: Sized + Send + 'static {
     type Shared;
 
     /// Makes it, within the runtime.
-    fn shared(target: &Target) -> io::Result<Self::Shared>;
+    fn shared(target: &Target, kernel: KernelChoice) -> io::Result<Self::Shared>;
 
     /// Makes one task's part.
     fn task(shared: &Self::Shared, target: &Target) -> io::Result<Self>;
@@ -65,6 +74,7 @@ trait Way: Sized + Send + 'static {
 }
 
 struct Run {
+    kernel: KernelChoice,
     target: Arc<Target>,
     limit: Limit,
     depth: u64,
@@ -74,7 +84,7 @@ impl Run {
     /// Runs it, and prints what it cost.
     fn through<W: Way>(&self, runtime: &Runtime) -> io::Result<()> {
         runtime.block_on(async {
-            let shared = W::shared(&self.target)?;
+            let shared = W::shared(&self.target, self.kernel)?;
             let ways: io::Result<Vec<W>> =
                 (0..self.depth).map(|_| W::task(&shared, &self.target)).collect();
             let ways = ways?;
@@ -120,7 +130,7 @@ struct TokioFs {
 impl Way for TokioFs {
     type Shared = ();
 
-    fn shared(target: &Target) -> io::Result<()> {
+    fn shared(target: &Target, _: KernelChoice) -> io::Result<()> {
         if target.direct {
             fail("way=fs: tokio::fs::File's own buffer is not aligned as direct=1 needs it");
         }
@@ -147,7 +157,7 @@ struct Blocking {
 impl Way for Blocking {
     type Shared = Arc<File>;
 
-    fn shared(target: &Target) -> io::Result<Arc<File>> {
+    fn shared(target: &Target, _: KernelChoice) -> io::Result<Arc<File>> {
         Ok(Arc::new(target.open()))
     }
 
@@ -168,15 +178,15 @@ impl Way for Blocking {
 /// Who drives an engine.
 trait Driver: Send + 'static {
     /// Makes one, within the runtime.
-    fn engine() -> io::Result<Engine>;
+    fn engine(kernel: KernelChoice) -> io::Result<Engine>;
 }
 
 /// A thread of the engine's own.
 struct Thread;
 
 impl Driver for Thread {
-    fn engine() -> io::Result<Engine> {
-        Engine::new()
+    fn engine(kernel: KernelChoice) -> io::Result<Engine> {
+        Engine::builder().kernel(kernel).build()
     }
 }
 
@@ -184,8 +194,8 @@ impl Driver for Thread {
 struct Driven;
 
 impl Driver for Driven {
-    fn engine() -> io::Result<Engine> {
-        let (engine, drive) = Engine::builder().build_driven()?;
+    fn engine(kernel: KernelChoice) -> io::Result<Engine> {
+        let (engine, drive) = Engine::builder().kernel(kernel).build_driven()?;
         tokio::spawn(drive);
         Ok(engine)
     }
@@ -201,8 +211,8 @@ struct ThroughEngine<D> {
 impl<D: Driver> Way for ThroughEngine<D> {
     type Shared = (Engine, annulus_runtime::File);
 
-    fn shared(target: &Target) -> io::Result<Self::Shared> {
-        let engine = D::engine()?;
+    fn shared(target: &Target, kernel: KernelChoice) -> io::Result<Self::Shared> {
+        let engine = D::engine(kernel)?;
         let file = engine.file(target.open());
         Ok((engine, file))
     }
