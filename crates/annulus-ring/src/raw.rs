@@ -315,12 +315,13 @@ impl<S: Copy> Sq<S> {
     /// Writes one entry and counts it, if there is room: else says why there is not.
     ///
     /// One function, so that the cell's address is looked up once: the entry's stores might change
-    /// it, for all that the compiler knows.
+    /// it, for all that the compiler knows. The entry is made last, so that what it is copied from
+    /// is copied to its place at once.
     ///
     /// # Safety
     /// - As [`SubmissionQueue::push`](crate::SubmissionQueue::push).
     #[inline(always)]
-    pub unsafe fn push(&mut self, entry: S) -> Option<NoRoom> {
+    pub unsafe fn push(&mut self, entry: impl Into<S>) -> Option<NoRoom> {
         let own = self.own.get();
         let tail = own.tail.get();
         if own.limit.get() == tail
@@ -328,6 +329,7 @@ impl<S: Copy> Sq<S> {
         {
             return Some(why);
         }
+        let entry = entry.into();
         let own = self.own.get();
         // SAFETY: there is room, so the kernel has done with the slot and has not been told of it.
         unsafe { self.slot(tail).write(entry) };

@@ -87,7 +87,7 @@ impl<S: SqeKind, Fixed: ?Sized> SubmissionQueue<S, Fixed> {
     #[inline(always)]
     pub unsafe fn push(&mut self, entry: impl Into<S>) -> Result<()> {
         // SAFETY: the caller's promise.
-        match unsafe { self.raw.push(entry.into()) } {
+        match unsafe { self.raw.push(entry) } {
             None => Ok(()),
             Some(why) => Err(self.no_room(why, 1)),
         }
