@@ -42,8 +42,13 @@ impl Bell {
     /// Says whom to wake, if the reactor is a task.
     pub(crate) fn set_waker(&self, new: &Waker) {
         if let Self::Task(waker) = self {
+            let lock = || waker.lock().unwrap_or_else(PoisonError::into_inner);
+            if lock().as_ref().is_some_and(|waker| waker.will_wake(new)) {
+                return;
+            }
+            // Neither to clone nor to drop one is our code: no lock is held.
             let new = new.clone();
-            let old = waker.lock().unwrap_or_else(PoisonError::into_inner).replace(new);
+            let old = lock().replace(new);
             drop(old);
         }
     }

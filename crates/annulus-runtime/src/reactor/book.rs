@@ -154,6 +154,16 @@ impl Book {
             && !self.closing
     }
 
+    /// Whether there is something to do, after completions, that needs nothing to come.
+    pub(super) fn has_to_go_on(&self) -> bool {
+        self.closing
+            || self.cancels_all
+            || self.ticks
+            || !self.queued.is_empty()
+            || !self.cancels.is_empty()
+            || self.alarm_due().is_some()
+    }
+
     /// Closes the inbox: what is in it is refused, and nothing comes any more.
     pub(super) fn close_mail(&mut self, port: &Port) {
         // SAFETY: as in `open_mail`.

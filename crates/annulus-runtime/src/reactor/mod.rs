@@ -212,10 +212,10 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             book.companions += 1;
             book.ticks = false;
         }
-        if !push_cancels(sq, port, book) {
+        if !book.cancels.is_empty() && !push_cancels(sq, port, book) {
             return false;
         }
-        let all_pushed = push_queued(sq, port, book);
+        let all_pushed = book.queued.is_empty() || push_queued(sq, port, book);
         // Also where there was no room for all: what went in may have a deadline.
         self.set_alarm() && all_pushed
     }

@@ -49,7 +49,9 @@ impl<K: Kernel> TaskReactor<K> {
             // Refused again and again: the next one to ship something, or to close, has it tried.
             return if self.book.closing { self.idle(waker) } else { Step::More };
         }
-        if !all_pushed || round.completed > 0 { Step::More } else { self.idle(waker) }
+        // A completion may free room, or have another cancelled; or be the last.
+        let goes_on = round.completed > 0 && self.book.has_to_go_on();
+        if !all_pushed || goes_on { Step::More } else { self.idle(waker) }
     }
 
     /// Has `waker` woken when something comes, unless it is there.
