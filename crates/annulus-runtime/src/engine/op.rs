@@ -191,7 +191,7 @@ impl<T: Operation + Send> Op<T> {
         unsafe { slot.fill(operation, None) };
         core::mem::forget(taken);
         slot.set_limit(limit);
-        slot.grouped.set(true);
+        slot.set_grouped();
         if let Some(before) = before {
             // SAFETY: the slot before is of the same table, which is borrowed.
             let before = unsafe { before.as_ref() };

@@ -9,7 +9,7 @@ use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{Cqe, CqeFlags, Sqe, Timespec};
+use annulus_ring::abi::{Cqe, CqeFlags, Timespec};
 
 use super::deadlines::Deadlines;
 use super::list::List;
@@ -117,41 +117,42 @@ impl Book {
         &mut self,
         port: &Port,
         now: impl Fn() -> Timespec,
-        mut push: impl FnMut(Sqe) -> bool,
+        mut push: impl FnMut(&Slot) -> bool,
     ) {
         // SAFETY: futures ship slots of the port whose inbox it is (`Port::ship`).
         let mail = unsafe { port.inbox.take(&port.slots) };
-        let mut shipped = 0;
+        let (mut room, mut pushed, mut shipped) = (self.room(), 0, 0);
         for (slot, message) in mail {
+            let begins = pushed < room && message == Message::Ship && may_begin(slot);
+            if begins && push(slot) {
+                slot.phase.set(Phase::InFlight);
+                pushed += 1;
+                continue;
+            }
+            shipped += u64::from(pushed);
+            self.pushed(core::mem::take(&mut pushed));
             match message {
-                Message::Ship if self.may_push(slot) && push(slot.entry()) => {
-                    self.pushed(slot);
-                    shipped += 1;
-                }
                 Message::Ship => shipped += self.accept(port, slot, &now),
                 Message::Cancel => self.cancel(port, slot),
             }
+            room = self.room();
         }
-        port.counts.shipped.add(shipped);
+        self.pushed(pushed);
+        port.counts.shipped.add(shipped + u64::from(pushed));
     }
 
-    /// Takes note that an operation, submitted alone, was pushed to the ring.
-    #[inline(always)]
-    pub(super) fn pushed(&mut self, slot: &Slot) {
-        slot.phase.set(Phase::InFlight);
-        self.in_flight += 1;
-        self.submitted += 1;
+    /// How many operations that come may go to the ring before those that come with them are looked
+    /// at.
+    fn room(&self) -> u32 {
+        let is_open = self.queued.is_empty() && !self.closing;
+        if is_open { self.in_flight_max.saturating_sub(self.in_flight) } else { 0 }
     }
 
-    /// Whether an operation that comes may go to the ring before those that come with it are looked
-    /// at. One that is cancelled waits for the message that says so: it shall not begin.
+    /// Takes note that so many operations were pushed to the ring.
     #[inline(always)]
-    fn may_push(&self, slot: &Slot) -> bool {
-        slot.is_plain()
-            && !slot.is_cancelled()
-            && self.queued.is_empty()
-            && self.in_flight < self.in_flight_max
-            && !self.closing
+    pub(super) fn pushed(&mut self, operations: u32) {
+        self.in_flight += operations;
+        self.submitted += u64::from(operations);
     }
 
     /// Whether there is something to do, after completions, that needs nothing to come.
@@ -302,11 +303,13 @@ impl Book {
 
     /// Takes a completion.
     #[inline]
-    pub(super) fn complete(&mut self, port: &Port, cqe: &Cqe) {
-        if cqe.user_data & (CANCEL | PAUSE) == 0 {
-            return self.complete_slot(port, cqe.user_data, cqe);
+    pub(super) fn complete(&mut self, port: &Port, cqe: Cqe) {
+        // Field by field, so that it goes through no memory.
+        let Cqe { user_data, res, flags } = cqe;
+        if user_data & (CANCEL | PAUSE) == 0 {
+            return self.complete_slot(port, Cqe { user_data, res, flags });
         }
-        self.complete_own(port, cqe);
+        self.complete_own(port, &Cqe { user_data, res, flags });
     }
 
     /// Takes the completion of an entry of the reactor's own.
@@ -367,29 +370,25 @@ impl Book {
     }
 
     #[inline(always)]
-    fn complete_slot(&mut self, port: &Port, user_data: u64, cqe: &Cqe) {
-        let slot = port.slots.get(user_data as u32);
-        let Some(slot) = slot.filter(|slot| slot.user_data() == user_data) else {
+    fn complete_slot(&mut self, port: &Port, cqe: Cqe) {
+        let slot = port.slots.get(cqe.user_data as u32);
+        let Some(slot) = slot.filter(|slot| slot.user_data() == cqe.user_data) else {
             port.counts.strays.add(1);
             return;
         };
-        let completion = completion_of(cqe.result(), cqe.flags);
-        let is_common = slot.phase.get() == Phase::InFlight
-            && slot.is_plain()
-            && cqe.flags.is_empty()
-            && completion.result.is_ok();
-        if !is_common {
-            return self.complete_other(port, slot, completion);
+        let is_common = cqe.flags.is_empty() && slot.ends_with_any_result();
+        match cqe.result() {
+            Ok(result) if is_common => {
+                self.in_flight -= 1;
+                slot.phase.set(Phase::Idle);
+                self.finish(port, slot, Completion::new(Ok(result)));
+            }
+            result => self.complete_other(port, slot, completion_of(result, cqe.flags)),
         }
-        self.in_flight -= 1;
-        if slot.advances() {
-            return self.advance(port, slot, completion);
-        }
-        slot.phase.set(Phase::Idle);
-        self.finish(port, slot, completion);
     }
 
-    /// Takes a completion that is an error, one of a group or with a limit, or none of ours.
+    /// Takes a completion that is an error, of one of a group or with a limit, of one that may go
+    /// on, or none of ours.
     #[inline(never)]
     fn complete_other(&mut self, port: &Port, slot: &Slot, mut completion: Completion) {
         if completion.flags.contains(CqeFlags::MORE) {
@@ -416,7 +415,7 @@ impl Book {
         {
             return self.queue(port, slot, 1);
         }
-        if slot.grouped.get() && completion.result.is_ok() {
+        if slot.is_grouped() && completion.result.is_ok() {
             self.begin_next(port, slot.group_next(&port.slots));
         }
         self.advance(port, slot, completion);
@@ -442,7 +441,7 @@ impl Book {
         // SAFETY: the kernel has done with the slot, so it is the reactor's.
         let advance = guarded(port, || unsafe { slot.advance(&mut completion) });
         // One of a group is not submitted again alone: what comes behind it has gone before then.
-        let goes_on = advance == Some(Advance::Again) && !slot.grouped.get();
+        let goes_on = advance == Some(Advance::Again) && !slot.is_grouped();
         if goes_on && completion.origin == Origin::Kernel {
             let Some(origin) = self.ended_by(slot) else {
                 port.counts.short.add(1);
@@ -478,7 +477,7 @@ impl Book {
 
     /// Whether it was a slot's time limit that ended it. In a group a link may have broken instead.
     fn is_past(&self, slot: &Slot) -> bool {
-        let by_link = |time| !slot.grouped.get() || time <= self.now;
+        let by_link = |time| !slot.is_grouped() || time <= self.now;
         slot.has_passed() || slot.link_limit().is_some_and(by_link)
     }
 
@@ -499,9 +498,9 @@ impl Book {
         }
     }
 
-    /// Whether as many wakers are due as there is room for.
-    pub(super) fn must_wake(&self) -> bool {
-        self.wakers.len() == self.wakers.capacity()
+    /// Whether so many wakers may become due without an allocation.
+    pub(super) fn has_room_to_wake(&self, completions: u32) -> bool {
+        completions as usize <= self.wakers.capacity() - self.wakers.len()
     }
 
     /// Wakes who is due. Nothing of the reactor is borrowed by what runs here.
@@ -516,6 +515,13 @@ impl Book {
         }
         self.wakers = wakers;
     }
+}
+
+/// Whether an operation that comes may go to the ring at once. One that is cancelled waits for the
+/// message that says so: it shall not begin.
+#[inline(always)]
+fn may_begin(slot: &Slot) -> bool {
+    slot.is_plain() && !slot.is_cancelled()
 }
 
 /// Has an operation that nobody waits for take care of its result, and releases its slot.
@@ -551,7 +557,7 @@ fn may_be_by_exit(slot: &Slot, completion: &Completion) -> bool {
     const TRIES_MAX: u8 = 8;
     let ended = matches!(completion.result, Err(Errno::ECANCELED | Errno::EINTR));
     let tries = slot.tries.get();
-    if !ended || slot.grouped.get() || tries == TRIES_MAX {
+    if !ended || slot.is_grouped() || tries == TRIES_MAX {
         return false;
     }
     slot.tries.set(tries + 1);

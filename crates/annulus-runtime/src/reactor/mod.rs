@@ -154,7 +154,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         let now = || submitter.kernel().now();
         // SAFETY: an operation owns what its entry points to, and its slot keeps it until the
         // completion (`Operation`).
-        book.open_mail(port, now, |entry| unsafe { sq.push(entry) }.is_ok());
+        book.open_mail(port, now, |slot| unsafe { sq.push(slot) }.is_ok());
         if !book.deadlines.is_empty() {
             book.pass(port, now());
         }
@@ -274,16 +274,13 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             }
             // It brings what overflowed, and what waits for this thread.
             let Ok(completions) = self.ring.completions() else { return count };
-            let mut more = false;
+            // No more than the queue holds: for so many there is room, and all before were woken.
+            debug_assert!(self.book.has_room_to_wake(completions.slots_left()));
             for cqe in completions {
                 count += 1;
-                self.book.complete(&self.port, &cqe);
-                if self.book.must_wake() {
-                    more = true;
-                    break;
-                }
+                self.book.complete(&self.port, cqe);
             }
-            if !more && !self.ring.has_overflow() {
+            if !self.ring.has_overflow() {
                 return count;
             }
             self.book.wake(&self.port);
@@ -338,7 +335,7 @@ fn push_cancels(sq: &mut SubmissionQueue, port: &Port, book: &mut Book) -> bool 
         }
         book.companions += 1;
         book.cancels.remove(&port.slots, slot);
-        if slot.grouped.get() {
+        if slot.is_grouped() {
             slot.phase.set(Phase::Asked);
             book.asked.push(&port.slots, slot);
         } else {
@@ -358,11 +355,12 @@ fn push_queued(sq: &mut SubmissionQueue, port: &Port, book: &mut Book) -> bool {
         if slot.is_plain() {
             // SAFETY: an operation owns what its entry points to, and its slot keeps it until the
             // completion (`Operation`).
-            if unsafe { sq.push(slot.entry()) }.is_err() {
+            if unsafe { sq.push(slot) }.is_err() {
                 return false;
             }
             book.queued.remove_first(&port.slots, slot);
-            book.pushed(slot);
+            slot.phase.set(Phase::InFlight);
+            book.pushed(1);
             continue;
         }
         let group = Group::of(&port.slots, slot);
@@ -374,8 +372,7 @@ fn push_queued(sq: &mut SubmissionQueue, port: &Port, book: &mut Book) -> bool {
         let mut entries = Entries::new(&port.slots, slot);
         // SAFETY: as above; a slot's time limit is read when the entry is submitted.
         unsafe { room.fill(|_| entries.next()) };
-        book.in_flight += group.operations;
-        book.submitted += u64::from(group.operations);
+        book.pushed(group.operations);
         book.companions += group.entries - group.operations;
         book.watch(port, slot);
     }

@@ -13,11 +13,12 @@
 //! to say than a message, in a flag of its own, changes this word as well (`poke`): of two changes
 //! of one word the later sees the earlier, so neither needs a fence.
 //!
-//! A slot may hang here twice, shipped and with a request to cancel: each kind has a link of its
-//! own.
+//! A slot may hang here twice, shipped and with a request to cancel: each kind has a hook of its
+//! own, and the chain goes from hook to hook.
 
 use core::marker::PhantomData;
-use core::ptr::{null_mut, without_provenance_mut};
+use core::mem::offset_of;
+use core::ptr::{NonNull, null_mut, without_provenance_mut};
 
 use super::{Slot, SlotPtr, Slots};
 use crate::sync::{AtomicPtr, Ordering};
@@ -31,20 +32,34 @@ pub(crate) enum Message {
     Cancel,
 }
 
-/// A message: the address of its slot, and the kind in the lowest bit, which is free there.
-type Link = *mut Slot;
+/// By what a slot hangs in an inbox.
+#[derive(Debug)]
+pub(super) struct Hook {
+    /// The message before this one.
+    older: AtomicPtr<Hook>,
+}
+
+impl Hook {
+    pub(super) fn new() -> Self {
+        Self { older: AtomicPtr::new(END) }
+    }
+}
+
+/// A message: the address of its hook, and the kind in the lowest bit, which is free there. The
+/// pointer is made of one to the whole slot, so it leads there too.
+type Link = *mut Hook;
 
 /// The bit of a cancel.
 const CANCEL: usize = 1;
 /// The end of a chain, and an inbox that is empty.
 const END: Link = null_mut();
 const EMPTY: Link = END;
-/// Two more addresses that no slot has.
+/// Two more addresses that no hook has.
 const SLEEPING: Link = without_provenance_mut(2);
 const CLOSED: Link = without_provenance_mut(4);
 
 // The bits that tell a kind, and a message from the rest, are free.
-const _: () = assert!(align_of::<Slot>() > 4);
+const _: () = assert!(align_of::<Hook>() > 1 && align_of::<Slot>() > 4);
 
 /// Whether it is a message.
 #[inline(always)]
@@ -64,15 +79,42 @@ pub(crate) enum Posted {
     Closed,
 }
 
-fn link_of(slot: &Slot, message: Message) -> Link {
-    let bit = if message == Message::Cancel { CANCEL } else { 0 };
-    SlotPtr::from(slot).as_ptr().map_addr(|addr| addr | bit)
+impl Message {
+    /// Where in a slot its hook is.
+    #[inline(always)]
+    const fn offset(self) -> usize {
+        match self {
+            Self::Ship => offset_of!(Slot, shipped),
+            Self::Cancel => offset_of!(Slot, cancelled),
+        }
+    }
+
+    #[inline(always)]
+    fn hook(self, slot: &Slot) -> &Hook {
+        match self {
+            Self::Ship => &slot.shipped,
+            Self::Cancel => &slot.cancelled,
+        }
+    }
+
+    #[inline(always)]
+    fn link(self, slot: &Slot) -> Link {
+        let bit = if self == Self::Cancel { CANCEL } else { 0 };
+        let hook = SlotPtr::from(slot).as_ptr().wrapping_byte_add(self.offset());
+        hook.map_addr(|addr| addr | bit).cast()
+    }
+}
+
+/// The hook that a link names.
+#[inline(always)]
+fn hook(link: Link) -> Option<NonNull<Hook>> {
+    NonNull::new(link.map_addr(|addr| addr & !CANCEL))
 }
 
 /// See above.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    head: AtomicPtr<Slot>,
+    head: AtomicPtr<Hook>,
 }
 
 impl Inbox {
@@ -88,8 +130,7 @@ impl Inbox {
     /// - The slot is of the reactor's table, filled, and not in the inbox for the same reason.
     #[inline]
     pub(crate) unsafe fn put(&self, slot: &Slot, message: Message) -> Posted {
-        let link = message.link(slot);
-        let own = link_of(slot, message);
+        let (hook, own) = (message.hook(slot), message.link(slot));
         // Relaxed: pairs with nothing: a guess for the exchange.
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
@@ -98,7 +139,7 @@ impl Inbox {
             }
             let next = if is_message(head) { head } else { END };
             // Relaxed: pairs with the load in `Chain`, ordered by the release below.
-            link.store(next, Ordering::Relaxed);
+            hook.older.store(next, Ordering::Relaxed);
             #[cfg(not(seeded_bug = "ship_relaxed"))]
             // Release: pairs with the acquire in `take`: the slot's contents come before it.
             let (success, failure) = (Ordering::Release, Ordering::Relaxed);
@@ -164,13 +205,15 @@ impl Inbox {
         let head = self.head.swap(then, Ordering::Acquire);
         let mut chain = Chain { first: END, slots: PhantomData };
         let mut link = if is_message(head) { head } else { END };
-        // SAFETY: `put` was called with slots of this table (the caller's promise), which lives.
-        while let Some((slot, message)) = unsafe { resolve(link) } {
-            let at = message.link(slot);
+        while let Some(hook) = hook(link) {
+            // SAFETY: `put` was called with slots of this table (the caller's promise), which
+            // lives.
+            let hook = unsafe { hook.as_ref() };
             // Relaxed: pairs with the store in `put`, ordered by the acquire above.
-            let older = at.load(Ordering::Relaxed);
-            // Relaxed: pairs with nothing: the chain is the reactor's alone.
-            at.store(chain.first, Ordering::Relaxed);
+            let older = hook.older.load(Ordering::Relaxed);
+            // Relaxed: pairs with nothing: the chain is the reactor's alone. It goes the other way
+            // from here on.
+            hook.older.store(chain.first, Ordering::Relaxed);
             chain.first = link;
             link = older;
         }
@@ -193,29 +236,6 @@ impl Inbox {
     }
 }
 
-impl Message {
-    /// The link of a slot that hangs in the inbox with this message.
-    #[inline(always)]
-    fn link(self, slot: &Slot) -> &AtomicPtr<Slot> {
-        match self {
-            Self::Ship => &slot.next,
-            Self::Cancel => &slot.cancel_next,
-        }
-    }
-}
-
-/// What a link names.
-///
-/// # Safety
-/// - It is the end, or one of [`link_of`]'s, whose slot is there as long as the answer is used.
-#[inline(always)]
-unsafe fn resolve<'a>(link: Link) -> Option<(&'a Slot, Message)> {
-    let message = if link.addr() & CANCEL == 0 { Message::Ship } else { Message::Cancel };
-    let slot = SlotPtr::new(link.map_addr(|addr| addr & !CANCEL))?;
-    // SAFETY: it is the address that a slot had, and the slot is there (the caller's promise).
-    Some((unsafe { slot.as_ref() }, message))
-}
-
 /// What was taken from an inbox.
 pub(crate) struct Chain<'a> {
     /// The end, or a message whose slot is of the table.
@@ -229,10 +249,39 @@ impl<'a> Iterator for Chain<'a> {
     /// The next message. Whatever is done with its slot afterwards does not touch the chain.
     #[inline]
     fn next(&mut self) -> Option<(&'a Slot, Message)> {
+        let at = hook(self.first)?;
+        let (slot, message) = if self.first.addr() & CANCEL == 0 {
+            // SAFETY: it is the hook of a slot that was shipped.
+            (unsafe { slot_of(at, Message::Ship) }, Message::Ship)
+        } else {
+            // SAFETY: it is the hook of a slot that somebody wants cancelled.
+            (unsafe { cancelled(at) }, Message::Cancel)
+        };
         // SAFETY: the links of a chain are of the table, which is borrowed for `'a`.
-        let (slot, message) = unsafe { resolve(self.first) }?;
+        let slot = unsafe { slot.as_ref() };
         // Relaxed: pairs with the store in `exchange`, made by this thread.
-        self.first = message.link(slot).load(Ordering::Relaxed);
+        self.first = message.hook(slot).older.load(Ordering::Relaxed);
         Some((slot, message))
     }
+}
+
+/// The slot that hangs by a hook.
+///
+/// # Safety
+/// - It is the hook of a slot for that message.
+#[inline(always)]
+unsafe fn slot_of(hook: NonNull<Hook>, message: Message) -> SlotPtr {
+    // SAFETY: it lies so far from the beginning of its slot (the caller's promise).
+    unsafe { hook.byte_sub(message.offset()) }.cast()
+}
+
+/// The slot that hangs by a hook for cancels: out of the way of those that are shipped.
+///
+/// # Safety
+/// - It is the hook of a slot for cancels.
+#[cold]
+#[inline(never)]
+unsafe fn cancelled(hook: NonNull<Hook>) -> SlotPtr {
+    // SAFETY: the caller's promise.
+    unsafe { slot_of(hook, Message::Cancel) }
 }

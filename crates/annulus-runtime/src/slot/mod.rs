@@ -24,7 +24,8 @@ use annulus_ring::Errno;
 use annulus_ring::abi::{CqeFlags, Sqe, Timespec};
 
 use crate::operation::{Advance, Completion, Operation, Origin};
-use crate::sync::{AtomicPtr, AtomicU32, Cell, Ordering, Turn};
+use crate::sync::{AtomicU32, Cell, Ordering, Turn};
+use inbox::Hook;
 use state::{CANCEL, DONE, DROPPED, LINKED, RELEASED, RESULT, WAKER};
 
 /// How many bytes an operation may have to lie in its slot; a larger one is boxed. Enough for one
@@ -35,7 +36,7 @@ const PAYLOAD_BYTES: usize = 320;
 struct Payload([MaybeUninit<u8>; PAYLOAD_BYTES]);
 
 /// No slot: where a slot's number is expected.
-const NONE: u32 = u32::MAX;
+const NONE: u32 = 0;
 
 /// A slot.
 ///
@@ -44,16 +45,16 @@ const NONE: u32 = u32::MAX;
 #[repr(C, align(64))]
 pub(crate) struct Slot {
     state: AtomicU32,
-    index: u32,
-    /// How often it was used. An atomic of its own, outside of the protocol: should the kernel ever
-    /// complete what it has completed before, the reactor compares it while the slot is another's.
-    generation: core::sync::atomic::AtomicU32,
     /// The number of the next free slot, while it is free.
     free_next: AtomicU32,
-    /// The link of the inbox while it is shipped.
-    next: AtomicPtr<Slot>,
-    /// The link of the inbox while a cancel is asked for.
-    cancel_next: AtomicPtr<Slot>,
+    /// Its number, and above that how often it was used. An atomic of its own, outside of the
+    /// protocol: should the kernel ever complete what it has completed before, the reactor compares
+    /// it while the slot is another's.
+    user_data: core::sync::atomic::AtomicU64,
+    /// By what it hangs in the inbox while it is shipped.
+    shipped: Hook,
+    /// By what it hangs there while a cancel is asked for.
+    cancelled: Hook,
     waker: Turn<MaybeUninit<Waker>>,
     result: Turn<Completion>,
 
@@ -63,19 +64,17 @@ pub(crate) struct Slot {
     /// When the operation is to be ended, if it takes long: see `limit`. The kernel reads it here.
     time: core::cell::Cell<Timespec>,
     limit: Cell<Limit>,
-    /// Whether it is one of a group.
-    pub(crate) grouped: Cell<bool>,
-    /// Whether one before it in that group has not succeeded yet.
+    /// [`GROUPED`], [`LIMITED`] and [`ADVANCES`]: none of them for most.
+    traits: Cell<u8>,
+    /// Whether one before it in its group has not succeeded yet.
     pub(crate) is_behind: Cell<bool>,
-    /// Whether its operation is to be shown its completions.
-    advances: Cell<bool>,
 
-    /// [`Phase::Idle`] again when the slot is given back: nobody else has to set it.
-    pub(crate) phase: Cell<Phase>,
     /// How often it was submitted again after the end of a thread, or its cancel.
     pub(crate) tries: Cell<u8>,
     /// Whether a pause comes before its cancel.
     pub(crate) pauses: Cell<bool>,
+    /// [`Phase::Idle`] again when the slot is given back: nobody else has to set it.
+    pub(crate) phase: Cell<Phase>,
     /// Links of the reactor's lists.
     pub(crate) list_prev: Cell<Option<SlotPtr>>,
     pub(crate) list_next: Cell<Option<SlotPtr>>,
@@ -94,11 +93,16 @@ unsafe impl Sync for Slot {}
 // SAFETY: as above.
 unsafe impl Send for Slot {}
 
-/// Whether an operation is to be ended when it takes long, and what the slot's time says of that.
+/// It is one of a group.
+const GROUPED: u8 = 1;
+/// Its operation is to be ended if it takes long: see [`Limit`].
+const LIMITED: u8 = 1 << 1;
+/// Its operation is to be shown its completions.
+const ADVANCES: u8 = 1 << 2;
+
+/// When an operation is to be ended that has a limit: what the slot's time says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Limit {
-    /// It takes as long as it takes.
-    None,
     /// So long after the reactor has it.
     After,
     /// At this time of the kernel's monotonic clock.
@@ -226,23 +230,21 @@ impl Slot {
     fn new(index: u32) -> Self {
         Self {
             state: AtomicU32::new(0),
-            index,
-            generation: core::sync::atomic::AtomicU32::new(0),
             free_next: AtomicU32::new(NONE),
-            next: AtomicPtr::new(core::ptr::null_mut()),
-            cancel_next: AtomicPtr::new(core::ptr::null_mut()),
+            user_data: core::sync::atomic::AtomicU64::new(index.into()),
+            shipped: Hook::new(),
+            cancelled: Hook::new(),
             waker: Turn::new(MaybeUninit::uninit()),
             result: Turn::new(Completion::refused(Origin::Kernel)),
             group_next: Cell::new(None),
             vtable: Cell::new(None),
             time: core::cell::Cell::new(Timespec { tv_sec: 0, tv_nsec: 0 }),
-            limit: Cell::new(Limit::None),
-            grouped: Cell::new(false),
+            limit: Cell::new(Limit::After),
+            traits: Cell::new(0),
             is_behind: Cell::new(false),
-            advances: Cell::new(false),
-            phase: Cell::new(Phase::Idle),
             tries: Cell::new(0),
             pauses: Cell::new(false),
+            phase: Cell::new(Phase::Idle),
             list_prev: Cell::new(None),
             list_next: Cell::new(None),
             entry: Cell::new(Sqe::default()),
@@ -253,7 +255,7 @@ impl Slot {
     /// Its number in its table.
     #[inline(always)]
     pub(crate) fn index(&self) -> u32 {
-        self.index
+        self.user_data() as u32
     }
 
     /// The next of its group.
@@ -261,6 +263,21 @@ impl Slot {
     pub(crate) fn group_next<'a>(&self, _table: &'a Slots) -> Option<&'a Slot> {
         // SAFETY: `set_group_next`'s promise: it is of this slot's table, which is borrowed.
         self.group_next.get().map(|next| unsafe { next.as_ref() })
+    }
+
+    fn has(&self, traits: u8) -> bool {
+        self.traits.get() & traits != 0
+    }
+
+    /// Whether it is one of a group.
+    #[inline(always)]
+    pub(crate) fn is_grouped(&self) -> bool {
+        self.has(GROUPED)
+    }
+
+    /// Makes it one of a group.
+    pub(crate) fn set_grouped(&self) {
+        self.traits.set(self.traits.get() | GROUPED);
     }
 
     /// Has `next` submitted behind it, in one group.
@@ -276,12 +293,19 @@ impl Slot {
         let Some(limit) = limit else { return };
         self.time.set(Timespec::default().after(limit));
         self.limit.set(Limit::After);
+        self.traits.set(self.traits.get() | LIMITED);
     }
 
     /// Whether it is submitted alone, and without a time limit.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
-        !self.grouped.get() && self.limit.get() == Limit::None
+        !self.has(GROUPED | LIMITED)
+    }
+
+    /// Whether the kernel has it, and any result of its is the end of it.
+    #[inline(always)]
+    pub(crate) fn ends_with_any_result(&self) -> bool {
+        self.phase.get() == Phase::InFlight && self.traits.get() == 0
     }
 
     /// What names it, in this use of it, to the kernel.
@@ -289,12 +313,22 @@ impl Slot {
     pub(crate) fn user_data(&self) -> u64 {
         // Relaxed: pairs with nothing: the slot is handed over with it, and for a stray any value
         // will do.
-        let generation = self.generation.load(Ordering::Relaxed);
-        u64::from(generation) << 32 | u64::from(self.index)
+        self.user_data.load(Ordering::Relaxed)
     }
 
     fn payload(&self) -> *mut u8 {
         self.payload.as_ptr().cast()
+    }
+
+    /// Asks the operation for its entry, and gives that the name of this use of the slot.
+    ///
+    /// # Safety
+    /// - The slot is filled, and the caller's alone; `ask` is of its operation's [`Vtable`].
+    #[inline(always)]
+    unsafe fn renew_entry(&self, ask: unsafe fn(*mut u8) -> Sqe) {
+        // SAFETY: the caller's promise.
+        let entry = unsafe { ask(self.payload()) };
+        self.entry.set(Sqe { user_data: self.user_data(), ..entry });
     }
 
     /// Puts an operation and its waker into a slot that was taken from the free list, and asks the
@@ -317,9 +351,10 @@ impl Slot {
         self.vtable.set(Some(TableOf::<T>::TABLE));
         let filled = Filled::<T>(payload, PhantomData);
         // SAFETY: a `T` was put there a moment ago, and it stays in place from here on.
-        self.entry.set(unsafe { entry_of::<T>(payload) });
+        unsafe { self.renew_entry(entry_of::<T>) };
         // SAFETY: as above.
-        self.advances.set(unsafe { advances_of::<T>(payload) });
+        let advances = unsafe { advances_of::<T>(payload) };
+        self.traits.set(if advances { ADVANCES } else { 0 });
         core::mem::forget(filled);
         let Some(waker) = waker else { return };
         // SAFETY: the slot is the caller's alone.
@@ -532,9 +567,7 @@ impl Slot {
     /// The entry, with the name of this use of the slot.
     #[inline(always)]
     pub(crate) fn entry(&self) -> Sqe {
-        let mut entry = self.entry.get();
-        entry.user_data = self.user_data();
-        entry
+        self.entry.get()
     }
 
     /// Takes the slot out of the inbox, where it was with a request to cancel. Whether it is the
@@ -557,7 +590,7 @@ impl Slot {
 
     /// Begins its time limit, if it has one: the reactor has it at `now`.
     pub(crate) fn begin_limit(&self, now: impl FnOnce() -> Timespec) {
-        if self.limit.get() == Limit::After {
+        if self.has(LIMITED) && self.limit.get() == Limit::After {
             let span = self.time.get();
             let span = Duration::new(span.tv_sec.unsigned_abs(), span.tv_nsec as u32);
             self.time.set(now().after(span));
@@ -567,14 +600,14 @@ impl Slot {
 
     /// When its operation is to be ended, if that was said.
     pub(crate) fn limit(&self) -> Option<Timespec> {
-        matches!(self.limit.get(), Limit::At | Limit::Passed).then(|| self.time.get())
+        let is_set = self.has(LIMITED) && self.limit.get() != Limit::After;
+        is_set.then(|| self.time.get())
     }
 
     /// When its operation is to be ended by a link timeout, if it is.
     #[inline(always)]
     pub(crate) fn link_limit(&self) -> Option<Timespec> {
-        let is_linked = self.limit.get() == Limit::At && !self.waits_in_worker();
-        is_linked.then(|| self.time.get())
+        self.limit().filter(|_| self.limit.get() == Limit::At && !self.waits_in_worker())
     }
 
     /// Where the kernel reads when that is.
@@ -597,17 +630,11 @@ impl Slot {
 
     /// Whether the reactor has found its time over.
     pub(crate) fn has_passed(&self) -> bool {
-        self.limit.get() == Limit::Passed
+        self.has(LIMITED) && self.limit.get() == Limit::Passed
     }
 
     fn waits_in_worker(&self) -> bool {
         self.vtable.get().is_some_and(|vtable| vtable.waits_in_worker)
-    }
-
-    /// Whether its operation is to be shown its completions.
-    #[inline(always)]
-    pub(crate) fn advances(&self) -> bool {
-        self.advances.get()
     }
 
     /// Shows the operation a completion. Whether there is more to do: the next entry is in place.
@@ -621,7 +648,7 @@ impl Slot {
         let advance = unsafe { (vtable.advance)(self.payload(), completion) };
         if advance == Advance::Again {
             // SAFETY: as above.
-            self.entry.set(unsafe { (vtable.entry)(self.payload()) });
+            unsafe { self.renew_entry(vtable.entry) };
         }
         advance
     }
@@ -676,17 +703,24 @@ impl Slot {
     /// - The slot is empty, and nobody else touches it.
     unsafe fn renew(&self) {
         // Relaxed: pairs with nothing: see `user_data`; nobody else changes it.
-        let generation = self.generation.load(Ordering::Relaxed);
+        let used = self.user_data.load(Ordering::Relaxed);
         // Relaxed: as above; pairs with nothing.
-        self.generation.store(generation.wrapping_add(1), Ordering::Relaxed);
+        self.user_data.store(used.wrapping_add(1 << u32::BITS), Ordering::Relaxed);
         self.group_next.set(None);
-        self.grouped.set(false);
+        self.traits.set(0);
         self.is_behind.set(false);
-        self.limit.set(Limit::None);
         self.tries.set(0);
         self.pauses.set(false);
         // Relaxed: pairs with nothing; the free list hands the slot over.
         self.state.store(0, Ordering::Relaxed);
+    }
+}
+
+/// So that the queue copies the entry from the slot to its place, and only if there is room.
+impl From<&Slot> for Sqe {
+    #[inline(always)]
+    fn from(slot: &Slot) -> Self {
+        slot.entry()
     }
 }
 

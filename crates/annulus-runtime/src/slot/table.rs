@@ -2,69 +2,67 @@
 //! thread takes from and gives to.
 //!
 //! ```text
-//! chunk 0: 64 slots │ chunk 1: 128 │ chunk 2: 256 │ … each twice the one before, up to 2²⁶ slots
+//! chunk 6: slots 64‥127 │ chunk 7: 128‥255 │ chunk 8: 256‥511 │ …       up to chunk 25
 //!
-//! take:  (tag, first) = free;  next = slot[first].next;  free: (tag, first) → (tag + 1, next)
-//! give:  slot.next = first;                               free: (tag, first) → (tag + 1, slot)
+//! take:  (first, tag) = free;  next = slot[first].next;  free: (first, tag) → (next, tag + 1)
+//! give:  slot.next = first;                               free: (first, tag) → (slot, tag + 1)
 //! ```
+//!
+//! The highest bit of a slot's number says in which chunk it is, and the others where: so the first
+//! chunk's number is the logarithm of its length, and 0 is no slot.
 //!
 //! The tag makes a take fail that looked at `next` before others took and gave the same slot back:
 //! without it the list would lose or double slots. It wraps after 2³² changes; who sleeps through
 //! exactly that many between its load and its exchange would be fooled, which nobody does.
 
+use core::ops::Range;
+
 use super::{NONE, Slot};
 use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering};
 
-/// The slots of the first chunk, as a power of two: few where a model checker watches each.
-const FIRST_LOG2: u32 = if cfg!(any(loom, miri)) { 1 } else { 6 };
-/// How many chunks there may be.
-const CHUNKS: usize = 20;
+/// The first chunk: few slots where a model checker watches each.
+const FIRST: u32 = if cfg!(any(loom, miri)) { 1 } else { 6 };
+/// The chunk that the table never has.
+const END: u32 = 26;
 
 /// See above.
 pub(crate) struct Slots {
-    chunks: [AtomicPtr<Slot>; CHUNKS],
-    /// The number of the first free slot, and the tag above it.
+    /// One for each bit of a number, so that every number has one; those before [`FIRST`] and from
+    /// [`END`] on are never there.
+    chunks: [AtomicPtr<Slot>; u32::BITS as usize],
+    /// The number of the first free slot, and the tag below it.
     free: AtomicU64,
-    /// How many chunks there are: whoever adds one holds it.
-    grown: Mutex<usize>,
+    /// The chunk that is added next: whoever adds it holds this.
+    next: Mutex<u32>,
 }
 
-/// How many slots a chunk has.
-fn chunk_len(chunk: usize) -> usize {
-    1 << (FIRST_LOG2 as usize + chunk)
-}
-
-/// In which chunk the slot `index` is, and where in it.
-#[inline(always)]
-fn locate(index: u32) -> (usize, usize) {
-    let n = index + (1 << FIRST_LOG2);
-    let log2 = u32::BITS - 1 - n.leading_zeros();
-    ((log2 - FIRST_LOG2) as usize, (n - (1 << log2)) as usize)
+/// The slots of a chunk, by their numbers.
+fn numbers(chunk: u32) -> Range<u32> {
+    1 << chunk..2 << chunk
 }
 
 impl Slots {
     pub(crate) fn new() -> Self {
         Self {
             chunks: core::array::from_fn(|_| AtomicPtr::new(core::ptr::null_mut())),
-            free: AtomicU64::new(u64::from(NONE)),
-            grown: Mutex::new(0),
+            free: AtomicU64::new(0),
+            next: Mutex::new(FIRST),
         }
     }
 
     /// The slot `index`, if the table has it.
     #[inline(always)]
     pub(crate) fn get(&self, index: u32) -> Option<&Slot> {
-        if index as usize >= chunk_len(CHUNKS) - chunk_len(0) {
-            return None;
-        }
-        let (chunk, at) = locate(index);
+        // Of the numbers 0 alone has no highest bit: with the lowest set it has, and no other's
+        // changes.
+        let chunk = (index | 1).ilog2();
         // Acquire: pairs with the release in `grow`: the slots are made before they are seen.
-        let first = self.chunks[chunk].load(Ordering::Acquire);
+        let first = self.chunks[chunk as usize].load(Ordering::Acquire);
         if first.is_null() {
             return None;
         }
-        // SAFETY: `locate` stays inside the chunk.
-        let slot = unsafe { first.add(at) };
+        // SAFETY: without its highest bit the number is less than the chunk's length.
+        let slot = unsafe { first.add((index ^ 1 << chunk) as usize) };
         // SAFETY: chunks live as long as the table, and slots are shared by reference only.
         Some(unsafe { &*slot })
     }
@@ -75,7 +73,7 @@ impl Slots {
         loop {
             // Acquire: pairs with the release of the exchange in `link`: the slot is renewed.
             let mut free = self.free.load(Ordering::Acquire);
-            while let Some(slot) = self.get(free as u32) {
+            while let Some(slot) = self.get(first(free)) {
                 // Relaxed: pairs with the store in `give`, ordered by the acquire above; a stale
                 // value fails the exchange by its tag.
                 let next = slot.free_next.load(Ordering::Relaxed);
@@ -107,7 +105,7 @@ impl Slots {
         let mut free = self.free.load(Ordering::Relaxed);
         loop {
             // Relaxed: pairs with the load in `take`, ordered by the release below.
-            last.free_next.store(free as u32, Ordering::Relaxed);
+            last.free_next.store(self::first(free), Ordering::Relaxed);
             // Release: pairs with the acquire in `take`.
             let (success, failure) = (Ordering::Release, Ordering::Relaxed);
             let next = after(free, first.index());
@@ -121,49 +119,53 @@ impl Slots {
     /// Adds a chunk, unless another thread did meanwhile.
     #[cold]
     fn grow(&self) {
-        let mut grown = self.grown.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut chunk = self.next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // Relaxed: pairs with nothing; chunks are only added under the lock.
-        if self.free.load(Ordering::Relaxed) as u32 != NONE {
+        if first(self.free.load(Ordering::Relaxed)) != NONE {
             return;
         }
-        assert!(*grown < CHUNKS, "2²⁶ operations wait in one engine: bound them");
-        let begin = chunk_len(*grown) - chunk_len(0);
-        let chunk: Box<[Slot]> =
-            (begin..begin + chunk_len(*grown)).map(|index| Slot::new(index as u32)).collect();
-        for pair in chunk.windows(2) {
+        assert!(*chunk < END, "2²⁶ operations wait in one engine: bound them");
+        let slots: Box<[Slot]> = numbers(*chunk).map(Slot::new).collect();
+        for pair in slots.windows(2) {
             // Relaxed: pairs with the load in `take`, ordered by the release of `link`.
             pair[0].free_next.store(pair[1].index(), Ordering::Relaxed);
         }
         // From here on the slots are reached by this pointer alone.
-        let slots = Box::into_raw(chunk).cast::<Slot>();
+        let slots = Box::into_raw(slots).cast::<Slot>();
         // Release: pairs with the acquire in `get`.
-        self.chunks[*grown].store(slots, Ordering::Release);
-        let end = begin + chunk_len(*grown) - 1;
-        *grown += 1;
-        if let (Some(first), Some(last)) = (self.get(begin as u32), self.get(end as u32)) {
+        self.chunks[*chunk as usize].store(slots, Ordering::Release);
+        let Range { start, end } = numbers(*chunk);
+        *chunk += 1;
+        if let (Some(first), Some(last)) = (self.get(start), self.get(end - 1)) {
             self.link(first, last);
         }
     }
+}
+
+/// The number of the first free slot, by the free list's word.
+#[inline(always)]
+fn first(free: u64) -> u32 {
+    (free >> u32::BITS) as u32
 }
 
 /// The free list's word after a change: `first` is its first slot.
 #[inline(always)]
 fn after(free: u64, first: u32) -> u64 {
     #[cfg(not(seeded_bug = "free_list_untagged"))]
-    let tag = (free >> 32).wrapping_add(1);
+    let tag = (free as u32).wrapping_add(1);
     #[cfg(seeded_bug = "free_list_untagged")]
     // The models must find this one: a stale `next` passes for the list's.
-    let tag = free & 0;
-    tag << 32 | u64::from(first)
+    let tag = free as u32;
+    u64::from(first) << u32::BITS | u64::from(tag)
 }
 
 impl Drop for Slots {
     fn drop(&mut self) {
-        for (chunk, first) in self.chunks.iter().enumerate() {
+        for (chunk, first) in (0..).zip(&self.chunks) {
             // Relaxed: pairs with nothing: the table is this thread's alone.
             let first = first.load(Ordering::Relaxed);
             if !first.is_null() {
-                let slots = core::ptr::slice_from_raw_parts_mut(first, chunk_len(chunk));
+                let slots = core::ptr::slice_from_raw_parts_mut(first, numbers(chunk).len());
                 // SAFETY: the chunk was leaked in `grow` with this length, and nobody has the table
                 // any more. Operations that still lie in slots are not dropped: who forgot their
                 // futures keeps the table alive, so there are none.
@@ -179,11 +181,17 @@ mod tests {
 
     #[test]
     fn numbers_and_places_match() {
-        let first = chunk_len(0);
-        let at = |index: usize| locate(index as u32);
-        assert_eq!((at(0), at(first - 1)), ((0, 0), (0, first - 1)));
-        assert_eq!((at(first), at(3 * first - 1)), ((1, 0), (1, 2 * first - 1)));
-        assert_eq!(at(3 * first), (2, 0));
+        let slots = Slots::new();
+        let count = numbers(FIRST).len() + numbers(FIRST + 1).len();
+        let taken: Vec<u32> = (0..count).map(|_| slots.take().index()).collect();
+        let all = 1 << FIRST..4 << FIRST;
+        assert!(all.clone().eq(taken), "chunk after chunk, each from its first on");
+        for index in all.clone() {
+            assert_eq!(slots.get(index).map(Slot::index), Some(index));
+        }
+        for index in [NONE, 1, all.start - 1, all.end, 1 << 27, u32::MAX] {
+            assert!(slots.get(index).is_none(), "{index} is no slot's number");
+        }
     }
 
     /// How often a thread takes a slot: less often where each step is checked.
@@ -209,7 +217,6 @@ mod tests {
         }
         let again = slots.take();
         assert!(!names.contains(&again.user_data()), "a name was used twice");
-        assert!(slots.get(1 << 27).is_none() && slots.get(NONE).is_none());
     }
 
     #[test]

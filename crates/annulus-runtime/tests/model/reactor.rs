@@ -66,8 +66,8 @@ impl Driver {
 
     fn turn(&mut self) -> bool {
         let Self { port, book, kernel, .. } = self;
-        book.open_mail(port, Timespec::default, |entry| {
-            let user_data = entry.user_data;
+        book.open_mail(port, Timespec::default, |slot| {
+            let user_data = slot.entry().user_data;
             kernel.push(Entry { user_data, chain: user_data, is_cancelled: false });
             true
         });
@@ -99,7 +99,7 @@ impl Driver {
             let found = kernel.iter_mut().find(|entry| entry.user_data == name);
             found.expect("the kernel has it").is_cancelled = true;
             book.cancels.remove(&port.slots, slot);
-            if slot.grouped.get() {
+            if slot.is_grouped() {
                 slot.phase.set(Phase::Asked);
                 book.asked.push(&port.slots, slot);
             } else {
@@ -129,9 +129,9 @@ impl Driver {
             behind.for_each(|entry| entry.is_cancelled |= is_cancelled);
             let res = if is_cancelled { -Errno::ECANCELED.raw() } else { RESULT as i32 };
             let cqe = Cqe { user_data, res, flags: CqeFlags::empty() };
-            self.book.complete(&self.port, &cqe);
+            self.book.complete(&self.port, cqe);
             if self.work == Work::Twice {
-                self.book.complete(&self.port, &cqe);
+                self.book.complete(&self.port, cqe);
             }
             any = true;
         }
