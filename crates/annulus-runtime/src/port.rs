@@ -13,6 +13,7 @@ use annulus_ring::{ForkMark, Result};
 use crate::bell::Bell;
 use crate::buffer::FixedPool;
 use crate::counts::{CallerCounts, ReactorCounts};
+use crate::operation::Origin;
 use crate::slot::{Abandoned, Inbox, Message, Posted, Slot, Slots};
 use crate::sync::{AtomicBool, Ordering};
 
@@ -158,15 +159,30 @@ impl Ports {
         &self.ports[index]
     }
 
-    /// The port of a thread, by its number.
+    /// The port of a thread, by its number, which is asked for where there are several.
     #[inline]
-    pub(crate) fn of_thread(&self, thread: usize) -> usize {
-        // Mostly there is one, and a division takes some tens of cycles.
-        if self.ports.len() == 1 { 0 } else { thread % self.ports.len() }
+    pub(crate) fn of_thread(&self, number: impl FnOnce() -> usize) -> &Port {
+        match &*self.ports {
+            // As it mostly is: a division takes some tens of cycles.
+            [port] => port,
+            ports => &ports[number() % ports.len()],
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.ports.len()
+    }
+
+    /// Why nothing is begun at `port`, if nothing is.
+    #[inline]
+    pub(crate) fn refusal(&self, port: &Port) -> Option<Origin> {
+        if self.is_forked() {
+            Some(Origin::Forked)
+        } else if port.is_closing() {
+            Some(Origin::Closed)
+        } else {
+            None
+        }
     }
 
     /// The port `index`, and all of them with it.

@@ -35,11 +35,19 @@ pub(super) fn number() -> usize {
 #[inline]
 pub(super) fn may_go_on() -> bool {
     let found = STREAK.try_with(|streak| {
-        let now = streak.get();
-        streak.set(if now < STREAK_MAX { now + 1 } else { 0 });
-        now < STREAK_MAX
+        let may = streak.get() < STREAK_MAX;
+        if !may {
+            streak.set(0);
+        }
+        may
     });
     found.unwrap_or(true)
+}
+
+/// Counts an operation that was done at once here.
+#[inline]
+pub(super) fn went_on() {
+    let _ = STREAK.try_with(|streak| streak.set(streak.get() + 1));
 }
 
 /// Notes that this thread is an engine's driver.

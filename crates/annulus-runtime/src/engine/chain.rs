@@ -257,7 +257,7 @@ impl<L: Linked, T: Operation + Send> Then<L, T> {
         if self.entries() > ports.group_max {
             return Some(Completion::new(Err(Errno::E2BIG)));
         }
-        self.last.op.refusal(index).map(Completion::refused)
+        ports.refusal(ports.get(index)).map(Completion::refused)
     }
 }
 

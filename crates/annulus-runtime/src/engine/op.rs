@@ -218,8 +218,9 @@ impl<T: Operation + Send> Op<T> {
         let State::Placed(placed) = core::mem::replace(&mut self.state, State::Over) else {
             unreachable!("it was placed")
         };
+        let port = placed.port(&self.ports);
         // SAFETY: it was filled with a `T` and not shipped: it is this future's alone.
-        let (operation, _waker) = unsafe { placed.take_back(placed.port(&self.ports)) };
+        let (operation, _waker) = unsafe { placed.take_back(port) };
         operation.complete(completion)
     }
 
@@ -257,41 +258,35 @@ impl<T: Operation + Send> Op<T> {
         self.take().complete(completion)
     }
 
-    /// Why nothing is begun, if nothing is.
-    #[inline]
-    pub(super) fn refusal(&self, index: usize) -> Option<Origin> {
-        if self.ports.is_forked() {
-            Some(Origin::Forked)
-        } else if self.ports.get(index).is_closing() {
-            Some(Origin::Closed)
-        } else {
-            None
-        }
-    }
-
     /// The first poll: refused, done at once, or shipped.
+    #[inline(never)]
     fn begin(&mut self, cx: &mut Context<'_>) -> Poll<T::Output> {
-        let thread = caller::number();
-        let index = self.ports.of_thread(thread);
-        if let Some(origin) = self.refusal(index) {
+        let Self { ports, state, delay } = self;
+        let operation = match state {
+            State::Ready { operation, .. } => operation,
+            State::Placed(_) | State::Shipped(_) => unreachable!("a chain ships what it places"),
+            State::Over => panic!("an operation was polled after its result was given"),
+        };
+        let port = ports.of_thread(caller::number);
+        if let Some(origin) = ports.refusal(port) {
             return Poll::Ready(self.refused(Completion::refused(origin)));
         }
-        if self.delay == Delay::Cancelled {
+        if *delay == Delay::Cancelled {
             return Poll::Ready(self.refused(Completion::refused(Origin::Cancelled)));
         }
-        let State::Ready { operation, .. } = &mut self.state else { unreachable!("begun twice") };
         if T::MAY_ATTEMPT {
             if !caller::may_go_on() {
-                self.delay = Delay::GaveWay;
+                *delay = Delay::GaveWay;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             if let Some(completion) = operation.attempt() {
-                self.ports.callers.count_inline(thread);
+                caller::went_on();
+                ports.callers.count_inline(caller::number());
                 return Poll::Ready(self.take().complete(completion));
             }
         }
-        self.ship(index, cx)
+        state.ship(port, cx)
     }
 
     /// The operation, which was not shipped.
@@ -304,17 +299,19 @@ impl<T: Operation + Send> Op<T> {
             }
         }
     }
+}
 
-    fn ship(&mut self, index: usize, cx: &mut Context<'_>) -> Poll<T::Output> {
+impl<T: Operation + Send> State<T> {
+    /// Hands an operation that is ready to the reactor of `port`.
+    #[inline]
+    fn ship(&mut self, port: &Port, cx: &mut Context<'_>) -> Poll<T::Output> {
         // Not our code: whatever it does, nothing was begun.
         let waker = cx.waker().clone();
-        let State::Ready { operation, limit } = core::mem::replace(&mut self.state, State::Over)
-        else {
-            unreachable!("shipped twice")
-        };
-        let port = self.ports.get(index);
         let taken = Taken::of(port);
         let slot = taken.slot;
+        let Self::Ready { operation, limit } = core::mem::replace(self, Self::Over) else {
+            unreachable!("shipped twice")
+        };
         // SAFETY: the slot was taken from the free list: it is empty and this call's alone.
         unsafe { slot.fill(operation, Some(waker)) };
         core::mem::forget(taken);
@@ -324,11 +321,12 @@ impl<T: Operation + Send> Op<T> {
             slot: SlotPtr::from(slot),
             operation: PhantomData,
         };
+        *self = Self::Shipped(shipped.again());
         // SAFETY: the slot is of this port, filled, and not in the inbox.
         if unsafe { port.ship(slot) } {
-            self.state = State::Shipped(shipped);
             return Poll::Pending;
         }
+        *self = Self::Over;
         // The waker is dropped at the end, whatever happens until then.
         // SAFETY: the inbox did not take it: it is filled with a `T`, and this call's alone.
         let (operation, _waker) = unsafe { shipped.take_back(port) };
@@ -384,7 +382,7 @@ impl<T: Operation> Shipped<T> {
     /// # Safety
     /// - The slot was filled with a `T` and not shipped; it is not used again.
     #[cold]
-    unsafe fn take_back(&self, port: &Port) -> (T, Option<Waker>) {
+    unsafe fn take_back(self, port: &Port) -> (T, Option<Waker>) {
         let slot = self.slot(port);
         // SAFETY: it is filled with a `T`, and the caller's alone (its promise).
         let taken = unsafe { slot.take_back::<T>() };
@@ -393,49 +391,72 @@ impl<T: Operation> Shipped<T> {
         taken
     }
 
-    /// Takes operation and result out, and releases the slot.
+    /// Takes operation and result out for `end`, and releases the slot whatever that does.
     ///
     /// # Safety
     /// - The slot was found done; it is not used again.
-    #[inline]
-    unsafe fn finish(&self, port: &Port) -> (T, Completion) {
+    #[inline(always)]
+    unsafe fn finish<R>(self, port: &Port, end: impl FnOnce(T, Completion) -> R) -> R {
         let slot = self.slot(port);
         // SAFETY: it holds a `T`, and is done (the caller's promise).
-        let taken = unsafe { slot.take::<T>() };
-        // SAFETY: it is empty now, and this future's.
-        unsafe { port.release(slot) };
-        taken
+        let (operation, completion) = unsafe { slot.take::<T>() };
+        let _emptied = Emptied { port, slot };
+        end(operation, completion)
+    }
+}
+
+/// A slot whose operation was taken out by its future; released when this is dropped.
+struct Emptied<'a> {
+    port: &'a Port,
+    slot: &'a Slot,
+}
+
+impl Drop for Emptied<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: the slot is of this port and empty, and its future does not use it again.
+        unsafe { self.port.release(self.slot) };
     }
 }
 
 impl<T: Operation + Send> Future for Op<T> {
     type Output = T::Output;
 
+    // So that a result goes from its slot to the variables of who awaits it without a detour; the
+    // first poll, which is longer, stays a call.
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
         let this = &mut *self;
-        let shipped = match &this.state {
-            State::Ready { .. } => return this.begin(cx),
-            State::Shipped(shipped) => shipped,
-            State::Placed(_) => unreachable!("a chain ships what it places"),
-            State::Over => panic!("an operation was polled after its result was given"),
-        };
+        let State::Shipped(shipped) = &this.state else { return this.begin(cx) };
         let port = shipped.port(&this.ports);
         // SAFETY: this is the one future of the slot, which it has not abandoned.
         match unsafe { shipped.slot(port).poll(cx.waker()) } {
             Polled::Pending if this.ports.is_forked() => Poll::Ready(this.displace_forked()),
             Polled::Pending => Poll::Pending,
             Polled::Done => {
-                // SAFETY: it was found done, and the state changes below.
-                let (operation, completion) = unsafe { shipped.finish(port) };
-                this.state = State::Over;
-                Poll::Ready(operation.complete(completion))
+                let shipped = shipped.again();
+                // There is nothing to drop in what it was.
+                core::mem::forget(core::mem::replace(&mut this.state, State::Over));
+                // SAFETY: it was found done, and the state says that it is over.
+                Poll::Ready(unsafe { shipped.finish(port, T::complete) })
             }
         }
     }
 }
 
 impl<T: Operation + Send> Drop for Op<T> {
+    #[inline]
     fn drop(&mut self) {
+        if let State::Shipped(_) | State::Placed(_) = self.state {
+            self.give_up();
+        }
+    }
+}
+
+impl<T: Operation + Send> Op<T> {
+    /// Gives up an operation that lies in a slot: the drop of its future.
+    #[inline(never)]
+    fn give_up(&mut self) {
         let (shipped, is_placed) = match &self.state {
             State::Ready { .. } | State::Over => return,
             State::Shipped(shipped) => (shipped.again(), false),
@@ -458,8 +479,7 @@ impl<T: Operation + Send> Drop for Op<T> {
         let (is_done, _waker) = unsafe { port.abandon(shipped.slot(port)) };
         if is_done {
             // SAFETY: it is done, and not used again.
-            let (operation, completion) = unsafe { shipped.finish(port) };
-            operation.reclaim(completion);
+            unsafe { shipped.finish(port, T::reclaim) };
         }
     }
 }

@@ -144,13 +144,14 @@ impl Progress {
         // SAFETY: the kernel said that it moved so many bytes, from the first on.
         let buf = unsafe { load.give_back(done) };
         match completion.result {
-            Err(errno) if done == 0 || self.exact => {
-                Err(BufError::of(&completion, errno, buf).after(done))
-            }
-            Ok(_) if self.exact && done < total => Err(match L::WAY {
+            Ok(_) if !self.exact => Ok((done, buf)),
+            Ok(_) if done < total => Err(match L::WAY {
                 Way::Read => BufError::unexpected_eof(done, buf),
                 Way::Write => BufError::write_zero(done, buf),
             }),
+            Err(errno) if done == 0 || self.exact => {
+                Err(BufError::of(&completion, errno, buf).after(done))
+            }
             _ => Ok((done, buf)),
         }
     }
@@ -209,7 +210,8 @@ macro_rules! rw_operations {
 
             #[inline]
             fn complete(self, completion: Completion) -> Self::Output {
-                self.progress.complete(completion, self.load)
+                let Self { file: _file, load, progress } = self;
+                progress.complete(completion, load)
             }
 
             fn reclaim(self, _: Completion) {
