@@ -1,11 +1,12 @@
-//! What the host kernel allocates: nothing for a NOP, a read or a write, once there were as many
-//! of them as there are.
+//! What the host kernel allocates: nothing for a NOP, a read, a write, or what waits for a socket,
+//! once there were as many of them as there are.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
 
-use annulus_emulate::abi::{BufIndex, FixedFd, Iovec, Sqe};
+use annulus_emulate::abi::{BufIndex, FixedFd, Iovec, PollEvents, Sqe};
 use annulus_emulate::{Builder, KernelChoice, Ring, op};
 
 /// The system's allocator, counted by thread: those of the test harness allocate as well.
@@ -85,6 +86,49 @@ fn alloc_nothing_for_plain_requests() {
         let before = ALLOCATIONS.get();
         for _ in 0..8 {
             batch(&mut ring, sqe, expected);
+        }
+        assert_eq!(ALLOCATIONS.get() - before, 0, "{name}");
+    }
+}
+
+/// Submits what waits and what ends its wait, and waits for all of it.
+fn exchange(ring: &mut Ring, entries: &[(Sqe, i32)]) {
+    for (n, (sqe, _)) in (0..).zip(entries) {
+        // SAFETY: the buffer lives to the end of the test, and the files are open.
+        unsafe { ring.push(sqe.user_data(n)) }.expect("room");
+    }
+    ring.submit_and_wait(entries.len() as u32).expect("they complete");
+    let mut count = 0;
+    for cqe in ring.completions().expect("a ring") {
+        assert_eq!(cqe.res, entries[cqe.user_data as usize].1);
+        count += 1;
+    }
+    assert_eq!(count, entries.len());
+}
+
+#[test]
+fn alloc_nothing_for_what_waits_for_a_socket() {
+    const READABLE: PollEvents = PollEvents::IN;
+    let (left, right) = UnixStream::pair().expect("a pair");
+    let mut ring = Builder::new().entries(64).kernel(KernelChoice::Host).build().expect("a ring");
+    ring.register().files(&[left.as_raw_fd(), right.as_raw_fd()]).expect("a table");
+    let mut block = vec![7_u8; 4096];
+    let at = block.as_mut_ptr();
+    let (here, there) = (FixedFd(0), FixedFd(1));
+    let receive = op::Recv::new(there, at, 4096).build();
+    let send = op::Send::new(here, at, 64).build();
+    let poll = op::PollAdd::new(there, READABLE).build();
+    let kinds: [(&str, &[(Sqe, i32)]); 2] = [
+        ("receive", &[(receive, 64), (send, 64)]),
+        ("poll, then receive", &[(poll, READABLE.bits() as i32), (receive, 64), (send, 64)]),
+    ];
+    for (name, entries) in kinds {
+        for _ in 0..4 {
+            exchange(&mut ring, entries);
+        }
+        let before = ALLOCATIONS.get();
+        for _ in 0..16 {
+            exchange(&mut ring, entries);
         }
         assert_eq!(ALLOCATIONS.get() - before, 0, "{name}");
     }
