@@ -39,7 +39,7 @@ pub fn run() -> ExitCode {
     if !any {
         return skips::step("miri: models", "no crate has tests miri_* yet");
     }
-    let hunt = Hunt { check: "miri", profile: "dev", tries: 1, finds };
+    let hunt = Hunt { check: "miri", packages: PACKAGES, profile: "dev", tries: 1, finds };
     code(hunt.run(|package, options| models(package, SEEDS_MAX, options)))
 }
 

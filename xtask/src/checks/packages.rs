@@ -13,6 +13,9 @@ use crate::tree::root;
 /// The libraries under check, from the bottom up.
 pub const PACKAGES: &[&str] = &["annulus-ring", "annulus-runtime"];
 
+/// Those with models of threads (`loom_*`), in every interleaving.
+pub const MODELLED: &[&str] = &["annulus-ring", "annulus-emulate", "annulus-runtime"];
+
 /// What the sanitizers run beside those: the kernel in user space, and the tests of rings on it.
 pub const ON_HOST: &[&str] = &["annulus-emulate", "annulus-suite"];
 

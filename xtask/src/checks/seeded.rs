@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-use super::packages::PACKAGES;
 use super::{End, LIMIT, run_within};
 use crate::lexer::Kind;
 use crate::source::Source;
@@ -41,6 +40,8 @@ pub fn options(profile: &str, package: &str, condition: &str) -> [String; 3] {
 pub struct Hunt {
     /// The check's name.
     pub check: &'static str,
+    /// The crates that it has models of.
+    pub packages: &'static [&'static str],
     /// The profile of cargo that it builds in.
     pub profile: &'static str,
     /// How often it runs at most until it finds one: chance may hide what is there.
@@ -56,7 +57,7 @@ impl Hunt {
     pub fn run(&self, command: impl Fn(&str, &[String]) -> Option<Command>) -> bool {
         let (check, tree) = (self.check, Tree::read(&root()));
         let mut all_found = true;
-        for package in PACKAGES {
+        for package in self.packages {
             for name in names(&tree, package) {
                 if let Err(reason) = (self.finds)(&name) {
                     println!("{check}: seeded bug {name}: not looked for: {reason}");

@@ -16,7 +16,7 @@
 
 use std::process::{Command, ExitCode, Stdio};
 
-use super::packages;
+use super::packages::{self, PACKAGES};
 use super::seeded::{self, Hunt};
 use super::{code, has_rust_src, nightly, succeeds};
 use crate::metadata::host;
@@ -118,7 +118,7 @@ fn is_report_of(printed: &str, function: &str) -> bool {
 
 /// Looks for the seeded bugs that are races, in the models.
 fn hunt(host: &str) -> bool {
-    let hunt = Hunt { check: "tsan", profile: "dev", tries: TRIES, finds };
+    let hunt = Hunt { check: "tsan", packages: PACKAGES, profile: "dev", tries: TRIES, finds };
     hunt.run(|package, options| {
         let models = packages::tests_named(package, &["miri_"]);
         let mut command = base(package, host);

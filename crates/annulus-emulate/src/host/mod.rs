@@ -17,6 +17,7 @@ mod pool;
 mod register;
 mod rings;
 mod sys;
+mod turns;
 mod wait;
 mod watches;
 

@@ -45,6 +45,7 @@ use super::machine::Machine;
 use super::memory::Region;
 use super::poller::{Events, Poller};
 use super::pool::Pool;
+use super::turns::{Bell, Turns};
 use super::{rings, sys};
 use crate::semantics::Core;
 use crate::world::Token;
@@ -86,26 +87,9 @@ impl Terms {
     }
 }
 
-/// A thread that leads.
-#[derive(Debug)]
-struct Leader {
-    goal: Goal,
-    until: Option<Duration>,
-    rung: bool,
-}
-
-/// A thread that follows.
-#[derive(Debug)]
-struct Follower {
-    goal: Goal,
-    bell: Arc<OwnedFd>,
-    rung: bool,
-}
-
 pub(super) struct State {
     pub(super) core: Core<Machine>,
-    leader: Option<Leader>,
-    followers: Vec<Follower>,
+    turns: Turns<Goal, OwnedFd>,
     /// Whose files are ready: empty, but while they are gone on with.
     ready: Vec<Token>,
     /// Room for what files tell, while nobody waits for that.
@@ -128,12 +112,25 @@ pub(super) struct State {
     pub(super) is_closed: bool,
 }
 
+/// Whether what a thread waits for is there.
+fn is_met(core: &Core<Machine>, is_closed: bool, goal: Goal) -> bool {
+    match goal {
+        Goal::Ready { want, timeouts } => {
+            // What found no room found a full queue: there was enough, whoever took it since.
+            core.queues.ready() >= want
+                || core.queues.has_overflow()
+                || core.timeouts_told() != timeouts
+        }
+        Goal::MoreThan(told) => core.told() != told,
+        Goal::Unneeded => is_closed || !core.has_eventfd(),
+    }
+}
+
 impl State {
     pub(super) fn new(core: Core<Machine>, issuer: Option<u64>) -> Self {
         Self {
             core,
-            leader: None,
-            followers: Vec::new(),
+            turns: Turns::new(),
             ready: Vec::new(),
             events: Some(Box::default()),
             bells: Vec::new(),
@@ -148,17 +145,7 @@ impl State {
     }
 
     fn is_met(&self, goal: Goal) -> bool {
-        match goal {
-            Goal::Ready { want, timeouts } => {
-                let Core { queues, .. } = &self.core;
-                // What found no room found a full queue: there was enough, whoever took it since.
-                queues.ready() >= want
-                    || queues.has_overflow()
-                    || self.core.timeouts_told() != timeouts
-            }
-            Goal::MoreThan(told) => self.core.told() != told,
-            Goal::Unneeded => self.is_closed || !self.core.has_eventfd(),
-        }
+        is_met(&self.core, self.is_closed, goal)
     }
 
     /// Goes on with what files told, and times that are due.
@@ -210,23 +197,8 @@ impl Inner {
     pub(super) fn settle(&self, state: &mut State) {
         state.core.signal();
         let due = state.core.next_due();
-        if let Some(Leader { goal, until, rung: false }) = state.leader {
-            let is_late = due.is_some_and(|due| until.is_none_or(|until| due < until));
-            if is_late || state.is_met(goal) {
-                state.leader = Some(Leader { goal, until, rung: true });
-                self.poller.ring();
-            }
-        }
-        if !state.followers.is_empty() {
-            for n in 0..state.followers.len() {
-                if !state.followers[n].rung && state.is_met(state.followers[n].goal) {
-                    state.followers[n].ring();
-                }
-            }
-            if state.leader.is_none() && !state.followers.iter().any(|follower| follower.rung) {
-                state.followers[0].ring();
-            }
-        }
+        let State { turns, core, is_closed, .. } = state;
+        turns.settle(due, |goal| is_met(core, *is_closed, goal), || self.poller.ring());
         self.show(state, due);
     }
 
@@ -235,7 +207,7 @@ impl Inner {
         let Core { queues, world, .. } = &mut state.core;
         let at = if queues.unseen() > 0 { Some(NOW) } else { due };
         // Readable until somebody enters who finds that the completions were taken.
-        let is_pending = state.leader.is_none() && (due.is_some() || !world.watches.is_idle())
+        let is_pending = !state.turns.is_led() && (due.is_some() || !world.watches.is_idle())
             || state.is_polled && at == Some(NOW);
         // First the flag: whoever finds the descriptor readable finds it raised.
         if is_pending {
@@ -286,7 +258,7 @@ impl Inner {
     pub(super) fn look<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let mut told = state.events.take().unwrap_or_default();
         told.clear();
-        if !state.core.world.watches.is_idle() && state.leader.is_none() {
+        if !state.core.world.watches.is_idle() && !state.turns.is_led() {
             // Without waiting it fails for no reason that matters.
             let _ = self.poller.wait(Some(Duration::ZERO), core::ptr::null(), &mut told);
         }
@@ -318,9 +290,9 @@ impl Inner {
             }
             let until = terms.limit.into_iter().chain(terms.enough).min();
             let mask = terms.mask;
-            let waited = match state.leader {
-                None => self.lead(state, goal, until, mask),
-                Some(_) => self.follow(state, goal, until, mask),
+            let waited = match state.turns.is_led() {
+                false => self.lead(state, goal, until, mask),
+                true => self.follow(state, goal, until, mask),
             };
             state = waited.0;
             end = waited.1;
@@ -344,14 +316,14 @@ impl Inner {
         mask: *const c_void,
     ) -> (MutexGuard<'a, State>, Result<(), Errno>) {
         let until = until.into_iter().chain(state.core.next_due()).min();
-        state.leader = Some(Leader { goal, until, rung: false });
+        state.turns.lead(goal, until);
         let mut told = state.events.take().unwrap_or_default();
         self.settle(&mut state);
         drop(state);
         let left = until.map(left);
         let end = self.poller.wait(left, mask, &mut told);
         let mut state = self.state();
-        if state.leader.take().is_some_and(|leader| leader.rung) {
+        if state.turns.has_led() {
             self.poller.silence();
         }
         state.take_in(&told);
@@ -370,13 +342,12 @@ impl Inner {
         let Some(bell) = state.bells.pop().or_else(|| sys::eventfd().ok().map(Arc::new)) else {
             return self.doze(state, left, mask);
         };
-        state.followers.push(Follower { goal, bell: Arc::clone(&bell), rung: false });
+        state.turns.follow(goal, &bell);
         self.settle(&mut state);
         drop(state);
         let waited = sys::await_readable(bell.as_raw_fd(), left, mask);
         let mut state = self.state();
-        let place = state.followers.iter().position(|other| Arc::ptr_eq(&other.bell, &bell));
-        if place.map(|place| state.followers.remove(place)).is_some_and(|own| own.rung) {
+        if state.turns.has_followed(&bell) {
             sys::drain(bell.as_raw_fd());
         }
         state.bells.push(bell);
@@ -431,9 +402,8 @@ fn left(until: Duration) -> Duration {
     until.saturating_sub(sys::now(ClockId::MONOTONIC))
 }
 
-impl Follower {
-    fn ring(&mut self) {
-        self.rung = true;
-        sys::signal(self.bell.as_raw_fd());
+impl Bell for OwnedFd {
+    fn ring(&self) {
+        sys::signal(self.as_raw_fd());
     }
 }
