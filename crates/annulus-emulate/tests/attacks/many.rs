@@ -8,9 +8,9 @@ use annulus_emulate::{Builder, KernelChoice, Ring, op};
 use super::{LIMIT, push};
 use crate::harness::limit;
 
-const MANY: u64 = 30_000;
+const MANY: u64 = 20_000;
 /// Far more than it takes, and far less than the square would.
-const LONG: Duration = Duration::from_secs(10);
+const LONG: Duration = Duration::from_secs(30);
 
 /// Has so many wait for one pipe.
 fn poll(ring: &mut Ring, pipe: &std::io::PipeReader) {
@@ -22,7 +22,7 @@ fn poll(ring: &mut Ring, pipe: &std::io::PipeReader) {
 
 #[test]
 fn many_wait_for_one_file_and_are_cancelled() {
-    limit(2 * LIMIT, || {
+    limit(3 * LIMIT, || {
         let (reader, _writer) = std::io::pipe().expect("a pipe");
         let ring = Builder::new().entries(32_768).kernel(KernelChoice::Host);
         let mut ring = ring.build().expect("a ring");
