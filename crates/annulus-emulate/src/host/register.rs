@@ -141,6 +141,9 @@ impl State {
         let has_waits = asked.flags.contains(MemRegionFlags::REG_WAIT_ARG);
         must(!has_waits || !self.core.rules.is_enabled())?;
         let region = Region::new(&mut desc, has_waits)?;
+        if desc.user_addr != 0 {
+            user.populate(desc.user_addr, desc.size as usize)?;
+        }
         user.write(asked.region_uptr, desc)?;
         self.region = Some(region);
         Ok(())
