@@ -238,7 +238,7 @@ impl World for Machine {
         }
         // Thousands may wait for one file: they share a descriptor, if it is the same file still.
         let known = self.kept.get(&file.raw).and_then(Weak::upgrade);
-        let shared = known.filter(|kept| sys::is_same(kept.raw(), file.raw));
+        let shared = known.filter(|kept| sys::is_same(kept.raw(), file.raw) == Some(true));
         let kept = match shared {
             Some(kept) => kept,
             None => {
@@ -257,8 +257,7 @@ impl World for Machine {
 
     fn is_same(&self, one: &File, other: &File) -> bool {
         // Where the kernel does not say, they are what the program calls by one number.
-        let same = sys::pipe::is_same_file(one.raw(), other.raw());
-        same.unwrap_or(one.raw == other.raw)
+        sys::is_same(one.raw(), other.raw()).unwrap_or(one.raw == other.raw)
     }
 
     fn queued(&self, file: &File) -> Option<u32> {

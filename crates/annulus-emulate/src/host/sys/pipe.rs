@@ -54,13 +54,3 @@ pub(in crate::host) fn is_nonblocking(fd: RawFd) -> bool {
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
     flags != -1 && flags & libc::O_NONBLOCK != 0
 }
-
-/// Whether two numbers are of one open file (`kcmp(2)`). `None`: that cannot be told.
-pub(in crate::host) fn is_same_file(one: RawFd, other: RawFd) -> Option<bool> {
-    /// `KCMP_FILE`.
-    const FILE: i32 = 0;
-    let process = super::interrupt::process();
-    // SAFETY: numbers.
-    let order = unsafe { libc::syscall(libc::SYS_kcmp, process, process, FILE, one, other) };
-    (order >= 0).then_some(order == 0)
-}

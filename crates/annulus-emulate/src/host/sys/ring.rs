@@ -109,9 +109,46 @@ pub(in crate::host) fn epoll_wait_exactly(
     } as isize)
 }
 
-/// Whether two numbers are one open file (`F_DUPFD_QUERY`, Linux 6.10): no, where nobody can tell.
-pub(in crate::host) fn is_same(fd: RawFd, other: RawFd) -> bool {
-    const F_DUPFD_QUERY: c_int = 1027;
+/// Whether two numbers are of one open file (`F_DUPFD_QUERY`, Linux 6.10, or `kcmp(2)`). `None`: a
+/// kernel that can tell neither way, as in a container whose filter refuses the latter.
+pub(in crate::host) fn is_same(one: RawFd, other: RawFd) -> Option<bool> {
+    /// `F_DUPFD_QUERY`.
+    const QUERY: c_int = 1027;
     // SAFETY: numbers.
-    unsafe { libc::fcntl(fd, F_DUPFD_QUERY, other) == 1 }
+    match unsafe { libc::fcntl(one, QUERY, other) } {
+        -1 => is_same_compared(one, other),
+        answer => Some(answer == 1),
+    }
+}
+
+/// As [`is_same`], by `kcmp(2)` alone.
+fn is_same_compared(one: RawFd, other: RawFd) -> Option<bool> {
+    /// `KCMP_FILE`.
+    const FILE: i32 = 0;
+    let process = super::interrupt::process();
+    // SAFETY: numbers.
+    let order = unsafe { libc::syscall(libc::SYS_kcmp, process, process, FILE, one, other) };
+    (order >= 0).then_some(order == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::{is_same, is_same_compared};
+
+    #[test]
+    fn one_open_file_is_known_by_each_of_its_numbers() {
+        let (one, other) = std::io::pipe().expect("a pipe");
+        let again = one.try_clone().expect("a number");
+        for ask in [is_same, is_same_compared] {
+            assert_ne!(ask(one.as_raw_fd(), again.as_raw_fd()), Some(false));
+            assert_ne!(ask(one.as_raw_fd(), other.as_raw_fd()), Some(true));
+            // A number that is not open.
+            assert_ne!(ask(one.as_raw_fd(), i32::MAX), Some(true));
+        }
+        // This kernel knows one of the ways.
+        assert_eq!(is_same(one.as_raw_fd(), again.as_raw_fd()), Some(true));
+        assert_eq!(is_same(one.as_raw_fd(), other.as_raw_fd()), Some(false));
+    }
 }
