@@ -21,12 +21,24 @@ pub fn skip(name: &str, reason: &str) {
     }
 }
 
+/// How many times slower this machine is than others: more than 1 where it is emulated, as
+/// `ANNULUS_SLOWER` says.
+pub fn slower() -> u64 {
+    std::env::var("ANNULUS_SLOWER").map_or(1, |n| n.parse().expect("a number"))
+}
+
+/// How often a test does what it does `count` times where a machine is fast.
+pub fn times(count: u64) -> u64 {
+    (count / slower()).max(1)
+}
+
 /// Runs `body` on this thread, and aborts the process, naming the test, if it takes longer than
-/// `limit`: a hang fails in seconds and says who it was.
+/// `limit`, or some times that on a slow machine: a hang fails in seconds and says who it was.
 #[track_caller]
 pub fn limit<T>(limit: Duration, body: impl FnOnce() -> T) -> T {
     let name = std::thread::current().name().unwrap_or("without a name").to_owned();
     let place = Location::caller();
+    let limit = if slower() > 1 { 4 * limit } else { limit };
     let (done, ended) = channel::<()>();
     let watch = std::thread::spawn(move || {
         if ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {

@@ -14,7 +14,7 @@ use annulus_ring::register::Restrictions;
 use annulus_ring::{Builder, Errno, LocalRing};
 
 #[allow(unused_imports, reason = "each file of tests uses what it needs")]
-pub use harness::{limit, skip};
+pub use harness::{limit, skip, slower, times};
 
 /// How long a test may take that has no reason to take longer.
 pub const LIMIT: Duration = Duration::from_secs(30);

@@ -9,13 +9,14 @@ use std::time::Duration;
 use annulus_ring::abi::{Cqe, PollEvents, Sqe};
 use annulus_ring::{Errno, SharedRing, op};
 
-use crate::common::limit;
+use crate::common::{limit, times};
 use crate::many::{PATIENCE, settled};
 use crate::nop;
 
 /// How many operations: `ANNULUS_STRESS_OPS`.
 fn operations() -> u64 {
-    std::env::var("ANNULUS_STRESS_OPS").map_or(200_000, |n| n.parse().expect("a number"))
+    std::env::var("ANNULUS_STRESS_OPS")
+        .map_or_else(|_| times(200_000), |n| n.parse().expect("a number"))
 }
 
 /// The `user_data` of what cancels every poll.
@@ -154,9 +155,9 @@ impl Stress {
         }
     }
 
-    /// Cancels every poll that is under way.
+    /// Cancels every poll that is under way: nothing else is there longer than its submit.
     fn cancel_all(&self) -> usize {
-        let all = op::AsyncCancel::op(annulus_ring::abi::Op::POLL_ADD).all().build();
+        let all = op::AsyncCancel::any().all().build();
         // SAFETY: the entry points to nothing.
         unsafe { self.ring.push(all.user_data(CANCEL_ALL)) }.unwrap();
         let _ = self.ring.submit().unwrap();

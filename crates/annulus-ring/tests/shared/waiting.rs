@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use annulus_ring::SharedRing;
 use annulus_ring::abi::Cqe;
 
-use crate::common::{LIMIT, limit};
+use crate::common::{LIMIT, limit, slower};
 use crate::{PATIENCE, repeated, ring};
 
 /// How many times this thread has slept, in the kernel or on a lock: its voluntary switches.
@@ -177,7 +177,9 @@ fn waiters_sleep() {
                     let (count, time) = (sleeps() - before, cpu() - begun);
                     // Asleep for a time limit, and again while the others come out; in no loop.
                     assert!(count < 100, "slept {count} times");
-                    assert!(time < Duration::from_millis(30), "{time:?} of the processor");
+                    // An emulated processor counts what its own is given to others.
+                    let most = Duration::from_millis(if slower() > 1 { 150 } else { 30 });
+                    assert!(time < most, "{time:?} of the processor");
                     // Pairs with nothing but the join.
                     slept.fetch_add(1, Ordering::Relaxed);
                 });
