@@ -15,12 +15,15 @@ use common::child::Child;
 use common::detector::{Detector, allocations};
 use common::engines::{Kind, Rig, shipped_pipe};
 use common::files::TempFile;
-use common::{LIMIT, limit, only_on_linux};
+use common::{LIMIT, limit, only_on_linux, times};
 
 #[global_allocator]
 static ALLOCATOR: Detector = Detector;
 
-const ROUNDS: u64 = 100_000;
+/// How many of each are counted.
+fn rounds() -> u64 {
+    times(100_000)
+}
 
 /// Wakes a thread that parks.
 struct Unpark {
@@ -68,10 +71,10 @@ impl Executor {
 /// with: the least of three counts, since a runtime's thread that starts late allocates too, once.
 fn counted(mut round: impl FnMut(u64)) -> u64 {
     (0..1_000).for_each(&mut round);
-    let mut count = u64::MAX;
+    let (mut count, rounds) = (u64::MAX, rounds());
     for _ in 0..3 {
         let before = allocations();
-        (0..ROUNDS).for_each(&mut round);
+        (0..rounds).for_each(&mut round);
         count = count.min(allocations() - before);
         if count == 0 {
             break;
@@ -90,7 +93,7 @@ fn cached_reads(rig: &Rig, file: &TempFile) -> u64 {
         assert_eq!(bytes, 4096);
         buf = Some(read);
     });
-    assert!(rig.engine().metrics().inline >= ROUNDS);
+    assert!(rig.engine().metrics().inline >= rounds());
     count
 }
 
@@ -107,7 +110,7 @@ fn shipped_reads(rig: &Rig) -> u64 {
         assert_eq!(read, [n as u8]);
         buf = Some(read);
     });
-    assert!(rig.engine().metrics().shipped - before >= ROUNDS);
+    assert!(rig.engine().metrics().shipped - before >= rounds());
     count
 }
 

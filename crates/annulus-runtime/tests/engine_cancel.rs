@@ -12,7 +12,7 @@ use annulus_runtime::buffer::IoBuf;
 use annulus_runtime::engine::EngineBuilder;
 use common::engines::{self, CLOSE, begin, poll_once, shipped_pipe, until};
 use common::files::TempFile;
-use common::{LIMIT, limit};
+use common::{LIMIT, limit, times};
 use futures::executor::block_on;
 
 fn eight(builder: EngineBuilder) -> EngineBuilder {
@@ -35,7 +35,7 @@ fn cancelled_soon<F: Future + Unpin>(future: &mut F, cancel: impl FnOnce(&mut F)
 /// cancelled and gives its buffer; the bytes come all, in order.
 #[test]
 fn a_cancelled_read_gives_its_bytes_or_left_them() {
-    const CANCELS: u64 = 10_000;
+    let cancels = times(10_000);
     engines::each(eight, |rig| {
         limit(8 * LIMIT, || {
             let (reader, mut writer) = std::io::pipe().expect("a pipe");
@@ -45,7 +45,7 @@ fn a_cancelled_read_gives_its_bytes_or_left_them() {
                 // It stays open: where all bytes were there too soon, the last read still waits.
                 let writer = &mut writer;
                 scope.spawn(move || {
-                    for n in 0..CANCELS {
+                    for n in 0..cancels {
                         writer.write_all(&[n as u8]).expect("the reader is there");
                         if n % 3 == 0 {
                             std::thread::yield_now();
@@ -53,7 +53,7 @@ fn a_cancelled_read_gives_its_bytes_or_left_them() {
                     }
                 });
                 let mut buf = vec![0; 8];
-                while got < CANCELS || cancelled == 0 {
+                while got < cancels || cancelled == 0 {
                     let mut read = pipe.read(buf.slice(..1));
                     buf = match cancelled_soon(&mut read, |read| read.cancel()) {
                         Ok((n, buf)) => {
@@ -78,14 +78,14 @@ fn a_cancelled_read_gives_its_bytes_or_left_them() {
 /// The same where every read goes through the ring, at 10,000 cancels.
 #[test]
 fn ten_thousand_cancels_race_with_a_writer() {
-    const CANCELS: u64 = 10_000;
+    let cancels = times(10_000);
     engines::each(eight, |rig| {
         limit(8 * LIMIT, || {
             let (reader, mut writer) = shipped_pipe();
             let pipe = rig.file(reader);
             let (mut cancelled, mut got, mut sent) = (0_u64, 0_u64, 0_u64);
             let mut buf = vec![0; 1];
-            for round in 0..CANCELS {
+            for round in 0..cancels {
                 let mut read = pipe.read(buf);
                 let result = cancelled_soon(&mut read, |read| {
                     if sent == got && round % 2 == 0 {
@@ -112,8 +112,8 @@ fn ten_thousand_cancels_race_with_a_writer() {
             }
             let left = u64::from(sent > got);
             eprintln!("{:?}: {cancelled} reads cancelled, {got} bytes read", rig.kind());
-            assert_eq!((cancelled + got, sent), (CANCELS, got + left));
-            assert!(cancelled > 0 && got >= 200);
+            assert_eq!((cancelled + got, sent), (cancels, got + left));
+            assert!(cancelled > 0 && got >= cancels / 50);
         });
     });
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use common::engines::{self, begin, shipped_pipe, until};
-use common::{LIMIT, limit};
+use common::{LIMIT, limit, times};
 use futures::executor::block_on;
 
 /// Each round ships one operation, which is done at once in the kernel, and waits for it; so the
@@ -46,18 +46,18 @@ fn rounds(threads: usize, rounds: usize) {
 
 #[test]
 fn of_two_threads_none_is_lost() {
-    rounds(2, 100_000);
+    rounds(2, times(100_000) as usize);
 }
 
 #[test]
 fn of_four_threads_none_is_lost() {
-    rounds(4, 100_000);
+    rounds(4, times(100_000) as usize);
 }
 
 /// With nobody else there: the driver sleeps each time, and every wake-up is the bell's.
 #[test]
 fn of_one_thread_none_is_lost() {
-    rounds(1, 20_000);
+    rounds(1, times(20_000) as usize);
 }
 
 /// Waits without a system call: what comes next comes while the driver is on its way to sleep.
@@ -96,7 +96,7 @@ fn of_a_thread_that_spins_none_is_lost() {
                 let woken = Arc::new(Woken(AtomicBool::new(false)));
                 let mut buf = vec![0; 1];
                 // Some at a time go into the pipe, so that little is between two reads.
-                for n in 0..100_000_u32 {
+                for n in 0..times(100_000) {
                     if n % 16 == 0 {
                         (0..16).for_each(|_| writer.write_all(b"x").expect("room in the pipe"));
                     }

@@ -36,7 +36,10 @@ fn it_says_what_the_standard_library_says() {
             Some(SystemTime::UNIX_EPOCH + Duration::new(1_234_567_890, 123))
         );
         assert_eq!(found.accessed(), Some(known.accessed().unwrap()));
-        assert_eq!(found.created(), known.created().ok());
+        // The standard library does not ask with every C library.
+        if let Ok(created) = known.created() {
+            assert_eq!(found.created(), Some(created));
+        }
         let changed =
             SystemTime::UNIX_EPOCH + Duration::new(known.ctime() as u64, known.ctime_nsec() as u32);
         assert_eq!(found.changed(), Some(changed));

@@ -19,11 +19,13 @@ fn what_is_ready_is_told_at_once() {
         let (reader, writer) = pipe(&engine);
         assert_eq!(block_on(writer.writable()), Ok(PollEvents::OUT));
         block_on(writer.write("x")).unwrap();
+        // Pipes cannot be told not to wait before Linux 6.4: the ring does it there.
+        let shipped = engine.metrics().shipped;
         assert_eq!(block_on(reader.readable()), Ok(PollEvents::IN));
         let file = engine.file(dir.file("data", b""));
         let both = PollEvents::IN | PollEvents::OUT;
         assert_eq!(block_on(file.poll(both)), Ok(both), "a file is ready always");
-        assert_eq!(engine.metrics().shipped, 0);
+        assert_eq!(engine.metrics().shipped, shipped);
     });
 }
 

@@ -218,8 +218,9 @@ fn what_waits_for_a_worker_is_known() {
         let begins_early = routes[0] == Ended;
         for (case, route) in cases.iter().zip(routes) {
             eprintln!("{:20} {route:?}", case.name);
-            let expected = if begins_early && case.route == NotEnded { Ended } else { case.route };
-            assert_eq!(route, expected, "{}", case.name);
+            // Not for each of them then: Linux 6.1 leaves out an open.
+            let is_early = begins_early && case.route == NotEnded && route == Ended;
+            assert!(is_early || route == case.route, "{}: {route:?}", case.name);
             for waits in &case.ours {
                 assert_eq!(*waits, case.route == NotEnded, "{}", case.name);
             }

@@ -25,7 +25,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 #[allow(unused_imports, reason = "each file of tests uses what it needs")]
-pub use harness::{limit, skip};
+pub use harness::{limit, skip, slower, times};
 
 /// Whether engines run on the kernel in user space.
 pub fn on_host() -> bool {
