@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "these tests use some of it")]
 #[path = "../../annulus-runtime/tests/common/child.rs"]
 mod child;
+#[allow(dead_code, reason = "these tests use some of it")]
 #[path = "../../annulus-ring/tests/common/harness.rs"]
 mod harness;
 

@@ -1,5 +1,9 @@
 //! Waits of many threads on one ring of the host kernel: nobody sleeps whose completion is there.
 
+#[allow(dead_code, reason = "these tests use some of it")]
+#[path = "../../annulus-ring/tests/common/harness.rs"]
+mod harness;
+
 use std::os::fd::AsRawFd;
 use std::sync::Barrier;
 use std::time::Duration;
@@ -10,7 +14,10 @@ use annulus_emulate::register::{Message, send_message};
 use annulus_emulate::{AnyKernel, Builder, Errno, KernelChoice, Ring, op};
 
 const THREADS: u32 = 6;
-const ROUNDS: u32 = 1000;
+/// How often each is done.
+fn rounds() -> u32 {
+    harness::times(1000).max(100) as u32
+}
 
 fn ring() -> Ring {
     Builder::new().entries(64).kernel(KernelChoice::Host).build().expect("a ring")
@@ -18,7 +25,8 @@ fn ring() -> Ring {
 
 /// Waits for `want` completions, and fails where a wake-up must have been lost.
 fn wait(kernel: &AnyKernel, want: u32) {
-    let time = Timespec::from(Duration::from_secs(5));
+    // An emulated machine may have nothing to run on for that long.
+    let time = Timespec::from(Duration::from_secs(if harness::slower() > 1 { 25 } else { 5 }));
     let arg =
         GeteventsArg { ts: (&raw const time).expose_provenance() as u64, ..Default::default() };
     let flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
@@ -39,7 +47,7 @@ unsafe impl Sync for Shared<'_> {}
 fn every_thread_wakes_when_its_completions_are_there() {
     let mut ring = ring();
     let target = ring.raw_fd();
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let begun = Barrier::new(THREADS as usize + 1);
         let kernel = Shared(ring.kernel());
         let (kernel, begun) = (&kernel, &begun);
@@ -72,7 +80,7 @@ fn whoever_is_left_leads() {
     let target = ring.raw_fd();
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let mut byte = [0_u8; 1];
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let read = op::Read::new(reader.as_raw_fd(), byte.as_mut_ptr(), 1).build();
         // SAFETY: the byte and the pipe are kept until the completion was taken.
         unsafe { ring.push(Sqe::user_data(read, round.into())) }.expect("room");
@@ -104,13 +112,13 @@ fn two_rings_send_to_each_other_at_once() {
     std::thread::scope(|scope| {
         for (mut ring, target) in [(first, numbers[1]), (second, numbers[0])] {
             scope.spawn(move || {
-                for _ in 0..ROUNDS {
+                for _ in 0..rounds() {
                     // SAFETY: a message points to nothing.
                     unsafe { ring.push(op::MsgRing::new(target, 7, 1)) }.expect("room");
                     ring.submit().expect("taken");
                 }
                 let mut seen = 0;
-                while seen < 2 * ROUNDS as usize {
+                while seen < 2 * rounds() as usize {
                     ring.submit_and_wait(1).expect("they come");
                     seen += ring.completions().expect("a ring").count();
                 }

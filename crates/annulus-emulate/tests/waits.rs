@@ -1,5 +1,9 @@
 //! What waits for others, and what does nothing: the same on Linux and on the kernel in user space.
 
+#[allow(dead_code, reason = "these tests use some of it")]
+#[path = "../../annulus-ring/tests/common/harness.rs"]
+mod harness;
+
 use std::sync::atomic::AtomicU32;
 
 use annulus_emulate::abi::{Cqe, IdType, Op, Sqe, Timespec, WaitidOptions};
@@ -7,9 +11,15 @@ use annulus_emulate::{Builder, KernelChoice, LocalRing, op};
 
 const KERNELS: [KernelChoice; 2] = [KernelChoice::Linux, KernelChoice::Host];
 
-/// A ring of the kernel, unless that is not to be had, or has not the operation.
-fn ring(kernel: KernelChoice) -> Option<LocalRing> {
-    Builder::new().entries(64).kernel(kernel).build_local().ok()
+/// A ring of the kernel for the test `name`, unless that is not to be had, or is an older Linux
+/// than the one that is emulated: those have not all of it, or end it otherwise.
+fn ring(name: &str, kernel: KernelChoice) -> Option<LocalRing> {
+    let ring = Builder::new().entries(64).kernel(kernel).build_local().ok()?;
+    if Builder::new().entries(1).kernel(kernel).cqe_mixed().build_local().is_err() {
+        harness::skip(&format!("{name}: {kernel:?}"), "what is emulated is Linux 6.18");
+        return None;
+    }
+    Some(ring)
 }
 
 fn push(ring: &mut LocalRing, sqe: impl Into<Sqe>) {
@@ -26,7 +36,8 @@ fn wait(ring: &mut LocalRing, count: u32) -> Vec<Cqe> {
 fn what_a_nop_tells_of_what_is_not_there() {
     let mut seen = Vec::new();
     for kernel in KERNELS {
-        let Some(mut ring) = ring(kernel) else { continue };
+        let name = "what_a_nop_tells_of_what_is_not_there";
+        let Some(mut ring) = ring(name, kernel) else { continue };
         let file = op::Nop::new().file(i32::MAX).build().user_data(1);
         push(&mut ring, file.link());
         push(&mut ring, op::Nop::new().build().user_data(2).link());
@@ -46,7 +57,8 @@ fn what_a_nop_tells_of_what_is_not_there() {
 fn waits_for_futexes_keep_nothing_waiting() {
     const COUNT: u32 = 40;
     for kernel in KERNELS {
-        let Some(mut ring) = ring(kernel) else { continue };
+        let name = "waits_for_futexes_keep_nothing_waiting";
+        let Some(mut ring) = ring(name, kernel) else { continue };
         let word = AtomicU32::new(1);
         for n in 0..COUNT {
             push(&mut ring, op::FutexWait::new(&word, 1).build().user_data(u64::from(n)));
@@ -77,7 +89,8 @@ fn waits_for_futexes_keep_nothing_waiting() {
 fn a_wake_is_told_though_it_is_cancelled() {
     // A wake and a cancel race: whichever wins, a wake that was counted is told.
     for kernel in KERNELS {
-        let Some(mut ring) = ring(kernel) else { continue };
+        let name = "a_wake_is_told_though_it_is_cancelled";
+        let Some(mut ring) = ring(name, kernel) else { continue };
         for _ in 0..300 {
             let word = AtomicU32::new(1);
             push(&mut ring, op::FutexWait::new(&word, 1).build().user_data(1));
@@ -110,7 +123,8 @@ fn wake_private(word: &AtomicU32) -> i64 {
 #[test]
 fn any_child_and_a_cancel() {
     for kernel in KERNELS {
-        let Some(mut ring) = ring(kernel) else { continue };
+        let name = "any_child_and_a_cancel";
+        let Some(mut ring) = ring(name, kernel) else { continue };
         let mut child = std::process::Command::new("sleep").arg("100").spawn().expect("a child");
         // A change that no descriptor tells of: a thread waits.
         let stopped = op::WaitId::new(IdType::PID, child.id(), WaitidOptions::STOPPED);
@@ -132,7 +146,7 @@ fn any_child_and_a_cancel() {
 
 #[test]
 fn a_splice_that_waits_is_interrupted() {
-    let mut ring = ring(KernelChoice::Host).expect("a ring");
+    let mut ring = ring("", KernelChoice::Host).expect("a ring");
     let (reader, _writer) = std::io::pipe().expect("a pipe");
     let (_other, to) = std::io::pipe().expect("a pipe");
     for _ in 0..50 {
@@ -150,7 +164,8 @@ fn a_splice_that_waits_is_interrupted() {
 fn a_wait_is_limited_by_a_link() {
     let mut seen = Vec::new();
     for kernel in KERNELS {
-        let Some(mut ring) = ring(kernel) else { continue };
+        let name = "a_wait_is_limited_by_a_link";
+        let Some(mut ring) = ring(name, kernel) else { continue };
         let word = AtomicU32::new(1);
         let time = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
         push(&mut ring, op::FutexWait::new(&word, 1).build().user_data(1).link());
