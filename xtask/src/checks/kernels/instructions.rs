@@ -16,7 +16,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use super::super::{End, code, output};
-use super::machine::{self, Clock, Kernel};
+use super::machine::{self, Clock, Kernel, Start};
 use super::{SERIES, TARGET, chosen};
 use crate::tree::root;
 use crate::{metadata, skips};
@@ -78,11 +78,11 @@ pub fn run() -> ExitCode {
     let user = user(&programs);
     let mut good = true;
     for series in SERIES.iter().filter(|s| chosen(s)) {
-        let counted = machine::kernel(series.name).and_then(|k| count(&k, &busybox, &programs));
+        let counted = machine::kernel(series).and_then(|k| count(&k, &busybox, &programs));
         match counted {
-            Ok(totals) => table(series.name, &totals, user.as_ref()),
+            Ok(totals) => table(series, &totals, user.as_ref()),
             Err(why) => {
-                eprintln!("{name}: {}: {why}", series.name);
+                eprintln!("{name}: {}: {why}", series);
                 good = false;
             }
         }
@@ -178,7 +178,8 @@ fn count(kernel: &Kernel, busybox: &[u8], programs: &[PathBuf]) -> Result<Counts
         }
     }
     initial.program("work", work.as_bytes());
-    let (text, end) = machine::boot(kernel, initial, None, Clock::Instructions, MACHINE_LIMIT)?;
+    let (text, end) =
+        machine::boot(kernel, Start::Memory(initial), Clock::Instructions, MACHINE_LIMIT)?;
     if end != End::Passed || !text.contains("== done") {
         return Err(format!("the machine did not come to its end: {end:?}"));
     }

@@ -20,6 +20,14 @@ pub enum Clock {
     Instructions,
 }
 
+/// What a machine begins with.
+pub enum Start<'a> {
+    /// A file system in memory.
+    Memory(Archive),
+    /// The disk in this file, to read and write: a new one for each machine.
+    Disk(&'a Path),
+}
+
 /// One kernel, unpacked.
 pub struct Kernel {
     /// The package it came in.
@@ -42,6 +50,9 @@ pub fn missing() -> Option<&'static str> {
     let has = |program: &str| is_there(Command::new(program).arg("--version"));
     if !has("apt-get") || !has("dpkg") {
         return Some("no apt-get and dpkg to fetch Debian's kernels with");
+    }
+    if !is_there(super::disk::mkfs().arg("-V")) {
+        return Some("no mkfs.ext4: apt-get install e2fsprogs");
     }
     if !has(QEMU) {
         return Some("no qemu: apt-get install qemu-system-x86");
@@ -116,25 +127,33 @@ pub fn initial(busybox: &[u8], script: &str) -> Archive {
     archive
 }
 
-/// Starts `kernel` on this file system, and gives what it wrote to its console, and how it ended.
-///
-/// With a `disk`, it is the machine's `/dev/nvme0n1`.
+/// Starts `kernel` with this, and gives what it wrote to its console, and how it ended.
 pub fn boot(
     kernel: &Kernel,
-    initial: Archive,
-    disk: Option<&Path>,
+    start: Start<'_>,
     clock: Clock,
     limit: Duration,
 ) -> Result<(String, End), String> {
     let at = |name: &str| folder().join(name);
     let why = |e: std::io::Error| e.to_string();
-    std::fs::write(at("initial.cpio"), initial.finish()).map_err(why)?;
     let mut qemu = Command::new(QEMU);
     qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
-    qemu.args(["-m", "2048", "-serial", "stdio"]);
-    qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(at("initial.cpio"));
+    qemu.args(["-m", "4096", "-serial", "stdio"]);
+    qemu.arg("-kernel").arg(&kernel.image);
     // What goes wrong in the kernel is to end it, and with it qemu.
     let mut line = "console=ttyS0 quiet oops=panic panic=-1".to_owned();
+    match start {
+        Start::Memory(initial) => {
+            std::fs::write(at("initial.cpio"), initial.finish()).map_err(why)?;
+            qemu.arg("-initrd").arg(at("initial.cpio"));
+        }
+        // The driver that Debian's kernels need no module for.
+        Start::Disk(disk) => {
+            line += " root=/dev/nvme0n1 rootfstype=ext4 rootwait rw init=/init";
+            let drive = format!("file={},if=none,id=disk,format=raw,cache=unsafe", disk.display());
+            qemu.args(["-drive", &drive, "-device", "nvme,serial=annulus,drive=disk"]);
+        }
+    }
     match clock {
         Clock::Host => {
             qemu.args(["-accel", "tcg,thread=multi", "-smp", "2", "-cpu", "max"]);
@@ -149,10 +168,6 @@ pub fn boot(
         }
     }
     qemu.args(["-append", &line]);
-    if let Some(disk) = disk {
-        let drive = format!("file={},if=none,id=disk,format=raw,cache=unsafe", disk.display());
-        qemu.args(["-drive", &drive, "-device", "nvme,serial=annulus,drive=disk"]);
-    }
     let log = at(&format!("{}.log", kernel.package));
     let file = File::create(&log).map_err(why)?;
     qemu.stdin(Stdio::null()).stderr(file.try_clone().map_err(why)?).stdout(file);
