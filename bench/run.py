@@ -6,7 +6,7 @@
     bench/run.py micro                    the two halves of a hot path, in instructions
     bench/run.py tokio FILE               4 KiB random reads from tokio's tasks, hot and direct
     bench/run.py shared                   NOPs from many threads to one ring
-    bench/run.py host FILE                4 KiB cached reads through the engine on the host kernel
+    bench/run.py host FILE                4 KiB cached reads: engine and ring on the host kernel
     bench/run.py pingpong                 TCP over loopback: the host kernel, epoll, tokio
     bench/run.py idle                     wake-ups of threads that have nothing to do
 
@@ -17,11 +17,11 @@ counts those of a kernel under emulation, where there are no counters. The peers
 $PEERBENCH/c where that is a directory (default: ../shared/peerbench) and liburing's header is
 installed; the others are here.
 
-`tokio`, `shared`, `host` and `pingpong` show per operation the processor time of all threads, the kernel's included,
-which stands for cycles, and the context switches; `--rounds`, `--seconds` (of each run),
-`--depths`, `--threads` and the like bound them, `--no-instructions` leaves callgrind out, and
-`--json` prints everything as one JSON object instead. What is wrong is said in one line; the exit
-code is 2 then, and 1 where a program failed.
+`tokio`, `shared`, `host` and `pingpong` show per operation the processor time of all threads, the
+kernel's included, which stands for cycles, and the context switches; `--rounds`, `--seconds` (of
+each run), `--depths`, `--threads` and the like bound them, `--no-instructions` leaves callgrind
+out, and `--json` prints everything as one JSON object instead. What is wrong is said in one line;
+the exit code is 2 then, and 1 where a program failed.
 """
 
 import argparse
@@ -233,14 +233,19 @@ def shared(arguments):
 
 def host_peers(path, depth):
     """The ways to read what is cached, `depth` in flight. The processors' threads that do nothing
-    but `pread` have nobody to hand them a read; those of the pool have."""
+    but `pread` have nobody to hand them a read; those of the pool have. An engine does what is
+    cached by a call, when it is polled, and asks no ring: its rows say little of a kernel. In those
+    of a ring each read is an entry that the kernel answers."""
     file, q = f"file={path}", f"qd={depth}"
     threads = f"threads={os.cpu_count()}"
     racing = {"few": 6_000, "many": 24_000, "times": 3}
     peers = [Peer("pread", program("randread-threads", file, threads)),
              Peer("pool", program("randread-pool", file, q, threads), **racing)]
     for kernel in ("host", "linux"):
-        for way, name in (("driven", f"{kernel}, driven"), ("engine", f"{kernel}, a thread")):
+        for fixed, name in ((0, f"{kernel}, a ring"), (1, f"{kernel}, a ring, fixed")):
+            argv = program("randread-kernel", file, q, f"kernel={kernel}", f"fixed={fixed}")
+            peers.append(Peer(name, argv))
+        for way, name in (("driven", f"{kernel}, engine, driven"), ("engine", f"{kernel}, engine")):
             argv = program("randread-tokio", file, q, f"way={way}", f"kernel={kernel}")
             in_ring = way == "engine" and kernel == "linux"
             peers.append(Peer(name, argv, **racing, waits_in_ring=in_ring))
@@ -254,7 +259,7 @@ def host(arguments):
     targets.into_cache(arguments.file)
     for depth in arguments.depths:
         rows = compare_cost(host_peers(arguments.file, depth), bases, how)
-        title = f"random 4 KiB reads, cached, {depth} in flight through the engine"
+        title = f"random 4 KiB reads, cached, {depth} in flight"
         title += f" ({how.rounds} rounds of {how.seconds} s)"
         out.add(title, {"depth": depth}, READS, bases, rows)
     out.end()

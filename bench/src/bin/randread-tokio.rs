@@ -6,9 +6,8 @@
 //! - `engine`: Annulus's engine, one for all tasks, with a thread of its own.
 //! - `driven`: the same, driven by a future on the runtime.
 //!
-//! `kernel=` (`environment`, `linux`, `host`) is who answers the engine. `workers=` (2) is the number
-//! of tokio's threads. The run is `ops=` reads of all tasks together,
-//! or `seconds=` long.
+//! `kernel=` (`environment`, `linux`, `host`) is who answers the engine. `workers=` (2) is the
+//! number of tokio's threads. The run is `ops=` reads of all tasks together, or `seconds=` long.
 
 use std::fs::File;
 use std::future::Future;
