@@ -25,6 +25,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 fn annulus(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_annulus"));
+    // Whichever kernel the tests are run on.
+    command.env_remove("ANNULUS_KERNEL");
     command.arg("probe").args(args).stdin(Stdio::null()).env_remove("NO_COLOR");
     command
 }
@@ -248,6 +250,7 @@ fn with_little_memory(folder: &Folder, args: &[&str]) -> Output {
         std::fs::copy(env!("CARGO_BIN_EXE_annulus"), &program).expect("a copy");
     }
     let mut command = Command::new("sh");
+    command.env_remove("ANNULUS_KERNEL");
     command.args(["-c", "ulimit -l 64 && exec \"$@\"", "sh"]).arg(&program).arg("probe").args(args);
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|me| {
         use std::os::unix::fs::MetadataExt;
@@ -284,6 +287,7 @@ fn little_locked_memory_is_a_limit() {
 #[test]
 fn without_descriptors_it_says_which_limit() {
     let mut command = Command::new("sh");
+    command.env_remove("ANNULUS_KERNEL");
     command.args(["-c", "ulimit -n 3 && exec \"$0\" probe"]).arg(env!("CARGO_BIN_EXE_annulus"));
     // The loader needs one more to begin with, where there is one.
     let output = finish(command);
