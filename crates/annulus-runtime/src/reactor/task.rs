@@ -4,7 +4,7 @@ use core::task::Waker;
 
 use std::sync::Arc;
 
-use annulus_ring::abi::{Cqe, Sqe};
+use annulus_ring::abi::{Cqe, SqRingFlags, Sqe};
 use annulus_ring::kernel::Kernel;
 use annulus_ring::{Movable, RingOf};
 
@@ -49,9 +49,17 @@ impl<K: Kernel> TaskReactor<K> {
             // Refused again and again: the next one to ship something, or to close, has it tried.
             return if self.book.closing { self.idle(waker) } else { Step::More };
         }
-        // A completion may free room, or have another cancelled; or be the last.
-        let goes_on = round.completed > 0 && self.book.has_to_go_on();
+        // A completion may free room, or have another cancelled; or be the last. And where the
+        // kernel wants to be entered, its descriptor may be readable until somebody finds that all
+        // completions were taken, and tell of no others until then.
+        let goes_on = round.completed > 0 && (self.book.has_to_go_on() || self.is_called());
         if !all_pushed || goes_on { Step::More } else { self.idle(waker) }
+    }
+
+    /// Whether the kernel wants to be entered.
+    fn is_called(&mut self) -> bool {
+        let (sq, ..) = self.ring.parts();
+        sq.flags().intersects(SqRingFlags::TASKRUN | SqRingFlags::CQ_OVERFLOW)
     }
 
     /// Has `waker` woken when something comes, unless it is there.
