@@ -18,6 +18,14 @@ fn polls_first(work: &mut HostWork) -> bool {
     flags.contains(RecvSendFlags::POLL_FIRST)
 }
 
+/// Waits before the first attempt; one that does not wait is over before it.
+fn wait_first(work: &HostWork, events: PollEvents) -> Result<Attempt, Errno> {
+    match MsgFlags(work.sqe.rw_flags).contains(MsgFlags::DONTWAIT) {
+        true => Err(Errno::EAGAIN),
+        false => Ok(Attempt::Wait(events)),
+    }
+}
+
 /// The flags of a call that does not wait.
 fn flags(work: &HostWork) -> MsgFlags {
     MsgFlags(work.sqe.rw_flags) | MsgFlags::DONTWAIT | MsgFlags::NOSIGNAL
@@ -37,7 +45,7 @@ pub(super) fn send(work: &mut HostWork) -> Result<Attempt, Errno> {
     let fd = number(work)?;
     if polls_first(work) {
         sys::net::option(fd, libc::SO_TYPE)?;
-        return Ok(Attempt::Wait(PollEvents::OUT));
+        return wait_first(work, PollEvents::OUT);
     }
     let flags = flags(work).bits() as c_int;
     let left = left(work);
@@ -72,7 +80,7 @@ pub(super) fn receive(work: &mut HostWork) -> Result<Attempt, Errno> {
     if polls_first(work) {
         // Whatever it is: a pipe that does not become ready is not told that it is no socket.
         work.outcome = Outcome::default();
-        return Ok(Attempt::Wait(PollEvents::IN));
+        return wait_first(work, PollEvents::IN);
     }
     let asked = flags(work);
     let flags = asked.bits() as c_int;
