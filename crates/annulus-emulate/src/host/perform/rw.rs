@@ -136,10 +136,11 @@ fn transfer(work: &mut HostWork, way: Way) -> Attempt {
     }
     loop {
         match transfer_part(work, way, RwFlags::NOWAIT) {
-            Ok(0) if !may_wait && way == Way::Write && is_never_tried(work, file) => {
-                return Attempt::Done(Err(Errno::EAGAIN));
-            }
             Ok(count) => {
+                let is_refused = count == 0 && !may_wait && way == Way::Write;
+                if is_refused && let Some(errno) = refuses_nothing(work, file) {
+                    return Attempt::Done(Err(errno));
+                }
                 work.done += count;
                 let is_part = count > 0 && (work.done as usize) < work.total_bytes();
                 if is_part && may_wait && file.has_an_end() {
@@ -172,21 +173,36 @@ fn refused(work: &HostWork, file: &File, way: Way, errno: Errno) -> Attempt {
     if work.done > 0 {
         return Attempt::Done(Ok(work.done));
     }
-    // io_uring does not even try to write to a regular file without waiting, unless its file system
-    // is good at it: then this call would have done it.
     let never_tried = errno == Errno::EOPNOTSUPP
         && way == Way::Write
         && work.sqe.rw_flags == RwFlags::NOWAIT.bits()
-        && file.has_an_end();
+        && may_not_wait(file);
     Attempt::Done(Err(if never_tried { Errno::EAGAIN } else { errno }))
 }
 
-/// Whether io_uring does not even try to write nothing to it: the call itself does not ask the file
-/// system then, so it is asked to take a byte that is not there.
-fn is_never_tried(work: &HostWork, file: &File) -> bool {
+/// Whether io_uring finds no fault with a file that is not to wait, but with writing to it. It does
+/// not even try to write to a regular file then, unless its file system is good at it; nor to an
+/// eventfd. Others are refused.
+fn may_not_wait(file: &File) -> bool {
+    if !file.has_an_end() {
+        return sys::name(file.raw()).is_some_and(|name| name == "anon_inode:[eventfd]");
+    }
+    // Nothing is there to be read. One that is not read at all is taken for a usual one.
     let nowhere = [Span { addr: 0, bytes: 1 }];
-    let asks = || sys::write(file.raw(), &nowhere, 0, RwFlags::NOWAIT.bits());
-    work.total_bytes() == 0 && file.has_an_end() && asks() == Err(Errno::EOPNOTSUPP)
+    let asked = sys::read(file.raw(), &nowhere, i64::MAX as u64 - 1, RwFlags::NOWAIT.bits());
+    asked != Err(Errno::EOPNOTSUPP)
+}
+
+/// What io_uring says of writing nothing to a regular file that is not to wait: the call itself
+/// does not ask the file system then, so it is asked to take a byte that is not there.
+fn refuses_nothing(work: &HostWork, file: &File) -> Option<Errno> {
+    if work.total_bytes() > 0 || !file.has_an_end() {
+        return None;
+    }
+    let nowhere = [Span { addr: 0, bytes: 1 }];
+    let asked = sys::write(file.raw(), &nowhere, 0, RwFlags::NOWAIT.bits());
+    let refuses = asked == Err(Errno::EOPNOTSUPP);
+    refuses.then(|| if may_not_wait(file) { Errno::EAGAIN } else { Errno::EOPNOTSUPP })
 }
 
 /// A file that cannot be told not to wait: it may say whether it is ready. One that never waits can
