@@ -149,11 +149,20 @@ pub(super) struct Machine {
     seen: Vec<Seen>,
     /// The ring that this is the world of.
     pub(super) own: Weak<Inner>,
+    /// What was closed, and is open a little longer.
+    pub(super) held: Vec<OwnedFd>,
 }
 
 impl Machine {
     pub(super) fn new(watches: Watches, pool: Arc<Pool>) -> Self {
-        Self { watches, pool, kept: HashMap::new(), seen: Vec::new(), own: Weak::new() }
+        Self {
+            watches,
+            pool,
+            kept: HashMap::new(),
+            seen: Vec::new(),
+            own: Weak::new(),
+            held: Vec::new(),
+        }
     }
 
     /// Tries it again, with what is so of its file.
@@ -316,6 +325,15 @@ impl World for Machine {
 
     fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
         sys::close(fd).map(drop)
+    }
+
+    fn hold(&mut self, fd: RawFd) {
+        // Without a descriptor left for it, it is closed a little earlier.
+        self.held.extend(sys::duplicate(fd));
+    }
+
+    fn let_go(&mut self) {
+        self.held.clear();
     }
 
     fn install(&mut self, file: &File, cloexec: bool) -> Result<RawFd, Errno> {

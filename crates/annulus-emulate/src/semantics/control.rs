@@ -1,5 +1,7 @@
 //! What a ring does by itself: nothing, cancels, times, and changes of what others wait for.
 
+use std::os::fd::RawFd;
+
 use annulus_ring::Errno;
 use annulus_ring::abi::Op;
 
@@ -18,10 +20,21 @@ impl<W: World> Core<W> {
             Op::TIMEOUT_REMOVE => self.change_timeout(token),
             Op::ASYNC_CANCEL => self.cancel_entry(token),
             Op::POLL_REMOVE => self.change_poll(token),
+            Op::CLOSE if sqe.splice_fd_in == 0 => self.close(token, sqe.fd),
             _ => {
                 return self.begin_with_table(token, &sqe) || self.begin_with_group(token, &sqe);
             }
         }
         true
+    }
+
+    /// Closes a number of the process. Linux closes the file when it returns to the program: those
+    /// that begin in the same round find that it is open still.
+    fn close(&mut self, token: Token, fd: RawFd) {
+        if !self.due.is_empty() {
+            self.world.hold(fd);
+        }
+        let closed = self.world.close(fd);
+        self.finish(token, closed.map(|()| 0));
     }
 }

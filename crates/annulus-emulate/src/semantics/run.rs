@@ -30,6 +30,7 @@ impl<W: World> Core<W> {
                     self.begin(token);
                 }
             }
+            self.world.let_go();
             self.pass_counts();
             self.begin_deferred();
             if self.due.is_empty() {

@@ -7,14 +7,13 @@ use annulus_ring::Errno;
 use annulus_ring::abi::{Fadvice, FsyncFlags, Op, OpenFlags, OpenHow, ResolveFlags, SqeFlags};
 
 use super::{HostWork, number};
-use crate::host::sys::{self, fs};
+use crate::host::sys::fs;
 use crate::world::{Attempt, Attribute, Span, Stable};
 
 /// Tries it without waiting. `None`: it is of another family.
 pub(super) fn attempt(work: &mut HostWork) -> Option<Attempt> {
     Some(match work.sqe.opcode {
         Op::OPENAT | Op::OPENAT2 => open_in_memory(work),
-        Op::CLOSE => Attempt::Done(sys::close(work.sqe.fd)),
         Op::FADVISE => match Fadvice(work.sqe.rw_flags) {
             Fadvice::NORMAL | Fadvice::RANDOM | Fadvice::SEQUENTIAL => Attempt::Done(advise(work)),
             _ => Attempt::Blocks,
