@@ -220,6 +220,11 @@ impl Queues {
         self.cq_tail.wrapping_sub(head)
     }
 
+    /// How many completions found room so far.
+    pub(crate) fn posted(&self) -> u32 {
+        self.cq_tail
+    }
+
     /// How many completions there are in all.
     pub(crate) fn unseen(&self) -> u64 {
         u64::from(self.ready()) + self.overflow.len() as u64

@@ -98,7 +98,7 @@ impl Inner {
         let want = min_complete.min(state.core.queues.shape().cq_entries);
         if end.is_ok() {
             if state.core.queues.has_overflow() {
-                state.core.queues.flush();
+                state.core.flush();
             }
             let timeouts = state.core.timeouts_told();
             // What was submitted has ended by itself: files are looked at by and by.

@@ -274,10 +274,6 @@ impl World for Machine {
     }
 
     fn attempt(&mut self, work: &mut Work<File>) -> Attempt {
-        // Linux closes no ring for an entry.
-        if work.sqe.opcode == Op::CLOSE && rings::has_number(work.sqe.fd) {
-            return Attempt::Done(Err(Errno::EBADF));
-        }
         let attempt = perform::attempt(work);
         match (attempt, &work.file) {
             // Most: it was done, or has failed by itself, which would not happen twice.
@@ -324,7 +320,8 @@ impl World for Machine {
     }
 
     fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
-        sys::close(fd).map(drop)
+        // Linux closes no ring for an entry.
+        if rings::has_number(fd) { Err(Errno::EBADF) } else { sys::close(fd).map(drop) }
     }
 
     fn hold(&mut self, fd: RawFd) {

@@ -163,7 +163,7 @@ impl State {
 
     fn flush(&mut self) {
         if self.core.queues.has_overflow() {
-            self.core.queues.flush();
+            self.core.flush();
         }
     }
 }

@@ -5,7 +5,7 @@
 //! is told what became of it ([`Core::sent`]).
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{CqeFlags, MsgRingCommand, MsgRingFlags, Sqe, SqeFlags};
+use annulus_ring::abi::{CqeFlags, MsgRingCommand, MsgRingFlags, SetupFlags, Sqe, SqeFlags};
 
 use super::Core;
 use crate::queues::Completion;
@@ -55,9 +55,24 @@ impl<W: World> Message<W> {
 impl<W: World> Core<W> {
     /// Begins a `MSG_RING`.
     pub(super) fn begin_message(&mut self, token: Token) {
-        match self.message(token) {
-            Ok(message) => self.outbox.push(Message { token: Some(token), ..message }),
-            Err(errno) => self.finish(token, Err(errno)),
+        let message = match self.message(token) {
+            Ok(message) => message,
+            Err(errno) => return self.finish(token, Err(errno)),
+        };
+        let is_own = self.world.is_own(&message.target);
+        if !is_own || !self.flags.contains(SetupFlags::DEFER_TASKRUN) {
+            return self.outbox.push(Message { token: Some(token), ..message });
+        }
+        // Task work tells what is for the ring itself: in the next round, before all others.
+        let Message { user_data, result, flags, .. } = message;
+        self.own_messages.push(Completion { user_data, res: result, flags, big: None });
+        self.finish(token, Ok(0));
+    }
+
+    /// Tells the messages that the ring has for itself.
+    pub(super) fn tell_messages(&mut self) {
+        for message in core::mem::take(&mut self.own_messages) {
+            self.tell(message);
         }
     }
 

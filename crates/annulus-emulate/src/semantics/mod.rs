@@ -76,9 +76,10 @@ pub(crate) struct Core<W: World> {
     times: Times,
     /// The completions that timeouts told, which count for no other timeout.
     timeouts_told: u32,
-    /// All completions, now and when the last round began.
+    /// All completions.
     told: u32,
-    told_before: u32,
+    /// How many the queue had room for when the last round began.
+    begun_at: u32,
     /// What the ring may do.
     pub(crate) rules: Rules,
     /// The file that is signalled at completions, and whether only at those of workers.
@@ -87,8 +88,9 @@ pub(crate) struct Core<W: World> {
     signal: bool,
     /// What is being told comes from a worker.
     by_worker: bool,
-    /// Messages for other rings.
+    /// Messages for other rings, and for this one.
     outbox: Vec<Message<W>>,
+    own_messages: Vec<Completion>,
     /// The ring is being closed: nothing begins.
     closing: bool,
 }
@@ -114,12 +116,13 @@ impl<W: World> Core<W> {
             times: Times::new(),
             timeouts_told: 0,
             told: 0,
-            told_before: 0,
+            begun_at: 0,
             rules: Rules::new(flags),
             eventfd: None,
             signal: false,
             by_worker: false,
             outbox: Vec::new(),
+            own_messages: Vec::new(),
             closing: false,
         }
     }
@@ -144,6 +147,12 @@ impl<W: World> Core<W> {
         self.told = self.told.wrapping_add(1);
         self.queues.post(completion);
         self.signal_told();
+    }
+
+    /// Moves what found no room to the queue: it counts now.
+    pub(crate) fn flush(&mut self) {
+        self.queues.flush();
+        self.run();
     }
 
     /// Takes note that something was told.

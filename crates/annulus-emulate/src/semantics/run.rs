@@ -17,8 +17,14 @@ impl<W: World> Core<W> {
     /// Lets everything begin whose turn it is, in rounds: what is linked behind others begins when
     /// all those have begun that were there, and what they told is told.
     pub(crate) fn run(&mut self) {
-        self.told_before = self.told;
+        self.begin_round();
         self.run_rounds();
+    }
+
+    /// What task work tells comes first; then what is in the queue is what counts so far.
+    pub(super) fn begin_round(&mut self) {
+        self.tell_messages();
+        self.begun_at = self.queues.posted();
     }
 
     /// As [`run`](Self::run), where the first round has begun.
@@ -33,10 +39,10 @@ impl<W: World> Core<W> {
             self.world.let_go();
             self.pass_counts();
             self.begin_deferred();
-            if self.due.is_empty() {
+            if self.due.is_empty() && self.own_messages.is_empty() {
                 return;
             }
-            self.told_before = self.told;
+            self.begin_round();
         }
     }
 

@@ -30,7 +30,7 @@ impl<W: World> Core<W> {
         let count = max.min(self.queues.submitted());
         let mut taken = 0;
         let mut chain = Chain::default();
-        self.told_before = self.told;
+        self.begin_round();
         while taken < count {
             // An entry that the array does not name ends a submit, and is not counted.
             let Some(sqe) = self.queues.take() else { break };

@@ -99,7 +99,7 @@ impl<W: World> Core<W> {
         let is_counted = sqe.opcode == Op::TIMEOUT && sqe.off > 0;
         if is_counted && !flags.contains(TimeoutFlags::MULTISHOT) {
             // What this round has told so far counts: Linux posts it at the round's end.
-            let base = self.told_before.wrapping_sub(self.timeouts_told);
+            let base = self.begun_at.wrapping_sub(self.timeouts_told);
             self.times.counted = base;
             self.times.counts.push((token, base.wrapping_add(sqe.off as u32)));
         }
@@ -116,9 +116,10 @@ impl<W: World> Core<W> {
         if self.times.counts.is_empty() {
             return;
         }
-        // Timeouts do not count, even those of which nothing was told: then it is less than before,
-        // and Linux, which looks how far it came since the last time, ends them all.
-        let told = self.told.wrapping_sub(self.timeouts_told);
+        // What found no room does not count before it does. Timeouts do not count, even those of
+        // which nothing was told: then it is less than before, and Linux, which looks how far it
+        // came since the last time, ends them all.
+        let told = self.queues.posted().wrapping_sub(self.timeouts_told);
         let before = core::mem::replace(&mut self.times.counted, told);
         let (mut over, left): (Vec<_>, Vec<_>) = core::mem::take(&mut self.times.counts)
             .into_iter()
