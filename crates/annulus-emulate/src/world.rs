@@ -214,6 +214,9 @@ pub(crate) trait World: Send + Sized {
     /// Whether a file is an eventfd.
     fn is_eventfd(&self, file: &Self::File) -> bool;
 
+    /// Whether a file is a socket.
+    fn is_socket(&self, file: &Self::File) -> bool;
+
     /// Whether a file becomes ready some time, and can be waited for.
     fn is_pollable(&self, file: &Self::File) -> bool;
 

@@ -224,6 +224,10 @@ impl World for Machine {
         sys::name(file.raw()).is_none_or(|name| name == "anon_inode:[eventfd]")
     }
 
+    fn is_socket(&self, file: &File) -> bool {
+        file.is_socket()
+    }
+
     fn is_pollable(&self, file: &File) -> bool {
         file.is_pollable()
     }

@@ -66,6 +66,18 @@ impl<W: World> Core<W> {
     /// `ENOBUFS`: there is no such group, or none is left. `ENOENT`: no such group, for a send or a
     /// bundle.
     pub(in crate::semantics) fn pick_buffer(&mut self, token: Token) -> Result<(), Errno> {
+        self.pick(token).map_err(|errno| {
+            // That it is no socket is seen before.
+            let work = self.requests.get(token).and_then(|request| request.work.as_ref());
+            let file = work.filter(|work| is_message(&work.sqe)).and_then(|w| w.file.as_ref());
+            match file {
+                Some(file) if !self.world.is_socket(file) => Errno::ENOTSOCK,
+                _ => errno,
+            }
+        })
+    }
+
+    fn pick(&mut self, token: Token) -> Result<(), Errno> {
         let Some(request) = self.requests.get_mut(token) else { return Ok(()) };
         let selects = request.flags.contains(SqeFlags::BUFFER_SELECT);
         if !selects || request.picked.is_some() {
@@ -79,6 +91,9 @@ impl<W: World> Core<W> {
         let waits = work.file.as_ref().is_none_or(|file| self.world.is_pollable(file));
         if work.sqe.opcode == Op::READ_MULTISHOT && !waits {
             return Err(Errno::EBADFD);
+        }
+        if is_message(&work.sqe) && !waits {
+            return Err(Errno::ENOTSOCK);
         }
         let wanted = wanted(&work.sqe);
         let is_bundle = is_bundle(&work.sqe);
@@ -255,6 +270,11 @@ fn extends(sqe: &Sqe) -> bool {
 fn polls_first(sqe: &Sqe) -> bool {
     matches!(sqe.opcode, Op::RECV | Op::RECVMSG | Op::SEND)
         && RecvSendFlags(sqe.ioprio).contains(RecvSendFlags::POLL_FIRST)
+}
+
+/// Whether an entry is of sockets alone.
+fn is_message(sqe: &Sqe) -> bool {
+    matches!(sqe.opcode, Op::RECV | Op::RECVMSG | Op::SEND)
 }
 
 /// How many buffers so many bytes filled, the last of them in part.
