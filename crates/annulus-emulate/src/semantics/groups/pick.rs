@@ -109,18 +109,18 @@ impl<W: World> Core<W> {
                 (Spans::One([Span { addr, bytes }]), buffer.id, From::Provided(buffer))
             }
             Group::Ring(ring) => {
-                let (spans, id) = if is_bundle {
+                let (spans, id, passed) = if is_bundle {
                     let queued = work.file.as_ref().and_then(|file| self.world.queued(file));
                     let queued = queued.filter(|_| extends(&work.sqe));
                     let receives = work.sqe.opcode == Op::RECV;
                     let many = ring.peek_many(self.user, wanted, queued, receives)?;
-                    (Spans::Many(many.0), many.1)
+                    (Spans::Many(many.0), many.1, many.2)
                 } else {
-                    ring.peek(self.user, wanted).map(|(span, id)| (Spans::One([span]), id))?
+                    ring.peek(self.user, wanted).map(|(span, id)| (Spans::One([span]), id, 1))?
                 };
                 // A receive of no length takes no more than it fills.
                 let fills = wanted == 0 && work.sqe.opcode == Op::RECV;
-                request.took_all = !fills && usize::from(ring.available(self.user)) == spans.len();
+                request.took_all = !fills && ring.available(self.user) == passed;
                 let from = if waits {
                     From::Ring(spans.clone())
                 } else {

@@ -90,21 +90,22 @@ impl RingGroup {
         Ok((Span { addr, bytes: bytes as usize }, bid))
     }
 
-    /// The next buffers, for `len` bytes: where, and the first's number. Of those that are used up
-    /// whole only the first is cut to the length. For a length of 0 these are all, or to receive
-    /// one; and as many more as what has been `queued` behind that fills.
+    /// The next buffers, for `len` bytes: where, the first's number, and how many Linux has gone
+    /// past then: not the one with which the length is reached. Of those that are used up whole
+    /// only the first is cut to the length. For a length of 0 these are all, or to receive one; and
+    /// as many more as what has been `queued` behind that fills.
     pub(super) fn peek_many(
         &self,
         user: Uaccess,
         len: u32,
         queued: Option<u32>,
         receives: bool,
-    ) -> Result<(Vec<Span>, u16), Errno> {
+    ) -> Result<(Vec<Span>, u16, u16), Errno> {
         let (first_span, first) = self.peek(user, 0)?;
         let mut spans = Vec::new();
-        let is_whole = if len == 0 && receives {
+        let (is_whole, mut passed) = if len == 0 && receives {
             spans.push(first_span);
-            true
+            (true, 1)
         } else {
             self.append(user, if len == 0 { u32::MAX } else { len }, &mut spans)?
         };
@@ -112,13 +113,19 @@ impl RingGroup {
         let behind = queued.map_or(0, |queued| queued.saturating_sub(taken as u32));
         // A last byte might be the end of the stream: Linux does not go on for it.
         if is_whole && behind > 1 {
-            self.append(user, behind, &mut spans)?;
+            passed = self.append(user, behind, &mut spans)?.1;
         }
-        if spans.is_empty() { Err(Errno::ENOBUFS) } else { Ok((spans, first)) }
+        if spans.is_empty() { Err(Errno::ENOBUFS) } else { Ok((spans, first, passed)) }
     }
 
-    /// Appends buffers for `left` bytes. Whether none had to be cut.
-    fn append(&self, user: Uaccess, mut left: u32, spans: &mut Vec<Span>) -> Result<bool, Errno> {
+    /// Appends buffers for `left` bytes. Whether none had to be cut, and how many of all were gone
+    /// past.
+    fn append(
+        &self,
+        user: Uaccess,
+        mut left: u32,
+        spans: &mut Vec<Span>,
+    ) -> Result<(bool, u16), Errno> {
         let before = spans.len();
         for at in before as u16..self.available(user).min(self.entries) {
             let buf: Buf = user.read(self.slot(self.head.wrapping_add(at)))?;
@@ -128,15 +135,15 @@ impl RingGroup {
             }
             let is_cut = bytes < buf.len;
             if is_cut && !self.incremental && spans.len() > before {
-                return Ok(false);
+                return Ok((false, at));
             }
             spans.push(Span { addr: buf.addr, bytes: bytes as usize });
             left -= bytes;
-            if is_cut {
-                return Ok(false);
+            if left == 0 {
+                return Ok((!is_cut, at));
             }
         }
-        Ok(true)
+        Ok((true, spans.len() as u16))
     }
 
     /// Uses up `bytes` in `buffers` buffers. Whether the last of those is used up.
