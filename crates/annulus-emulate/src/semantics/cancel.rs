@@ -148,14 +148,13 @@ impl<W: World> Core<W> {
 
     /// Has a request end in the next round, which waits for nothing any more.
     pub(super) fn cancel_next(&mut self, token: Token) {
-        // What was moved by then is told, and not that it was cancelled.
-        let done = self.requests.get(token).and_then(|r| r.work.as_ref()).map_or(0, |w| w.done);
-        let result = if done > 0 { Ok(done) } else { Err(Errno::ECANCELED) };
-        let cflags = self.settle_buffer(token, result);
+        let cflags = self.give_up_buffer(token);
         let Some(request) = self.requests.get_mut(token) else { return };
         request.state = State::Queued;
         request.cflags |= cflags;
-        request.fail(result.map_or_else(|errno| -errno.raw(), |done| done as i32));
+        // What was moved by then is told, and not that it was cancelled.
+        let done = request.work.as_ref().map_or(0, |work| work.done);
+        request.fail(if done > 0 { done as i32 } else { -Errno::ECANCELED.raw() });
         if let Some(due) = request.due.take() {
             self.times.remove(due, token);
         }

@@ -126,9 +126,14 @@ impl<W: World> Core<W> {
             let shot = match self.world.attempt(work) {
                 Attempt::Done(result) => self.judge(token, result),
                 Attempt::Wait(events) => {
-                    // What has something in it already is not put back.
-                    if work.done == 0 {
-                        self.put_back_buffer(token);
+                    let moved = work.done;
+                    self.leave_buffer(token, moved);
+                    if moved == 0 {
+                        return self.wait(token, events);
+                    }
+                    if let Err(errno) = self.tell_header(token, Ok(0)) {
+                        // It is told each time that something came.
+                        return self.finish(token, Err(errno));
                     }
                     return self.wait(token, events);
                 }

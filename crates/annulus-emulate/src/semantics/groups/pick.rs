@@ -196,6 +196,32 @@ impl<W: World> Core<W> {
         picked.from = From::Used(ring.commit(self.user, bytes, buffers));
     }
 
+    /// A request waits, which has moved so many bytes. What has something in it already is not put
+    /// back: its ring goes on; nor is what was provided for a read.
+    pub(in crate::semantics) fn leave_buffer(&mut self, token: Token, moved: u32) {
+        let Some(request) = self.requests.get_mut(token) else { return };
+        let is_read = matches!(request.opcode, Op::READ | Op::READV);
+        let Some(picked) = &mut request.picked else { return };
+        match &picked.from {
+            From::Provided(_) if is_read || moved > 0 => {}
+            From::Ring(spans) if moved > 0 => {
+                let buffers = filled(spans, moved as usize);
+                if let Some(Group::Ring(ring)) = self.groups.get_mut(&picked.group) {
+                    ring.commit(self.user, moved, buffers);
+                }
+                picked.from = From::Used(true);
+            }
+            _ => {
+                self.put_back_buffer(token);
+            }
+        }
+    }
+
+    /// What a request says at its end that is cancelled, and has picked.
+    pub(in crate::semantics) fn give_up_buffer(&mut self, token: Token) -> CqeFlags {
+        self.unpick(token).map_or(CqeFlags::empty(), |picked| picked.flags())
+    }
+
     /// What a request's end says of what it has picked.
     pub(in crate::semantics) fn settle_buffer(
         &mut self,
