@@ -296,6 +296,9 @@ impl<W: World> Core<W> {
             (result, _) => result,
         };
         let result = self.tell_header(token, result);
+        // Of what was picked, as long as it is known.
+        let work = self.requests.get(token).and_then(|request| request.work.as_ref());
+        let wanted = work.map_or(0, Work::total_bytes);
         let cflags = self.settle_buffer(token, result);
         if let Some(request) = self.requests.get_mut(token) {
             request.cflags |= cflags;
@@ -307,7 +310,7 @@ impl<W: World> Core<W> {
         if let (Ok(count), Some(request)) = (result, self.requests.get_mut(token)) {
             let Some(work) = &request.work else { return shot };
             request.cflags |= work.outcome.cflags;
-            let is_short = is_transfer(opcode) && count as usize != work.total_bytes();
+            let is_short = is_transfer(opcode) && count as usize != wanted;
             if is_short || work.outcome.is_broken {
                 request.mark_failed();
             }
