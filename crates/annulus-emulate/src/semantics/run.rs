@@ -287,7 +287,9 @@ impl<W: World> Core<W> {
         index: i32,
         result: Result<u32, Errno>,
     ) -> Shot {
-        // A direct result: what was opened is the table's.
+        // A direct result: what was opened is the table's. That a socket finds no slot there does
+        // not count as a failure.
+        let is_made = result.is_ok();
         let result = match (result, opcode) {
             (Ok(fd), Op::OPENAT | Op::OPENAT2 | Op::ACCEPT | Op::SOCKET) if index != 0 => {
                 self.install_fixed(index as u32, fd as i32)
@@ -317,7 +319,7 @@ impl<W: World> Core<W> {
         }
         if let (Err(errno), Some(request)) = (result, self.requests.get_mut(token))
             && errno != Errno::ECANCELED
-            && !breaks(opcode)
+            && (!breaks(opcode, errno) || is_made && opcode == Op::SOCKET)
         {
             request.result = -errno.raw();
             self.complete(token);
@@ -358,7 +360,7 @@ const fn is_tried_at_once(opcode: Op) -> bool {
 
 /// Whether an error that the operation itself meets breaks its chain. With these Linux tells it,
 /// and goes on: what is linked behind begins, and one that is silent stays so.
-fn breaks(opcode: Op) -> bool {
+fn breaks(opcode: Op, errno: Errno) -> bool {
     let goes_on = [
         Op::FSYNC,
         Op::SYNC_FILE_RANGE,
@@ -375,8 +377,9 @@ fn breaks(opcode: Op) -> bool {
         Op::GETXATTR,
         Op::FSETXATTR,
         Op::SETXATTR,
+        Op::SHUTDOWN,
     ];
-    !goes_on.contains(&opcode)
+    !goes_on.contains(&opcode) || opcode == Op::SHUTDOWN && errno == Errno::ENOTSOCK
 }
 
 /// Whether Linux would have it wait for its file, where a cancel finds it, and not in a thread,
