@@ -116,6 +116,11 @@ impl File {
         matches!(self.kind(), Some(libc::S_IFREG | libc::S_IFBLK))
     }
 
+    /// Whether it has neither a path nor a kind, as an eventfd.
+    pub(super) fn is_nameless(&self) -> bool {
+        self.kind() == Some(0)
+    }
+
     pub(super) fn is_socket(&self) -> bool {
         self.kind() == Some(libc::S_IFSOCK)
     }

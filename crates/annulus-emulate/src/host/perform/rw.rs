@@ -111,12 +111,23 @@ fn transfer_part(work: &HostWork, way: Way, more: RwFlags) -> Result<u32, Errno>
         let flags = MsgFlags::DONTWAIT | MsgFlags::NOSIGNAL;
         return sys::net::send(fd, Span { addr: 0, bytes: 0 }, flags.bits() as c_int);
     }
+    // Nor does a vectored read of nothing ask a file that wants more.
+    if way == Way::Read && work.total_bytes() == 0 && work.file.as_ref().is_some_and(is_counted) {
+        return Err(Errno::EINVAL);
+    }
     let call = if way == Way::Read { sys::read } else { sys::write };
     match &work.stable {
         Stable::Pieces(pieces) if work.done == 0 => call(fd, pieces, at, flags),
         Stable::Pieces(pieces) => call(fd, &rest(pieces, work.done as usize), at, flags),
         _ => call(fd, &[piece(work)], at, flags),
     }
+}
+
+/// Whether a read of it is of a number, or a record.
+fn is_counted(file: &File) -> bool {
+    let kinds = ["[eventfd]", "[timerfd]", "[signalfd]"];
+    let name = || sys::name(file.raw())?.strip_prefix("anon_inode:").map(str::to_owned);
+    file.is_nameless() && name().is_some_and(|name| kinds.contains(&name.as_str()))
 }
 
 fn transfer(work: &mut HostWork, way: Way) -> Attempt {
@@ -127,6 +138,9 @@ fn transfer(work: &mut HostWork, way: Way) -> Attempt {
     let asked = RwFlags(work.sqe.rw_flags);
     let by_thread = asked.contains(RwFlags::NOWAIT) && work.sqe.flags.contains(SqeFlags::ASYNC);
     if by_thread && !file.is_pollable() {
+        if !may_not_wait(file) {
+            return Attempt::Done(Err(Errno::EOPNOTSUPP));
+        }
         // A thread of the kernel waits for what never becomes ready, whatever was asked.
         work.sqe.rw_flags = asked.difference(RwFlags::NOWAIT).bits();
     }
@@ -137,8 +151,10 @@ fn transfer(work: &mut HostWork, way: Way) -> Attempt {
     loop {
         match transfer_part(work, way, RwFlags::NOWAIT) {
             Ok(count) => {
-                let is_refused = count == 0 && !may_wait && way == Way::Write;
-                if is_refused && let Some(errno) = refuses_nothing(work, file) {
+                if count == 0
+                    && !may_wait
+                    && let Some(errno) = refuses_nothing(work, file, way)
+                {
                     return Attempt::Done(Err(errno));
                 }
                 work.done += count;
@@ -193,11 +209,17 @@ fn may_not_wait(file: &File) -> bool {
     asked != Err(Errno::EOPNOTSUPP)
 }
 
-/// What io_uring says of writing nothing to a regular file that is not to wait: the call itself
-/// does not ask the file system then, so it is asked to take a byte that is not there.
-fn refuses_nothing(work: &HostWork, file: &File) -> Option<Errno> {
-    if work.total_bytes() > 0 || !file.has_an_end() {
+/// What io_uring says of reading or writing nothing, of a file that is not to wait: the call itself
+/// does not ask. A file system is asked to take a byte that is not there.
+fn refuses_nothing(work: &HostWork, file: &File, way: Way) -> Option<Errno> {
+    if work.total_bytes() > 0 {
         return None;
+    }
+    if way == Way::Read {
+        return (file.has_an_end() && !may_not_wait(file)).then_some(Errno::EOPNOTSUPP);
+    }
+    if !file.has_an_end() {
+        return may_not_wait(file).then_some(Errno::EAGAIN);
     }
     let nowhere = [Span { addr: 0, bytes: 1 }];
     let asked = sys::write(file.raw(), &nowhere, 0, RwFlags::NOWAIT.bits());
