@@ -93,7 +93,11 @@ pub(super) fn connect(work: &mut HostWork) -> Result<Attempt, Errno> {
     match connected {
         Err(Errno::EINPROGRESS) => {
             work.sqe.len = BEGUN;
-            Ok(Attempt::Wait(PollEvents::OUT))
+            // To this host it is done by now: the second call says so.
+            match sys::poll(fd, PollEvents::OUT.bits())? {
+                0 => Ok(Attempt::Wait(PollEvents::OUT)),
+                _ => connect(work),
+            }
         }
         Err(Errno::EALREADY) if work.sqe.len == BEGUN => Ok(Attempt::Wait(PollEvents::OUT)),
         // The listener's queue is full, and no file says when it is not.
