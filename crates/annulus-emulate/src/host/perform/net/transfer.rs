@@ -116,7 +116,8 @@ fn judge(work: &mut HostWork, moved: Result<u32, Errno>, events: PollEvents) -> 
         Ok(count) => {
             work.done += count;
             let is_short = wants_all && (work.done as usize) < total(work);
-            if is_short && count > 0 && may_wait && !is_bundle && is_sequence(work) {
+            let goes_on = may_wait && !(is_bundle && events == PollEvents::OUT);
+            if is_short && count > 0 && goes_on && is_sequence(work) {
                 return Attempt::Wait(events);
             }
             work.outcome.is_broken = is_short;
