@@ -124,8 +124,13 @@ impl<W: World> Core<W> {
             State::Watching => {
                 self.unwatch(token);
                 self.cancel_next(token);
+                if let Some(request) = self.requests.get_mut(token) {
+                    request.state = State::Leaving;
+                }
                 Ok(answer)
             }
+            // It is found until it is told.
+            State::Leaving => Ok(answer),
             State::Timing => {
                 self.cancel_next(token);
                 Ok(answer)
@@ -227,7 +232,8 @@ fn rank<F>(request: &Request<F>) -> (u8, u64) {
 /// Whether a cancel finds it: what waits behind others is not found, as on Linux.
 fn is_under_way<F>(request: &Request<F>) -> bool {
     let limits = request.opcode == Op::LINK_TIMEOUT;
-    matches!(request.state, State::Watching | State::Working | State::Timing) && !limits
+    let is_there = matches!(request.state, State::Watching | State::Leaving);
+    (is_there || matches!(request.state, State::Working | State::Timing)) && !limits
 }
 
 /// Whether a cancel of all ends all of the kind at once, and counts them as one.

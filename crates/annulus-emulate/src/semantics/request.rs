@@ -25,6 +25,8 @@ pub(crate) enum State {
     Working,
     /// Waiting for a time, or a number of completions.
     Timing,
+    /// It was waiting for its file, and is cancelled: that is told in the next round.
+    Leaving,
 }
 
 /// See above.
