@@ -37,10 +37,8 @@ impl<W: World> Core<W> {
         if let Some(limit) = self.requests.get_mut(partner) {
             // Not a failure of its own: told only if all of it is to be told, in the next round.
             limit.result = -Errno::ECANCELED.raw();
+            // Until then it can still be changed.
             (limit.partner, limit.state, limit.is_over) = (None, State::Queued, true);
-            if let Some(due) = limit.due.take() {
-                self.times.remove(due, partner);
-            }
             self.due.push_back(partner);
         }
     }

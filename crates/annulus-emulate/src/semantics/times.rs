@@ -161,6 +161,9 @@ impl<W: World> Core<W> {
             self.times.set.pop_first();
             let Some(request) = self.requests.get_mut(token) else { continue };
             request.due = None;
+            if request.is_over {
+                continue;
+            }
             if request.opcode == Op::LINK_TIMEOUT {
                 self.pass_link_timeout(token);
             } else {
