@@ -31,6 +31,31 @@ pub(in crate::semantics) struct RingGroup {
     incremental: bool,
 }
 
+/// The buffers of a bundle.
+#[derive(Debug, Default)]
+struct Taken {
+    spans: Vec<Span>,
+    /// The buffer that comes next, counted from the head, and how much of it is in use.
+    begun: u16,
+    used: usize,
+    /// How many Linux has gone past.
+    passed: u16,
+    /// One that is used up whole is too long for what is left.
+    is_cut: bool,
+}
+
+impl Taken {
+    /// Takes a piece of the next buffer, and maybe the last of it.
+    fn add(&mut self, span: Span, is_last: bool) {
+        self.used += span.bytes;
+        if is_last {
+            (self.begun, self.used) = (self.begun + 1, 0);
+            self.passed = self.begun;
+        }
+        self.spans.push(span);
+    }
+}
+
 /// What a ring's memory takes: whole pages.
 pub(super) fn ring_bytes(entries: u32) -> usize {
     (entries as usize * size_of::<Buf>()).next_multiple_of(4096)
@@ -102,48 +127,48 @@ impl RingGroup {
         receives: bool,
     ) -> Result<(Vec<Span>, u16, u16), Errno> {
         let (first_span, first) = self.peek(user, 0)?;
-        let mut spans = Vec::new();
-        let (is_whole, mut passed) = if len == 0 && receives {
-            spans.push(first_span);
-            (true, 1)
+        let mut taken = Taken::default();
+        if len == 0 && receives {
+            taken.add(first_span, true);
         } else {
-            self.append(user, if len == 0 { u32::MAX } else { len }, &mut spans)?
-        };
-        let taken: usize = spans.iter().map(|span| span.bytes).sum();
-        let behind = queued.map_or(0, |queued| queued.saturating_sub(taken as u32));
-        // A last byte might be the end of the stream: Linux does not go on for it.
-        if is_whole && behind > 1 {
-            passed = self.append(user, behind, &mut spans)?.1;
+            self.append(user, if len == 0 { u32::MAX } else { len }, &mut taken)?;
         }
+        let bytes: usize = taken.spans.iter().map(|span| span.bytes).sum();
+        let behind = queued.map_or(0, |queued| queued.saturating_sub(bytes as u32));
+        // A last byte might be the end of the stream: Linux does not go on for it.
+        if !taken.is_cut && behind > 1 {
+            self.append(user, behind, &mut taken)?;
+        }
+        let Taken { spans, passed, .. } = taken;
         if spans.is_empty() { Err(Errno::ENOBUFS) } else { Ok((spans, first, passed)) }
     }
 
-    /// Appends buffers for `left` bytes. Whether none had to be cut, and how many of all were gone
-    /// past.
-    fn append(
-        &self,
-        user: Uaccess,
-        mut left: u32,
-        spans: &mut Vec<Span>,
-    ) -> Result<(bool, u16), Errno> {
-        let before = spans.len();
-        for at in before as u16..self.available(user).min(self.entries) {
-            let buf: Buf = user.read(self.slot(self.head.wrapping_add(at)))?;
-            let bytes = buf.len.min(left);
-            if bytes == 0 || spans.len() == BUNDLE_MAX {
+    /// Appends buffers for `left` bytes.
+    fn append(&self, user: Uaccess, mut left: u32, taken: &mut Taken) -> Result<(), Errno> {
+        let before = taken.spans.len();
+        let available = self.available(user).min(self.entries);
+        taken.passed = taken.begun;
+        while taken.begun < available && taken.spans.len() < BUNDLE_MAX {
+            let Buf { addr, len, .. } =
+                user.read(self.slot(self.head.wrapping_add(taken.begun)))?;
+            let rest = Span { addr, bytes: len as usize }.after(taken.used);
+            let bytes = rest.bytes.min(left as usize);
+            if bytes == 0 {
                 break;
             }
-            let is_cut = bytes < buf.len;
-            if is_cut && !self.incremental && spans.len() > before {
-                return Ok((false, at));
+            let is_part = bytes < rest.bytes;
+            taken.is_cut = is_part && !self.incremental;
+            if taken.is_cut && taken.spans.len() > before {
+                break;
             }
-            spans.push(Span { addr: buf.addr, bytes: bytes as usize });
-            left -= bytes;
+            taken.add(Span { bytes, ..rest }, !is_part);
+            left -= bytes as u32;
             if left == 0 {
-                return Ok((!is_cut, at));
+                taken.passed -= u16::from(!is_part);
+                break;
             }
         }
-        Ok((true, spans.len() as u16))
+        Ok(())
     }
 
     /// Uses up `bytes` in `buffers` buffers. Whether the last of those is used up.
