@@ -1,10 +1,10 @@
 //! Letting requests begin, and go on: what is tried, what waits for its file, what a thread gets.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{Op, PollEvents, SpliceFlags, SqeFlags};
+use annulus_ring::abi::{MsgFlags, Op, PollEvents, SpliceFlags, Sqe, SqeFlags};
 
 use super::request::State;
-use super::sockets::Shot;
+use super::sockets::{Shot, is_bundle, is_multishot};
 use super::{Core, prepare};
 use crate::world::{Attempt, Token, Work, World};
 
@@ -69,8 +69,39 @@ impl<W: World> Core<W> {
         match opcode {
             Op::POLL_ADD => self.begin_poll(token),
             Op::MSG_RING => self.begin_message(token),
+            _ if self.goes_on_later(token) => {}
             _ => self.attempt(token),
         }
+    }
+
+    /// Has a multishot that is a thread's wait before its first attempt: threads do not do it
+    /// themselves. Whether it is that. One that sends finds that it need not wait, and ends: so it
+    /// is on Linux.
+    fn goes_on_later(&mut self, token: Token) -> bool {
+        let work = self.requests.get_mut(token).and_then(|request| request.work.as_mut());
+        let Some(work) = work.filter(|work| work.sqe.flags.contains(SqeFlags::ASYNC)) else {
+            return false;
+        };
+        let Some(file) = &work.file else { return false };
+        let (opcode, is_send) = (work.sqe.opcode, work.sqe.opcode == Op::SEND);
+        let has_several = is_send && is_bundle(&work.sqe) || is_multishot(opcode, work.sqe.ioprio);
+        if !has_several || !self.world.is_pollable(file) {
+            return false;
+        }
+        if !is_send {
+            if opcode != Op::ACCEPT {
+                work.sqe.rw_flags &= !MsgFlags::DONTWAIT.bits();
+            }
+            self.wait(token, PollEvents::IN);
+            return true;
+        }
+        let mut look = Work::new(&Sqe { opcode: Op::POLL_ADD, ..work.sqe });
+        (look.sqe.rw_flags, look.file) = (PollEvents::OUT.bits(), Some(file.clone()));
+        match self.world.attempt(&mut look) {
+            Attempt::Wait(_) => self.wait(token, PollEvents::OUT),
+            _ => self.finish(token, Err(Errno::ECANCELED)),
+        }
+        true
     }
 
     /// Finds the files that an entry names: now, since one before it may have opened them.
@@ -144,7 +175,7 @@ impl<W: World> Core<W> {
             };
             match shot {
                 Shot::Last => return,
-                Shot::Wait(events) => return self.wait(token, events),
+                Shot::Wait(events) => return self.wait_for_more(token, events),
                 Shot::Again => {}
             }
         }
@@ -157,6 +188,18 @@ impl<W: World> Core<W> {
             work.outcome.is_drained = false;
         }
         self.wait(token, PollEvents::IN);
+    }
+
+    /// Has a multishot wait for more; unless it is not to wait, and has not.
+    fn wait_for_more(&mut self, token: Token, events: PollEvents) {
+        let Some(request) = self.requests.get(token) else { return };
+        let flags = request.work.as_ref().map_or(0, |work| work.sqe.rw_flags);
+        let receives = matches!(request.opcode, Op::RECV | Op::RECVMSG);
+        let may_wait = !receives || !MsgFlags(flags).contains(MsgFlags::DONTWAIT);
+        if may_wait || request.was_polled {
+            return self.wait(token, events);
+        }
+        self.finish(token, Err(Errno::EAGAIN));
     }
 
     /// Has it wait for its file.

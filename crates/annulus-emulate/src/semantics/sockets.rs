@@ -26,7 +26,7 @@ pub(super) fn is_multishot(opcode: Op, ioprio: u16) -> bool {
 }
 
 /// Whether an entry takes as many buffers as it can.
-fn is_bundle(sqe: &Sqe) -> bool {
+pub(super) fn is_bundle(sqe: &Sqe) -> bool {
     matches!(sqe.opcode, Op::RECV | Op::SEND)
         && RecvSendFlags(sqe.ioprio).contains(RecvSendFlags::BUNDLE)
 }

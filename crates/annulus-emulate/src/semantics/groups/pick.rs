@@ -5,7 +5,7 @@ use annulus_ring::abi::{CqeFlags, Op, RecvSendFlags, Sqe, SqeFlags};
 
 use super::{Group, Provided};
 use crate::semantics::Core;
-use crate::semantics::sockets::{OUT_BYTES, is_multishot};
+use crate::semantics::sockets::{OUT_BYTES, is_bundle, is_multishot};
 use crate::world::{Message, Span, Stable, Token, World};
 
 /// Where the number of a buffer is among a completion's flags.
@@ -314,10 +314,4 @@ fn filled(spans: &[Span], mut bytes: usize) -> u16 {
         bytes -= span.bytes;
     }
     count
-}
-
-/// Whether an entry takes as many buffers as it can.
-fn is_bundle(sqe: &Sqe) -> bool {
-    matches!(sqe.opcode, Op::RECV | Op::SEND)
-        && RecvSendFlags(sqe.ioprio).contains(RecvSendFlags::BUNDLE)
 }
