@@ -92,19 +92,26 @@ impl<W: World> Core<W> {
         if work.sqe.opcode == Op::READ_MULTISHOT && !waits {
             return Err(Errno::EBADFD);
         }
-        if is_message(&work.sqe) && !waits {
+        // A thread has one buffer, and keeps it.
+        let by_thread = work.sqe.flags.contains(SqeFlags::ASYNC) && !request.was_polled;
+        let is_send = work.sqe.opcode == Op::SEND;
+        let is_socket = || work.file.as_ref().is_none_or(|file| self.world.is_socket(file));
+        let uses_up = !waits || by_thread || is_send;
+        if is_message(&work.sqe) && uses_up && !is_socket() {
             return Err(Errno::ENOTSOCK);
         }
         let wanted = wanted(&work.sqe);
-        let is_bundle = is_bundle(&work.sqe);
-        let takes_several = is_bundle || work.sqe.opcode == Op::SEND;
+        let is_bundle = is_bundle(&work.sqe) && (is_send || !by_thread);
+        let takes_several = is_bundle || is_send;
         let none = if takes_several { Errno::ENOENT } else { Errno::ENOBUFS };
         let found = self.groups.get_mut(&group).ok_or(none)?;
         let (spans, id, from) = match found {
             Group::Provided(buffers) => {
                 let buffer = buffers.pop_front().ok_or(Errno::ENOBUFS)?;
                 let Span { addr, bytes } = buffer.span;
-                let bytes = if wanted == 0 { bytes } else { bytes.min(wanted as usize) };
+                // A send takes all of it, whatever its length.
+                let is_all = wanted == 0 || is_send;
+                let bytes = if is_all { bytes } else { bytes.min(wanted as usize) };
                 request.took_all = buffers.is_empty();
                 (Spans::One([Span { addr, bytes }]), buffer.id, From::Provided(buffer))
             }
@@ -121,10 +128,11 @@ impl<W: World> Core<W> {
                 // A receive of no length takes no more than it fills.
                 let fills = wanted == 0 && work.sqe.opcode == Op::RECV;
                 request.took_all = !fills && ring.available(self.user) == passed;
-                let from = if waits {
-                    From::Ring(spans.clone())
+                let from = if uses_up {
+                    let bytes = spans.iter().map(|span| span.bytes).sum::<usize>();
+                    From::Used(ring.commit(self.user, bytes as u32, spans.len() as u16))
                 } else {
-                    From::Used(ring.commit(self.user, spans[0].bytes as u32, 1))
+                    From::Ring(spans.clone())
                 };
                 (spans, id, from)
             }
@@ -197,13 +205,14 @@ impl<W: World> Core<W> {
     }
 
     /// A request waits, which has moved so many bytes. What has something in it already is not put
-    /// back: its ring goes on; nor is what was provided for a read.
+    /// back: its ring goes on; nor is what was provided for a read or a send.
     pub(in crate::semantics) fn leave_buffer(&mut self, token: Token, moved: u32) {
         let Some(request) = self.requests.get_mut(token) else { return };
-        let is_read = matches!(request.opcode, Op::READ | Op::READV);
+        let keeps = keeps(request.opcode);
         let Some(picked) = &mut request.picked else { return };
         match &picked.from {
-            From::Provided(_) if is_read || moved > 0 => {}
+            From::Used(_) => {}
+            From::Provided(_) if keeps || moved > 0 => {}
             From::Ring(spans) if moved > 0 => {
                 let buffers = filled(spans, moved as usize);
                 if let Some(Group::Ring(ring)) = self.groups.get_mut(&picked.group) {
@@ -230,14 +239,18 @@ impl<W: World> Core<W> {
     ) -> CqeFlags {
         let Some(request) = self.requests.get(token) else { return CqeFlags::empty() };
         let Some(picked) = &request.picked else { return CqeFlags::empty() };
-        let is_read = matches!(request.opcode, Op::READ | Op::READV);
+        let keeps = keeps(request.opcode);
         match (result, &picked.from) {
-            (Ok(count), _) if count > 0 || is_read => self.commit_buffer(token, count),
-            // A read that fails keeps what was provided for it.
-            (Err(_), From::Provided(_)) if is_read => self.commit_buffer(token, 0),
+            (Ok(count), _) if count > 0 || keeps => self.commit_buffer(token, count),
+            (Err(_), From::Provided(_)) if keeps => self.commit_buffer(token, 0),
             _ => self.put_back_buffer(token),
         }
     }
+}
+
+/// Whether it keeps what was provided for it, though it waits or fails.
+fn keeps(opcode: Op) -> bool {
+    matches!(opcode, Op::READ | Op::READV | Op::SEND)
 }
 
 /// Gives an entry what was picked: its one piece, or the pieces of its message.
