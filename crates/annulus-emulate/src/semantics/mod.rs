@@ -78,7 +78,8 @@ pub(crate) struct Core<W: World> {
     timeouts_told: u32,
     /// All completions.
     told: u32,
-    /// How many the queue had room for when the last round began.
+    /// How many the queue had room for when the last round began, and of those that no request
+    /// ended with.
     begun_at: u32,
     /// What the ring may do.
     pub(crate) rules: Rules,
@@ -147,6 +148,13 @@ impl<W: World> Core<W> {
         self.told = self.told.wrapping_add(1);
         self.queues.post(completion);
         self.signal_told();
+    }
+
+    /// Tells what no request ends with: unlike the ends of requests, it counts at once.
+    fn tell_aside(&mut self, completion: Completion) {
+        let before = self.queues.posted();
+        self.tell(completion);
+        self.begun_at = self.begun_at.wrapping_add(self.queues.posted().wrapping_sub(before));
     }
 
     /// Moves what found no room to the queue: it counts now.
@@ -242,6 +250,7 @@ impl<W: World> Core<W> {
         let is_told = self.queues.post_if_room(&Completion { user_data, res, flags, big: None });
         if is_told {
             self.told = self.told.wrapping_add(1);
+            self.begun_at = self.begun_at.wrapping_add(1);
             self.signal_told();
         }
         is_told

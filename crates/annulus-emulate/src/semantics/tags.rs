@@ -26,7 +26,7 @@ impl<W: World> Core<W> {
     /// Lets a resource go; if nobody else holds it, that is told.
     pub(super) fn release(&mut self, tag: Tag) {
         if let Some(user_data) = tag.0.and_then(Arc::into_inner) {
-            self.tell(Completion { user_data, ..Completion::default() });
+            self.tell_aside(Completion { user_data, ..Completion::default() });
         }
     }
 
