@@ -105,6 +105,14 @@ impl<W: World> Core<W> {
         }
     }
 
+    /// Whether a poll has something to tell that came in this round. What one that goes on has told
+    /// is no news.
+    fn is_about_to_tell(&mut self, token: Token) -> bool {
+        let goes_on = self.wanted(token).is_some_and(|(goes_on, _)| goes_on);
+        let has_told = self.requests.get(token).is_some_and(|request| request.was_polled);
+        !(goes_on && has_told) && self.look(token).is_ok_and(|found| !found.is_empty())
+    }
+
     /// `POLL_REMOVE`: ends a poll, or changes what it waits for and what it is called. That it goes
     /// on, or not, is not changed.
     pub(super) fn change_poll(&mut self, token: Token) {
@@ -115,6 +123,9 @@ impl<W: World> Core<W> {
         let Some(target) = polls.map(|(target, _)| target).min() else {
             return self.finish(token, Err(Errno::ENOENT));
         };
+        if self.is_about_to_tell(target) {
+            return self.finish(token, Err(Errno::EALREADY));
+        }
         let flags = PollFlags(sqe.len);
         let updates = PollFlags::UPDATE_EVENTS | PollFlags::UPDATE_USER_DATA;
         self.unwatch(target);
@@ -126,7 +137,7 @@ impl<W: World> Core<W> {
             self.requests.rename(target, sqe.off);
         }
         if let Some(request) = self.requests.get_mut(target) {
-            request.state = State::Begun;
+            (request.state, request.was_polled) = (State::Begun, false);
             if let Some(work) = &mut request.work
                 && flags.contains(PollFlags::UPDATE_EVENTS)
             {
