@@ -16,9 +16,8 @@ const IOPRIO_CLASS_SHIFT: u32 = 13;
 pub(super) const fn traits(opcode: Op) -> Option<Traits> {
     let file = Traits { names_file: true, ..Traits::NONE };
     Some(match opcode {
-        Op::READ | Op::READV | Op::READ_MULTISHOT => {
-            Traits { selects_buffers: true, has_ioprio: true, ..file }
-        }
+        Op::READ | Op::READV => Traits { selects_buffers: true, has_ioprio: true, ..file },
+        Op::READ_MULTISHOT => Traits { selects_buffers: true, ..file },
         Op::WRITE | Op::WRITEV => Traits { has_ioprio: true, ..file },
         Op::READ_FIXED | Op::WRITE_FIXED => Traits { has_ioprio: true, ..file },
         Op::READV_FIXED | Op::WRITEV_FIXED => Traits { has_ioprio: true, ..file },
