@@ -183,7 +183,7 @@ impl<F> Request<F> {
         Ended {
             opcode: self.opcode,
             flags: self.flags,
-            ioprio: self.work.as_ref().map_or(0, |work| work.sqe.ioprio),
+            ioprio: self.ioprio(),
             user_data: self.user_data,
             failed: self.failed,
             silent: self.silent,
@@ -195,6 +195,11 @@ impl<F> Request<F> {
             next: self.next,
             partner: self.partner,
         }
+    }
+
+    /// The flags of its own, as far as they are not done with.
+    pub(crate) fn ioprio(&self) -> u16 {
+        self.work.as_ref().map_or(0, |work| work.sqe.ioprio)
     }
 
     /// Whether another is linked behind it.

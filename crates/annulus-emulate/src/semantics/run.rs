@@ -217,7 +217,10 @@ impl<W: World> Core<W> {
         match watched {
             Ok(()) => request.state = State::Watching,
             // A file that is not ready, and never tells when it is.
-            Err(Errno::EPERM) => self.give_up(token, Errno::EINVAL),
+            Err(Errno::EPERM) => {
+                let errno = cannot_wait(request.opcode, request.ioprio());
+                self.give_up(token, errno);
+            }
             Err(errno) => self.give_up(token, errno),
         }
     }
@@ -379,6 +382,19 @@ fn keep<W: World>(world: &mut W, file: &mut W::File) -> Result<(), Errno> {
         *file = world.keep(file.clone())?;
     }
     Ok(())
+}
+
+/// What Linux says of an operation that is to wait for a file which never becomes ready. Those of
+/// sockets have not looked at it, where they wait first.
+fn cannot_wait(opcode: Op, ioprio: u16) -> Errno {
+    let of_sockets = [Op::RECV, Op::RECVMSG, Op::SEND, Op::SENDMSG, Op::ACCEPT];
+    if !of_sockets.contains(&opcode) {
+        Errno::EINVAL
+    } else if is_multishot(opcode, ioprio) {
+        Errno::EBADFD
+    } else {
+        Errno::EAGAIN
+    }
 }
 
 /// Whether an operation reads or writes a number of bytes that is known.
