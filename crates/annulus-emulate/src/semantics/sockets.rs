@@ -80,6 +80,10 @@ impl<W: World> Core<W> {
         request.cflags = CqeFlags::empty();
         if let Some(work) = &mut request.work {
             work.done = 0;
+            if work.sqe.opcode == Op::RECVMSG {
+                // The length was for the first: the others take all of a buffer.
+                work.sqe.len = 0;
+            }
         }
         if outcome.is_drained { Shot::Wait(PollEvents::IN) } else { Shot::Again }
     }
