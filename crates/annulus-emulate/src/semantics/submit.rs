@@ -124,6 +124,9 @@ impl<W: World> Core<W> {
             // In the middle of a chain it is the chain that waits, and what comes behind it too.
             if let Some(first) = chain.first.and_then(|first| self.requests.get_mut(first)) {
                 first.flags |= SqeFlags::IO_DRAIN;
+                if let Some(work) = &mut first.work {
+                    work.sqe.flags |= SqeFlags::ASYNC;
+                }
                 self.drains_next = true;
             }
         }
