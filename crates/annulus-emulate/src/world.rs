@@ -285,8 +285,8 @@ pub(crate) trait World: Send + Sized {
     /// Closes a number of the process.
     fn close(&mut self, fd: RawFd) -> Result<(), Errno>;
 
-    /// Keeps the file open that a number names, until [`let_go`](Self::let_go).
-    fn hold(&mut self, fd: RawFd);
+    /// Keeps a file that is kept, until [`let_go`](Self::let_go).
+    fn hold(&mut self, file: Self::File);
 
     /// Lets go what was held.
     fn let_go(&mut self);

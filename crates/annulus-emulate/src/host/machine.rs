@@ -155,7 +155,7 @@ pub(super) struct Machine {
     /// The ring that this is the world of.
     pub(super) own: Weak<Inner>,
     /// What was closed, and is open a little longer.
-    pub(super) held: Vec<OwnedFd>,
+    pub(super) held: Vec<File>,
 }
 
 impl Machine {
@@ -333,9 +333,8 @@ impl World for Machine {
         if rings::has_number(fd) { Err(Errno::EBADF) } else { sys::close(fd).map(drop) }
     }
 
-    fn hold(&mut self, fd: RawFd) {
-        // Without a descriptor left for it, it is closed a little earlier.
-        self.held.extend(sys::duplicate(fd));
+    fn hold(&mut self, file: File) {
+        self.held.push(file);
     }
 
     fn let_go(&mut self) {

@@ -31,8 +31,11 @@ impl<W: World> Core<W> {
     /// Closes a number of the process. Linux closes the file when it returns to the program: those
     /// that begin in the same round find that it is open still.
     fn close(&mut self, token: Token, fd: RawFd) {
-        if !self.due.is_empty() {
-            self.world.hold(fd);
+        // Without a descriptor left for it, it is closed a little earlier.
+        if !self.due.is_empty()
+            && let Ok(file) = self.world.file(fd).and_then(|file| self.world.keep(file))
+        {
+            self.world.hold(file);
         }
         let closed = self.world.close(fd);
         self.finish(token, closed.map(|()| 0));

@@ -82,19 +82,19 @@ impl<F> FileTable<F> {
     }
 
     /// Fills a slot that there is; what was in it is to be released.
-    pub(super) fn fill(&mut self, slot: u32, file: F, tag: Tag) -> Option<Tag> {
+    pub(super) fn fill(&mut self, slot: u32, file: F, tag: Tag) -> Option<(F, Tag)> {
         let before = self.slots[slot as usize].replace(Slot { file, tag });
         if before.is_none() {
             self.hint = slot + 1;
         }
-        before.map(|before| before.tag)
+        before.map(|before| (before.file, before.tag))
     }
 
     /// Empties a slot that there is; what was in it is to be released.
-    pub(super) fn empty(&mut self, slot: u32) -> Option<Tag> {
+    pub(super) fn empty(&mut self, slot: u32) -> Option<(F, Tag)> {
         let before = self.slots[slot as usize].take()?;
         self.hint = slot;
-        Some(before.tag)
+        Some((before.file, before.tag))
     }
 
     /// Empties all of them: the tags, the last first.
@@ -170,7 +170,7 @@ impl<W: World> Core<W> {
             return Err(Errno::EINVAL);
         }
         if let Some(before) = self.files.fill(slot, file, Tag::default()) {
-            self.release(before);
+            self.release_file(before);
         }
         Ok(if file_index == FILE_INDEX_ALLOC { slot } else { 0 })
     }
@@ -222,9 +222,18 @@ impl<W: World> Core<W> {
         if slot >= self.files.len() {
             return Err(Errno::EINVAL);
         }
-        let tag = self.files.empty(slot).ok_or(Errno::EBADF)?;
-        self.release(tag);
+        let before = self.files.empty(slot).ok_or(Errno::EBADF)?;
+        self.release_file(before);
         Ok(0)
+    }
+
+    /// Lets go what was in a slot. Linux closes it when it returns to the program: those that begin
+    /// in the same round find that it is open still.
+    pub(super) fn release_file(&mut self, (file, tag): (W::File, Tag)) {
+        if !self.due.is_empty() {
+            self.world.hold(file);
+        }
+        self.release(tag);
     }
 
     /// Begins what changes the table. Whether it is that.

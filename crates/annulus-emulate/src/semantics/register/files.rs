@@ -135,7 +135,7 @@ impl<W: World> Core<W> {
         let slot = up.offset + at;
         // Emptied whatever comes then.
         if let Some(before) = self.files.empty(slot) {
-            self.release(before);
+            self.release_file(before);
         }
         if fd != EMPTY {
             let file = self.file_for_table(fd)?;
