@@ -135,6 +135,22 @@ pub(in crate::host) fn option(fd: RawFd, name: c_int) -> Result<c_int, Errno> {
     Ok(value)
 }
 
+/// Whether a TCP stream has seen its end (`TCP_INFO`), which is not the one that it made itself.
+pub(in crate::host) fn has_ended(fd: RawFd) -> bool {
+    // `tcp_info` up to `tcpi_segs_in`; its first byte is the state.
+    let mut info = [0_u32; 36];
+    let mut len = size_of_val(&info) as libc::socklen_t;
+    let at: *mut c_void = info.as_mut_ptr().cast();
+    let level = libc::IPPROTO_TCP;
+    // SAFETY: room for so many bytes, and their number, which live during the call.
+    let got = unsafe { libc::getsockopt(fd, level, libc::TCP_INFO, at, &raw mut len) };
+    let (state, segments) = (info[0].to_ne_bytes()[0], info[35]);
+    let (time_wait, close, close_wait, last_ack, closing) = (6, 7, 8, 9, 11);
+    got == 0
+        && ([time_wait, close_wait, last_ack, closing].contains(&state)
+            || state == close && segments > 0)
+}
+
 /// `getsockopt(2)` to the program's memory: how many bytes it is.
 pub(in crate::host) fn get_option(fd: RawFd, level: c_int, name: c_int, to: Span) -> Answer {
     let mut len = to.bytes as libc::socklen_t;

@@ -150,7 +150,8 @@ pub(super) fn see_what_is_left(work: &mut HostWork) {
     }
     let has_more = is_readable && {
         let queued = sys::net::queue_bytes(file.raw(), libc::FIONREAD);
-        file.is_internet() || queued.is_ok_and(|bytes| bytes > 0)
+        queued.is_ok_and(|bytes| bytes > 0)
+            || file.is_internet() && sys::net::has_ended(file.raw())
     };
     if has_more {
         work.outcome.cflags |= CqeFlags::SOCK_NONEMPTY;
