@@ -16,7 +16,9 @@ use annulus_ring::abi::{MsgFlags, Op, OpenFlags, PollEvents, RwFlags, SqeFlags};
 use super::{HostWork, number, piece, rest};
 use crate::host::machine::File;
 use crate::host::sys;
-use crate::world::{Attempt, Span, Stable};
+use crate::world::{Attempt, Outcome, Span, Stable};
+
+const IN: PollEvents = PollEvents::IN;
 
 /// Which way bytes go.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -158,6 +160,11 @@ fn transfer(work: &mut HostWork, way: Way) -> Attempt {
                     return Attempt::Done(Err(errno));
                 }
                 work.done += count;
+                if work.sqe.opcode == Op::READ_MULTISHOT {
+                    work.outcome = Outcome::default();
+                    // A buffer is picked for more only where there is more.
+                    work.outcome.is_drained = sys::poll(file.raw(), IN.bits()) == Ok(0);
+                }
                 let is_part = count > 0 && (work.done as usize) < work.total_bytes();
                 if is_part && may_wait && file.has_an_end() {
                     continue;
