@@ -1,7 +1,7 @@
 //! Letting requests begin, and go on: what is tried, what waits for its file, what a thread gets.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{MsgFlags, Op, PollEvents, SpliceFlags, Sqe, SqeFlags};
+use annulus_ring::abi::{CqeFlags, MsgFlags, Op, PollEvents, SpliceFlags, Sqe, SqeFlags};
 
 use super::request::State;
 use super::sockets::{Shot, is_bundle, is_multishot};
@@ -362,6 +362,11 @@ impl<W: World> Core<W> {
             if is_short || work.outcome.is_broken {
                 request.mark_failed();
             }
+        }
+        if is_made && let Some(request) = self.requests.get_mut(token) {
+            // What there was to say of it holds without a slot.
+            let more = request.work.as_ref().map_or(CqeFlags::empty(), |work| work.outcome.cflags);
+            request.cflags |= more;
         }
         if let (Err(errno), Some(request)) = (result, self.requests.get_mut(token))
             && errno != Errno::ECANCELED
