@@ -4,12 +4,24 @@
 //! entries that are not linked. So of each step the completions are compared as a bag: each with
 //! its `user_data`, result and flags. What of one entry is told in several completions is told in
 //! the same order. Beside them: how many entries each submit took, what outside events answered,
-//! every byte of the entries' buffers, the files' contents, what is left in pipes and sockets, and
-//! how many descriptors are open when all is over.
+//! every byte of the entries' buffers, of registered ones and of groups, the files' contents, what
+//! is left in pipes and sockets, and how many descriptors are open when all is over.
 //!
-//! **What is left out of it.** How many changes a poll that goes on reports together, and which
-//! bits a report has: Linux tells what the waker said, and not what is so. Of each step it is
-//! compared whether there was a report.
+//! **What is left out of it.** Descriptors that are made have numbers of their own on either side.
+//! How many changes a poll that goes on reports together, and which bits a report has: Linux tells
+//! what the waker said, and not what is so. Of each step it is compared whether there was a report.
+//!
+//! **What is not asked,** since io_uring leaves open what comes of it (`generate` keeps to it):
+//!
+//! 1. Who of several gets something: the bytes of one pipe or socket, the connections of one
+//!    listener, the buffers of one group among threads. While one chain may wait for a thing no
+//!    other uses it.
+//! 2. What threads of the kernel do, beside what else is done in the same submit to the same thing.
+//!    Threads do what files, `ASYNC` and drains ask for.
+//! 3. How far a thread is when it is cancelled, counted or waited for.
+//! 4. Which one of several is cancelled, or changed, where one is meant.
+//! 5. Whether what has come, and goes within the same step, was seen by a poll.
+//! 6. How often a timer tells at a short interval.
 
 use annulus_emulate::abi::{Cqe, CqeFlags};
 
@@ -31,9 +43,13 @@ impl From<Cqe> for Told {
 }
 
 impl Told {
+    pub fn goes_on(&self) -> bool {
+        self.flags & CqeFlags::MORE.bits() != 0
+    }
+
     /// A report of a poll that goes on, as it is compared.
     pub fn as_report(self) -> Self {
-        if self.flags & CqeFlags::MORE.bits() == 0 { self } else { Self { res: REPORT, ..self } }
+        if self.goes_on() { Self { res: REPORT, ..self } } else { self }
     }
 
     pub fn is_report(self) -> bool {
@@ -51,7 +67,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// As a bag, but for the order of those of one entry.
-    pub fn sorted(&self) -> Vec<Told> {
+    fn sorted(&self) -> Vec<Told> {
         let mut told = self.told.clone();
         told.sort_by_key(|told| told.user_data);
         told
@@ -82,10 +98,13 @@ pub fn remains(linux: &Remains, host: &Remains) -> Option<String> {
     for ((name, linux), (_, host)) in pairs {
         if linux != host {
             let at = linux.iter().zip(host).position(|(a, b)| a != b);
+            let byte = |of: &Vec<u8>| at.map(|at| of[at]);
             return Some(format!(
-                "{name}, apart: {} bytes on linux, {} on host, first at {at:?}",
+                "{name}, apart: {} bytes on linux, {} on host, first at {at:?}: {:?}, {:?}",
                 linux.len(),
                 host.len(),
+                byte(linux),
+                byte(host),
             ));
         }
     }

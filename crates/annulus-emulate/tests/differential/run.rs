@@ -1,22 +1,24 @@
 //! Running a program on both kernels, side by side: a step on one, the same on the other, then a
 //! wait until nothing goes on in either.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
-use annulus_emulate::abi::{CancelFlags, CqeFlags, Op, SetupFlags, Sqe, SqeFlags};
-use annulus_emulate::{Builder, KernelChoice, LocalRing};
+use annulus_emulate::KernelChoice;
+use annulus_emulate::abi::SqeFlags;
 
-use crate::compare::{Divergence, Outcome, Told, remains};
-use crate::program::{Entry, NEW_NAMES, Program, Step};
-use crate::world::{TempDir, World};
+use crate::compare::{Divergence, Told, remains};
+use crate::program::{Entry, Program, SHORT_MS, SLOTS, Step};
+use crate::side::Side;
+use crate::world::TempDir;
 
-/// Entries of a ring: more than a step has.
-const ENTRIES: u32 = 64;
 /// How often in a row nothing came: Linux goes one entry of a silent chain further each time.
 const QUIET_COUNT: u32 = 6;
-/// The `user_data` of the cancels that end a program.
-const LAST: u64 = 9999;
+/// As often it tries what an eventfd is to do (`APOLL_MAX_RETRY`), before a thread does it.
+const RETRY_COUNT: u32 = 132;
+/// How often what is under way is cancelled at the end: what waited for it begins then.
+const CANCELS: u32 = 40;
 
 /// How long one waits.
 #[derive(Clone, Copy, Debug)]
@@ -32,135 +34,33 @@ impl Patience {
         Self { missing: Duration::from_millis(100), hold: Duration::from_micros(300) };
     pub const LONG: Self =
         Self { missing: Duration::from_millis(400), hold: Duration::from_millis(15) };
+    pub const SHRINKING: Self =
+        Self { missing: Duration::from_millis(30), hold: Duration::from_millis(4) };
 }
 
-/// One of the two kernels, with its world.
-struct Side {
-    choice: KernelChoice,
-    world: World,
-    ring: Option<LocalRing>,
-    outcomes: Vec<Outcome>,
-    /// The polls that go on: of those not every report is compared.
-    polls: HashSet<u64>,
-}
-
-impl Side {
-    fn begin(&mut self, program: &Program, places: usize) {
-        self.world.reset(places);
-        let mut builder = Builder::new().entries(ENTRIES).kernel(self.choice);
-        if !program.submit_all {
-            builder = builder.without(SetupFlags::SUBMIT_ALL);
-        }
-        self.ring = Some(builder.build_local().expect("a ring"));
-        self.outcomes.clear();
-        self.polls = NEW_NAMES.collect();
-    }
-
-    fn ring(&mut self) -> &mut LocalRing {
-        self.ring.as_mut().expect("between begin and end")
-    }
-
-    fn step(&mut self, step: &Step) {
-        let answer = match step {
-            Step::Happen(event) => self.world.happen(*event),
-            Step::Submit(entries) => {
-                self.world.begin_step(entries);
-                for entry in entries {
-                    if entry.op == Op::POLL_ADD {
-                        self.polls.insert(entry.user_data);
-                    }
-                    let sqe = self.world.sqe(entry);
-                    self.push(sqe);
-                }
-                self.submit()
-            }
-        };
-        self.outcomes.push(Outcome { answer, told: Vec::new() });
-    }
-
-    fn push(&mut self, sqe: Sqe) {
-        // SAFETY: what entries point to is the world's, which lives longer than the ring, and which
-        // keeps it until all requests were cancelled.
-        unsafe { self.ring().push(sqe) }.expect("room");
-    }
-
-    fn submit(&mut self) -> i64 {
-        match self.ring().submit() {
-            Ok(count) => i64::from(count),
-            Err(error) => -i64::from(error.errno().map_or(1, |errno| errno.raw())),
-        }
-    }
-
-    /// Submits again: the answers of a step are the digits of one.
-    fn submit_rest(&mut self) {
-        let answer = self.submit();
-        let outcome = self.outcomes.last_mut().expect("a step");
-        outcome.answer = outcome.answer * 100 + answer;
-    }
-
-    /// Ends everything that is under way.
-    fn cancel_all(&mut self) {
-        let flags = CancelFlags::ANY.bits();
-        self.push(Sqe {
-            opcode: Op::ASYNC_CANCEL,
-            rw_flags: flags,
-            user_data: LAST,
-            ..Sqe::default()
-        });
-        let answer = self.submit();
-        self.outcomes.push(Outcome { answer, told: Vec::new() });
-    }
-
-    /// Takes what was told. Whether there was anything.
-    fn collect(&mut self) -> bool {
-        let ring = self.ring.as_mut().expect("between begin and end");
-        ring.parts().2.get_events().expect("a ring");
-        let told: Vec<Told> = ring.completions().expect("a ring").map(Told::from).collect();
-        let outcome = self.outcomes.last_mut().expect("a step");
-        for mut told in told.iter().copied() {
-            if self.polls.contains(&told.user_data) {
-                told = told.as_report();
-            }
-            if !(told.is_report() && outcome.told.contains(&told)) {
-                outcome.told.push(told);
-            }
-        }
-        !told.is_empty()
-    }
-
-    fn told(&self) -> &[Told] {
-        &self.outcomes.last().expect("a step").told
-    }
-}
+/// How many numbers one side has: one is never open.
+const SIDE: RawFd = SLOTS + 1;
 
 /// Both kernels, for one program after the other.
 pub struct Both {
     linux: Side,
     host: Side,
-    _directory: TempDir,
 }
 
 impl Both {
-    pub fn new(name: &str) -> Self {
-        let directory = TempDir::new(name);
-        let side = |choice, base| Side {
-            choice,
-            world: World::new(&directory, base),
-            ring: None,
-            outcomes: Vec::new(),
-            polls: HashSet::new(),
-        };
-        let (linux, host) = (side(KernelChoice::Linux, 700), side(KernelChoice::Host, 800));
-        Self { linux, host, _directory: directory }
+    /// How many numbers of descriptors they have, from their base on.
+    pub const NUMBERS: RawFd = 2 * SIDE;
+
+    pub fn new(directory: &TempDir, base: RawFd) -> Self {
+        Self {
+            linux: Side::new(KernelChoice::Linux, directory, base),
+            host: Side::new(KernelChoice::Host, directory, base + SIDE),
+        }
     }
 
     /// Runs it: what differs, if anything.
     pub fn run(&mut self, program: &Program, patience: Patience) -> Option<Divergence> {
-        let entries = program.steps.iter().filter_map(|step| match step {
-            Step::Submit(entries) => Some(entries),
-            Step::Happen(_) => None,
-        });
-        let places = entries.flatten().map(|entry| entry.place + 1).max().unwrap_or(0);
+        let places = program.entries().map(|entry| entry.place + 1).max().unwrap_or(0);
         self.linux.begin(program, places);
         self.host.begin(program, places);
         let mut open = Open::default();
@@ -169,44 +69,46 @@ impl Both {
             let waits_ms = open.begin(step);
             self.linux.step(step);
             self.host.step(step);
-            let mut agrees = self.settle(&mut open, patience, waits_ms);
-            // What a refused entry kept from being taken.
-            while agrees && self.linux.ring().sq_len() > 0 {
-                self.linux.submit_rest();
-                self.host.submit_rest();
-                agrees = self.settle(&mut open, patience, waits_ms);
-            }
-            if !agrees {
+            if !self.see_step(&mut open, patience, waits_ms) {
                 differs = Some(n);
                 break;
             }
         }
-        let last = program.steps.len();
-        let rounds = if program.drains() { 0 } else { 3 };
-        while differs.is_none() && self.linux.outcomes.len() < last + rounds {
-            self.linux.cancel_all();
-            self.host.cancel_all();
-            if !self.settle(&mut open, patience, 0) {
-                differs = Some(self.linux.outcomes.len() - 1);
-            }
-        }
-        let is_clean = differs.is_none();
-        if !is_clean {
-            for side in [&mut self.linux, &mut self.host] {
-                side.cancel_all();
-                side.collect();
-            }
-        }
-        let ends = [&mut self.linux, &mut self.host].map(|side| {
-            drop(side.ring.take());
-            side.world.end(places, program.drains())
-        });
+        let is_clean = differs.is_none() && self.finish(&mut open, patience);
+        let ends = [self.linux.end(!is_clean), self.host.end(!is_clean)];
         let mut note = String::new();
         if is_clean {
             note = remains(&ends[0], &ends[1])?;
         }
         let (linux, host) = (self.linux.outcomes.clone(), self.host.outcomes.clone());
         Some(Divergence { step: differs, linux, host, note })
+    }
+
+    /// Waits for what comes of a step. Whether both told the same.
+    fn see_step(&mut self, open: &mut Open, patience: Patience, waits_ms: u64) -> bool {
+        let mut agrees = self.settle(open, patience, waits_ms);
+        while agrees && self.linux.has_rest() {
+            self.linux.submit_rest();
+            self.host.submit_rest();
+            agrees = self.settle(open, patience, waits_ms);
+        }
+        agrees
+    }
+
+    /// Ends what is under way, round by round. Whether both told the same.
+    fn finish(&mut self, open: &mut Open, patience: Patience) -> bool {
+        for _ in 0..CANCELS {
+            let any = self.linux.cancel_all() | self.host.cancel_all();
+            if !self.settle(open, patience, 0) {
+                return false;
+            }
+            if !any {
+                break;
+            }
+        }
+        self.linux.drop_table();
+        self.host.drop_table();
+        self.settle(open, patience, 0)
     }
 
     /// Waits until nothing goes on. Whether both told the same.
@@ -222,18 +124,21 @@ impl Both {
             }
             let agrees = self.linux.told().len() == self.host.told().len();
             let quiet = now - quiet_since;
-            if agrees && quiet_count >= QUIET_COUNT {
+            if quiet_count >= QUIET_COUNT {
                 let waited = now - begun >= Duration::from_millis(waits_ms + waits_ms / 2);
-                let lingers = open.lingers(self.linux.told());
-                if waited && (!lingers || quiet >= patience.hold) {
+                let (mut hold, count) = open.hold(self.linux.told(), patience);
+                if !agrees {
+                    hold = patience.missing;
+                }
+                if waited && quiet >= hold && quiet_count >= count {
                     break;
                 }
             }
             // One that tells without end is a difference as well.
-            if quiet > patience.missing || now - begun > 20 * patience.missing {
+            if now - begun > 20 * patience.missing {
                 break;
             }
-            if quiet > Duration::from_micros(100) {
+            if quiet > Duration::from_micros(50) {
                 std::thread::sleep(Duration::from_micros(50));
             }
         }
@@ -255,23 +160,35 @@ impl Open {
     /// How long times in a step are, in milliseconds.
     fn begin(&mut self, step: &Step) -> u64 {
         let Step::Submit(entries) = step else { return 0 };
-        self.drained |= entries.iter().any(|entry| entry.flags.contains(SqeFlags::IO_DRAIN));
+        self.drained |= entries.iter().any(|entry| entry.has(SqeFlags::IO_DRAIN));
         self.entries.extend(entries.iter().map(|entry| (entry.user_data, entry.clone())));
         entries.iter().map(Entry::waits_ms).max().unwrap_or(0)
     }
 
-    fn lingers(&self, told: &[Told]) -> bool {
-        let ended = |user_data: &u64| told.iter().any(|told| told.user_data == *user_data);
-        self.entries
-            .iter()
-            .any(|(user_data, entry)| (self.drained || entry.lingers()) && !ended(user_data))
+    /// How long, and how often in a row, nothing comes if nothing is to come.
+    fn hold(&self, told: &[Told], patience: Patience) -> (Duration, u32) {
+        let ended = |entry: &Entry| {
+            told.iter().any(|told| told.user_data == entry.user_data && !told.goes_on())
+        };
+        let (mut hold, mut count) = (Duration::ZERO, 0);
+        for entry in self.entries.values().filter(|entry| !ended(entry)) {
+            if self.drained || entry.lingers() {
+                hold = hold.max(patience.hold);
+            }
+            if entry.waits_ms() > 0 {
+                // Its time begins when what is before it ends.
+                hold = hold.max(Duration::from_millis(2 * SHORT_MS));
+            }
+            if entry.uses_counter() {
+                (hold, count) = (hold.max(patience.hold), RETRY_COUNT);
+            }
+        }
+        (hold, count)
     }
 
     fn end(&mut self, told: &[Told]) {
-        for told in told {
-            if told.flags & CqeFlags::MORE.bits() == 0 {
-                self.entries.remove(&told.user_data);
-            }
+        for told in told.iter().filter(|told| !told.goes_on()) {
+            self.entries.remove(&told.user_data);
         }
     }
 }

@@ -4,10 +4,12 @@
 use annulus_emulate::abi::SqeFlags;
 
 use crate::compare::Divergence;
-use crate::program::{Program, Step};
+use crate::program::{Fd, Program, Setting, Step};
 
 /// How many smaller programs are tried.
 const TRIES_MAX: usize = 400;
+
+const LINKS: SqeFlags = SqeFlags::IO_LINK.union(SqeFlags::IO_HARDLINK);
 
 /// A program that differs, and how.
 struct Shrinking<F> {
@@ -62,8 +64,35 @@ impl<F: FnMut(&Program) -> Option<Divergence>> Shrinking<F> {
                 any |= self.pass_entry(n, at);
             }
         }
-        let less = Program { cq_entries: 0, submit_all: false, ..self.program.clone() };
-        any | self.is_enough(less)
+        any | self.pass_setting()
+    }
+
+    /// Tries to have less from the beginning.
+    fn pass_setting(&mut self) -> bool {
+        let changes: [fn(&mut Setting); 8] = [
+            |setting| setting.submit_all = false,
+            |setting| setting.cq_entries = 0,
+            |setting| setting.table.clear(),
+            |setting| setting.table.iter_mut().for_each(|fd| *fd = Fd::NONE),
+            |setting| setting.tagged = false,
+            |setting| setting.buffers = false,
+            |setting| setting.groups = false,
+            |setting| setting.nonblocking.clear(),
+        ];
+        let mut any = false;
+        for change in changes {
+            let mut less = self.program.clone();
+            change(&mut less.setting);
+            any |= self.is_enough(less);
+        }
+        for at in 0..self.program.setting.table.len() {
+            let mut less = self.program.clone();
+            if let Some(fd) = less.setting.table.get_mut(at) {
+                *fd = Fd::NONE;
+            }
+            any |= self.is_enough(less);
+        }
+        any
     }
 
     /// Tries to leave out an entry, or else its flags.
@@ -71,12 +100,18 @@ impl<F: FnMut(&Program) -> Option<Divergence>> Shrinking<F> {
         let mut less = self.program.clone();
         let Step::Submit(entries) = &mut less.steps[step] else { return false };
         let flags = entries.remove(at).flags;
+        if at > 0 && !flags.intersects(LINKS) {
+            // It was the end of its chain.
+            entries[at - 1].flags = entries[at - 1].flags.difference(LINKS);
+        }
         if self.is_enough(less) {
             return true;
         }
         let mut any = false;
         for flag in SqeFlags::ALL.iter().map(|known| known.value) {
-            if !flags.contains(flag) {
+            // Without a link there are two chains, which may not use one thing; without a table its
+            // slot is the number of a file, of this process.
+            if !flags.contains(flag) || LINKS.contains(flag) || flag == SqeFlags::FIXED_FILE {
                 continue;
             }
             let mut less = self.program.clone();
@@ -95,7 +130,7 @@ fn end_chains(program: &mut Program) {
     for step in &mut program.steps {
         let Step::Submit(entries) = step else { continue };
         if let Some(last) = entries.last_mut() {
-            last.flags = last.flags.difference(SqeFlags::IO_LINK | SqeFlags::IO_HARDLINK);
+            last.flags = last.flags.difference(LINKS);
         }
     }
 }
