@@ -233,6 +233,10 @@ pub(crate) trait World: Send + Sized {
     /// Keeps an open file whatever becomes of the number that named it.
     fn keep(&mut self, file: Self::File) -> Result<Self::File, Errno>;
 
+    /// As [`keep`](Self::keep), to be watched by one request alone: what others wait for is no
+    /// change to it.
+    fn keep_apart(&mut self, file: Self::File) -> Result<Self::File, Errno>;
+
     /// Whether that was done.
     fn is_kept(&self, file: &Self::File) -> bool;
 

@@ -261,11 +261,19 @@ impl World for Machine {
             Some(kept) => kept,
             None => {
                 let fd = sys::duplicate(file.raw)?;
-                let kept = self.watches.keep(fd);
+                let kept = self.watches.keep(fd, false);
                 self.kept.insert(file.raw, Arc::downgrade(&kept));
                 kept
             }
         };
+        Ok(File { is_guess: false, held: Held::Kept(kept), ..file })
+    }
+
+    fn keep_apart(&mut self, file: File) -> Result<File, Errno> {
+        if file.kept().is_some_and(|kept| kept.is_apart) {
+            return Ok(file);
+        }
+        let kept = self.watches.keep(sys::duplicate(file.raw())?, true);
         Ok(File { is_guess: false, held: Held::Kept(kept), ..file })
     }
 

@@ -11,6 +11,9 @@
 //! a change ─▶ all that wait for one like it go on
 //! ```
 //!
+//! Who is told of every change has a descriptor of its own: to have the epoll look again for
+//! another would be a change.
+//!
 //! Why no change is lost: a ring's lock is held both where somebody finds nothing and waits, and
 //! where changes are looked through. So a change comes before somebody looked, or finds it waiting.
 
@@ -76,8 +79,8 @@ impl Watches {
         self.waiting == 0
     }
 
-    /// Gives a descriptor of our own a place.
-    pub(super) fn keep(&mut self, fd: OwnedFd) -> Arc<Kept> {
+    /// Gives a descriptor of our own a place. `is_apart`: it is one request's alone.
+    pub(super) fn keep(&mut self, fd: OwnedFd, is_apart: bool) -> Arc<Kept> {
         self.sweep();
         let place = self.vacant.pop().unwrap_or_else(|| {
             self.places.push(Watched {
@@ -95,6 +98,7 @@ impl Watches {
         (watched.is_used, watched.armed, watched.unheard) = (true, None, 0);
         let kept = Arc::new(Kept {
             fd,
+            is_apart,
             poller: Arc::clone(&self.poller),
             place,
             generation: watched.generation,
@@ -206,6 +210,8 @@ impl Watched {
 #[derive(Debug)]
 pub(super) struct Kept {
     fd: OwnedFd,
+    /// It is watched by one request alone.
+    pub(super) is_apart: bool,
     poller: Arc<Poller>,
     place: u32,
     generation: u32,

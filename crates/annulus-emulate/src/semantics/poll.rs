@@ -63,7 +63,11 @@ impl<W: World> Core<W> {
     fn watch_poll(&mut self, token: Token, events: PollEvents) {
         let Some(request) = self.requests.get_mut(token) else { return };
         let Some(file) = request.work.as_mut().and_then(|work| work.file.as_mut()) else { return };
-        let watched = self.world.keep(file.clone()).and_then(|kept| {
+        let kept = match events.contains(PollEvents::ET) {
+            true => self.world.keep_apart(file.clone()),
+            false => self.world.keep(file.clone()),
+        };
+        let watched = kept.and_then(|kept| {
             *file = kept;
             let is_unready = !events.intersects(PollEvents::ET | PollEvents::OUT);
             self.world.watch(token, file, events, is_unready)

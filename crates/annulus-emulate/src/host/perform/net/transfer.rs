@@ -150,8 +150,7 @@ pub(super) fn see_what_is_left(work: &mut HostWork) {
     }
     let has_more = is_readable && {
         let queued = sys::net::queue_bytes(file.raw(), libc::FIONREAD);
-        queued.is_ok_and(|bytes| bytes > 0)
-            || file.is_internet() && sys::net::has_ended(file.raw())
+        queued.is_ok_and(|bytes| bytes > 0) || file.is_internet() && sys::net::has_ended(file.raw())
     };
     if has_more {
         work.outcome.cflags |= CqeFlags::SOCK_NONEMPTY;
