@@ -58,6 +58,11 @@ fn storm<T>(body: impl FnOnce() -> T) -> T {
             }
         });
         let ended = StopOnDrop(&ended);
+        // Where others have the processors, a body may be over before the first one.
+        // Relaxed: as above; it pairs with nothing else.
+        while HANDLED.load(Ordering::Relaxed) == before {
+            std::thread::yield_now();
+        }
         let result = body();
         drop(ended);
         result
