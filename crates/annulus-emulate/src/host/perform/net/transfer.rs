@@ -3,7 +3,7 @@
 use core::ffi::c_int;
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{CqeFlags, MsgFlags, PollEvents, RecvSendFlags};
+use annulus_ring::abi::{CqeFlags, MsgFlags, Op, PollEvents, RecvSendFlags};
 
 use super::is_readable;
 use crate::host::machine::File;
@@ -78,6 +78,9 @@ pub(super) fn send_zero_copy(work: &mut HostWork) -> Result<Attempt, Errno> {
 pub(super) fn receive(work: &mut HostWork) -> Result<Attempt, Errno> {
     let fd = number(work)?;
     if polls_first(work) {
+        if work.sqe.opcode == Op::RECVMSG {
+            sys::net::option(fd, libc::SO_TYPE)?;
+        }
         // Whatever it is: a pipe that does not become ready is not told that it is no socket.
         work.outcome = Outcome::default();
         return wait_first(work, PollEvents::IN);
