@@ -67,6 +67,9 @@ impl<F> FileTable<F> {
     /// A free slot: behind the one that was filled last, or the one that was emptied last, or
     /// behind, as Linux looks for it.
     fn vacant(&mut self) -> Result<u32, Errno> {
+        if !self.range.contains(&self.hint) {
+            self.hint = self.range.start;
+        }
         let mut end = self.range.end.min(self.len());
         loop {
             let free = |slot: &u32| self.slots[*slot as usize].is_none();
