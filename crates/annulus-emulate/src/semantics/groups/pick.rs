@@ -1,11 +1,15 @@
 //! Picking buffers for requests, and what becomes of them.
 
+use std::collections::VecDeque;
+
 use annulus_ring::Errno;
 use annulus_ring::abi::{CqeFlags, Op, RecvSendFlags, Sqe, SqeFlags};
 
-use super::{Group, Provided};
+use super::ring::Bundle;
+use super::{Group, Provided, RingGroup};
 use crate::semantics::Core;
 use crate::semantics::sockets::{OUT_BYTES, is_bundle, is_multishot};
+use crate::uaccess::Uaccess;
 use crate::world::{Message, Span, Stable, Token, World};
 
 /// Where the number of a buffer is among a completion's flags.
@@ -42,8 +46,9 @@ impl core::ops::Deref for Spans {
 
 #[derive(Debug)]
 enum From {
-    /// Provided by an entry: nobody else can have it.
-    Provided(Provided),
+    /// Provided by an entry: nobody else can have it. A bundle may go on in a second, after so many
+    /// bytes.
+    Provided(Provided, Option<(usize, Provided)>),
     /// Of a ring, whose head is still before it; a bundle's lengths.
     Ring(Spans),
     /// Of a ring that has gone on, and whether it is used up.
@@ -100,43 +105,28 @@ impl<W: World> Core<W> {
         if is_message(&work.sqe) && uses_up && !is_socket() {
             return Err(Errno::ENOTSOCK);
         }
-        let wanted = wanted(&work.sqe);
-        let is_bundle = is_bundle(&work.sqe) && (is_send || !by_thread);
-        let takes_several = is_bundle || is_send;
+        let is_bundle = is_bundle(&work.sqe);
+        let bundle = match work.sqe.opcode {
+            _ if !is_bundle => None,
+            Op::SEND => Some(Bundle::Sent),
+            _ if by_thread => Some(Bundle::ReceivedByThread),
+            _ => Some(Bundle::Received),
+        };
+        let want = Want { bytes: wanted(&work.sqe), opcode: work.sqe.opcode, bundle, uses_up };
+        let takes_several = is_bundle && !by_thread || is_send;
         let none = if takes_several { Errno::ENOENT } else { Errno::ENOBUFS };
         let found = self.groups.get_mut(&group).ok_or(none)?;
-        let (spans, id, from) = match found {
-            Group::Provided(buffers) => {
-                let buffer = buffers.pop_front().ok_or(Errno::ENOBUFS)?;
-                let Span { addr, bytes } = buffer.span;
-                // A send takes all of it, whatever its length.
-                let is_all = wanted == 0 || is_send;
-                let bytes = if is_all { bytes } else { bytes.min(wanted as usize) };
-                request.took_all = buffers.is_empty();
-                (Spans::One([Span { addr, bytes }]), buffer.id, From::Provided(buffer))
-            }
-            Group::Ring(ring) => {
-                let (spans, id, passed) = if is_bundle {
-                    let queued = work.file.as_ref().and_then(|file| self.world.queued(file));
-                    let queued = queued.filter(|_| extends(&work.sqe));
-                    let receives = work.sqe.opcode == Op::RECV;
-                    let many = ring.peek_many(self.user, wanted, queued, receives)?;
-                    (Spans::Many(many.0), many.1, many.2)
-                } else {
-                    ring.peek(self.user, wanted).map(|(span, id)| (Spans::One([span]), id, 1))?
-                };
-                // A receive of no length takes no more than it fills.
-                let fills = wanted == 0 && work.sqe.opcode == Op::RECV;
-                request.took_all = !fills && ring.available(self.user) == passed;
-                let from = if uses_up {
-                    let bytes = spans.iter().map(|span| span.bytes).sum::<usize>();
-                    From::Used(ring.commit(self.user, bytes as u32, spans.len() as u16))
-                } else {
-                    From::Ring(spans.clone())
-                };
-                (spans, id, from)
-            }
+        // What else has arrived is received at once.
+        let queued = || {
+            let file = work.file.as_ref().filter(|_| is_bundle && extends(&work.sqe));
+            file.and_then(|file| self.world.queued(file))
         };
+        let found = match found {
+            Group::Provided(buffers) => take_provided(buffers, &want, queued)?,
+            Group::Ring(ring) => take_of_ring(self.user, ring, &want, queued)?,
+        };
+        let Found { spans, id, from, took_all } = found;
+        request.took_all = took_all;
         request.picked = Some(Picked { group, id, asked, from });
         if let Err(errno) = place(&mut work.sqe, &mut work.stable, spans) {
             self.put_back_buffer(token);
@@ -164,6 +154,12 @@ impl<W: World> Core<W> {
     pub(in crate::semantics) fn commit_buffer(&mut self, token: Token, bytes: u32) -> CqeFlags {
         let Some(picked) = self.unpick(token) else { return CqeFlags::empty() };
         let flags = picked.flags();
+        if let From::Provided(_, second) = picked.from {
+            // What nothing came for is as before.
+            let second = second.filter(|(begin, _)| bytes as usize <= *begin);
+            self.put_back(picked.group, second.map(|(_, buffer)| buffer));
+            return flags;
+        }
         let From::Ring(spans) = &picked.from else { return flags };
         // It may be given up by now.
         let Some(Group::Ring(ring)) = self.groups.get_mut(&picked.group) else { return flags };
@@ -181,14 +177,22 @@ impl<W: World> Core<W> {
     pub(in crate::semantics) fn put_back_buffer(&mut self, token: Token) -> CqeFlags {
         let Some(picked) = self.unpick(token) else { return CqeFlags::empty() };
         match picked.from {
-            From::Provided(buffer) => {
-                if let Some(Group::Provided(buffers)) = self.groups.get_mut(&picked.group) {
-                    buffers.push_front(buffer);
-                }
+            From::Provided(first, second) => {
+                self.put_back(picked.group, second.map(|(_, buffer)| buffer));
+                self.put_back(picked.group, Some(first));
                 CqeFlags::empty()
             }
             From::Ring(_) => CqeFlags::empty(),
             From::Used(_) => picked.flags(),
+        }
+    }
+
+    /// Puts back what was provided.
+    fn put_back(&mut self, group: u16, buffer: Option<Provided>) {
+        if let (Some(Group::Provided(buffers)), Some(buffer)) =
+            (self.groups.get_mut(&group), buffer)
+        {
+            buffers.push_front(buffer);
         }
     }
 
@@ -212,7 +216,7 @@ impl<W: World> Core<W> {
         let Some(picked) = &mut request.picked else { return };
         match &picked.from {
             From::Used(_) => {}
-            From::Provided(_) if keeps || moved > 0 => {}
+            From::Provided(..) if keeps || moved > 0 => {}
             From::Ring(spans) if moved > 0 => {
                 let buffers = filled(spans, moved as usize);
                 if let Some(Group::Ring(ring)) = self.groups.get_mut(&picked.group) {
@@ -242,10 +246,80 @@ impl<W: World> Core<W> {
         let keeps = keeps(request.opcode);
         match (result, &picked.from) {
             (Ok(count), _) if count > 0 || keeps => self.commit_buffer(token, count),
-            (Err(_), From::Provided(_)) if keeps => self.commit_buffer(token, 0),
+            (Err(_), From::Provided(..)) if keeps => self.commit_buffer(token, 0),
             _ => self.put_back_buffer(token),
         }
     }
+}
+
+/// What is to be picked.
+struct Want {
+    /// How much at most; 0 is all.
+    bytes: u32,
+    opcode: Op,
+    bundle: Option<Bundle>,
+    /// It is used up when it is picked.
+    uses_up: bool,
+}
+
+/// What was picked.
+struct Found {
+    spans: Spans,
+    id: u16,
+    from: From,
+    /// There is none left.
+    took_all: bool,
+}
+
+/// Takes what was provided first; for what has been `queued` behind that fills it, the second, too.
+fn take_provided(
+    buffers: &mut VecDeque<Provided>,
+    want: &Want,
+    queued: impl FnOnce() -> Option<u32>,
+) -> Result<Found, Errno> {
+    let first = buffers.pop_front().ok_or(Errno::ENOBUFS)?;
+    // A send takes all of it, whatever its length.
+    let is_all = want.bytes == 0 || want.opcode == Op::SEND;
+    let most = if is_all { usize::MAX } else { want.bytes as usize };
+    let span = Span { bytes: first.span.bytes.min(most), ..first.span };
+    let behind = queued().map_or(0, |queued| (queued as usize).saturating_sub(span.bytes));
+    let second = if behind > 1 { buffers.pop_front() } else { None };
+    let spans = match &second {
+        None => Spans::One([span]),
+        Some(second) => {
+            let bytes = second.span.bytes.min(behind);
+            Spans::Many(vec![span, Span { bytes, ..second.span }])
+        }
+    };
+    let (id, took_all) = (first.id, buffers.is_empty());
+    let second = second.map(|second| (span.bytes, second));
+    Ok(Found { spans, id, from: From::Provided(first, second), took_all })
+}
+
+/// Takes what comes next in a ring; of a bundle, all of it, and for what has been `queued` behind.
+fn take_of_ring(
+    user: Uaccess,
+    ring: &mut RingGroup,
+    want: &Want,
+    queued: impl FnOnce() -> Option<u32>,
+) -> Result<Found, Errno> {
+    let (spans, id, passed) = match want.bundle {
+        Some(bundle) => {
+            let many = ring.peek_many(user, want.bytes, queued(), bundle)?;
+            (Spans::Many(many.0), many.1, many.2)
+        }
+        None => ring.peek(user, want.bytes).map(|(span, id)| (Spans::One([span]), id, 1))?,
+    };
+    // A receive of no length takes no more than it fills.
+    let fills = want.bytes == 0 && want.opcode == Op::RECV;
+    let took_all = !fills && ring.available(user) == passed;
+    let from = if want.uses_up {
+        let bytes = spans.iter().map(|span| span.bytes).sum::<usize>();
+        From::Used(ring.commit(user, bytes as u32, spans.len() as u16))
+    } else {
+        From::Ring(spans.clone())
+    };
+    Ok(Found { spans, id, from, took_all })
 }
 
 /// Whether it keeps what was provided for it, though it waits or fails.

@@ -31,10 +31,20 @@ pub(in crate::semantics) struct RingGroup {
     incremental: bool,
 }
 
+/// What a bundle is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bundle {
+    Sent,
+    Received,
+    ReceivedByThread,
+}
+
 /// The buffers of a bundle.
 #[derive(Debug, Default)]
 struct Taken {
     spans: Vec<Span>,
+    /// How many may be taken at once.
+    most: usize,
     /// The buffer that comes next, counted from the head, and how much of it is in use.
     begun: u16,
     used: usize,
@@ -118,17 +128,18 @@ impl RingGroup {
     /// The next buffers, for `len` bytes: where, the first's number, and how many Linux has gone
     /// past then: not the one with which the length is reached. Of those that are used up whole
     /// only the first is cut to the length. For a length of 0 these are all, or to receive one; and
-    /// as many more as what has been `queued` behind that fills.
+    /// as many more as what has been `queued` behind that fills. A thread takes one each time.
     pub(super) fn peek_many(
         &self,
         user: Uaccess,
         len: u32,
         queued: Option<u32>,
-        receives: bool,
+        how: Bundle,
     ) -> Result<(Vec<Span>, u16, u16), Errno> {
         let (first_span, first) = self.peek(user, 0)?;
-        let mut taken = Taken::default();
-        if len == 0 && receives {
+        let most = if how == Bundle::ReceivedByThread { 1 } else { BUNDLE_MAX };
+        let mut taken = Taken { most, ..Taken::default() };
+        if len == 0 && how != Bundle::Sent {
             taken.add(first_span, true);
         } else {
             self.append(user, if len == 0 { u32::MAX } else { len }, &mut taken)?;
@@ -148,7 +159,7 @@ impl RingGroup {
         let before = taken.spans.len();
         let available = self.available(user).min(self.entries);
         taken.passed = taken.begun;
-        while taken.begun < available && taken.spans.len() < BUNDLE_MAX {
+        while taken.begun < available && taken.spans.len() < before + taken.most {
             let Buf { addr, len, .. } =
                 user.read(self.slot(self.head.wrapping_add(taken.begun)))?;
             let rest = Span { addr, bytes: len as usize }.after(taken.used);
@@ -157,7 +168,7 @@ impl RingGroup {
                 break;
             }
             let is_part = bytes < rest.bytes;
-            taken.is_cut = is_part && !self.incremental;
+            taken.is_cut = is_part && !self.incremental && taken.most > 1;
             if taken.is_cut && taken.spans.len() > before {
                 break;
             }
