@@ -1,7 +1,9 @@
 //! Letting requests begin, and go on: what is tried, what waits for its file, what a thread gets.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{CqeFlags, MsgFlags, Op, PollEvents, SpliceFlags, Sqe, SqeFlags};
+use annulus_ring::abi::{
+    AcceptFlags, CqeFlags, MsgFlags, Op, PollEvents, RwFlags, SpliceFlags, Sqe, SqeFlags,
+};
 
 use super::request::State;
 use super::sockets::{Shot, is_bundle, is_multishot};
@@ -176,6 +178,9 @@ impl<W: World> Core<W> {
             match shot {
                 Shot::Last => return,
                 Shot::Wait(events) => return self.wait_for_more(token, events),
+                Shot::Again if self.reads_once(token) => {
+                    return self.finish(token, Err(Errno::EAGAIN));
+                }
                 Shot::Again => {}
             }
         }
@@ -190,12 +195,23 @@ impl<W: World> Core<W> {
         self.wait(token, PollEvents::IN);
     }
 
+    /// Whether a multishot read is not to wait, and has not: it reads once, though there is more.
+    fn reads_once(&self, token: Token) -> bool {
+        let Some(request) = self.requests.get(token) else { return false };
+        let flags = request.work.as_ref().map_or(0, |work| work.sqe.rw_flags);
+        let may_wait = !RwFlags(flags).contains(RwFlags::NOWAIT);
+        request.opcode == Op::READ_MULTISHOT && !may_wait && !request.was_polled
+    }
+
     /// Has a multishot wait for more; unless it is not to wait, and has not.
     fn wait_for_more(&mut self, token: Token, events: PollEvents) {
         let Some(request) = self.requests.get(token) else { return };
         let flags = request.work.as_ref().map_or(0, |work| work.sqe.rw_flags);
-        let receives = matches!(request.opcode, Op::RECV | Op::RECVMSG);
-        let may_wait = !receives || !MsgFlags(flags).contains(MsgFlags::DONTWAIT);
+        let may_wait = match request.opcode {
+            Op::RECV | Op::RECVMSG => !MsgFlags(flags).contains(MsgFlags::DONTWAIT),
+            Op::ACCEPT => !AcceptFlags(request.ioprio()).contains(AcceptFlags::DONTWAIT),
+            _ => !self.reads_once(token),
+        };
         if may_wait || request.was_polled {
             return self.wait(token, events);
         }
