@@ -58,14 +58,18 @@ impl<W: World> Core<W> {
         if self.closing {
             return self.finish(token, Err(Errno::ECANCELED));
         }
-        let opcode = request.opcode;
-        if request.next.is_some() {
+        let (opcode, has_next) = (request.opcode, request.next.is_some());
+        // Without its file it does not begin, and no time limits it.
+        if let Err(errno) = self.name_files(token) {
+            return self.finish(token, Err(errno));
+        }
+        if has_next {
             self.arm_partner(token);
         }
         if !is_tried_at_once(opcode) && self.begin_control(token) {
             return;
         }
-        if let Err(errno) = self.name_files(token).and_then(|()| self.check_fixed(token)) {
+        if let Err(errno) = self.check_fixed(token) {
             return self.finish(token, Err(errno));
         }
         match opcode {
