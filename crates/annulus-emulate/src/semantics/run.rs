@@ -91,8 +91,12 @@ impl<W: World> Core<W> {
         let Some(file) = &work.file else { return false };
         let (opcode, is_send) = (work.sqe.opcode, work.sqe.opcode == Op::SEND);
         let has_several = is_send && is_bundle(&work.sqe) || is_multishot(opcode, work.sqe.ioprio);
-        if !has_several || !self.world.is_pollable(file) {
+        if !has_several {
             return false;
+        }
+        if !self.world.is_pollable(file) {
+            self.finish(token, Err(Errno::EBADFD));
+            return true;
         }
         if !is_send {
             if opcode != Op::ACCEPT {
