@@ -158,8 +158,9 @@ fn case_with<const N: usize>(name: &'static str, setting: Setting, steps: [Step;
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    let families = [transfers(), sockets(), groups(), rings(), connections(), tables()];
-    [families.concat(), times(), cancels()].concat()
+    let families = [transfers(), sockets(), groups(), rings(), ring_reads(), connections()];
+    let families = [families.concat(), tables()];
+    [families.concat(), accepts(), times(), cancels()].concat()
 }
 
 fn transfers() -> Vec<Case> {
@@ -211,6 +212,14 @@ fn sockets() -> Vec<Case> {
             ])],
         ),
         case("to wait first for a file", [submit([how(first, on(Op::RECV, 0, 8))])]),
+        case(
+            "to wait first for a pipe",
+            [submit([how(first, message(Op::RECVMSG, SMALL_WRITE, 2, false))])],
+        ),
+        case(
+            "a bundle for a file, on a thread",
+            [submit([with(SqeFlags::ASYNC, how(RecvSendFlags::BUNDLE, on(Op::SEND, 1, 8)))])],
+        ),
         case(
             "the header of a part of a message",
             [submit([
@@ -320,6 +329,27 @@ fn rings() -> Vec<Case> {
                 on(Op::WRITE, SOCKET + 1, 6000),
             ])],
         ),
+        case(
+            "a bundle of two that were provided",
+            [
+                submit([provide(), provide(), provide()]),
+                submit([
+                    select(PROVIDED, how(bundle, on(Op::RECV, SOCKET, 0))),
+                    on(Op::WRITE, SOCKET + 1, 4096),
+                ]),
+            ],
+        ),
+        case_full(
+            "a bundle that a thread has",
+            4,
+            [
+                submit([on(Op::WRITE, SOCKET + 1, 4096)]),
+                submit([with(
+                    SqeFlags::ASYNC,
+                    select(PIECEWISE, how(bundle, on(Op::RECV, SOCKET, 100))),
+                )]),
+            ],
+        ),
         case_full(
             "all of a bundle",
             4,
@@ -329,10 +359,23 @@ fn rings() -> Vec<Case> {
                 write(SOCKET + 1, 50),
             ],
         ),
+    ]
+}
+
+fn ring_reads() -> Vec<Case> {
+    vec![
         case_full(
             "reads of all that there is",
             4,
             [submit([select(RING, bare(Op::READ_MULTISHOT, PIPE_READ))]), write(PIPE_WRITE, 512)],
+        ),
+        case_full(
+            "reads that are not waited for",
+            4,
+            [
+                submit([on(Op::WRITE, PIPE_WRITE, 500)]),
+                submit([select(RING, op_flags(NOWAIT, bare(Op::READ_MULTISHOT, PIPE_READ)))]),
+            ],
         ),
         case_full(
             "a thread's buffer",
@@ -380,6 +423,16 @@ fn connections() -> Vec<Case> {
     ]
 }
 
+fn accepts() -> Vec<Case> {
+    let both = AcceptFlags::MULTISHOT | AcceptFlags::DONTWAIT;
+    let listener = Setting { nonblocking: vec![INTERNET], ..Setting::default() };
+    vec![case_with(
+        "connections that are not waited for",
+        listener,
+        [submit([connect(INTERNET + 1)]), submit([accept(INTERNET, both)])],
+    )]
+}
+
 fn tables() -> Vec<Case> {
     let mut tagged = Setting { tagged: true, ..Setting::default() };
     tagged.table = vec![Fd::Slot(PIPE_READ); TABLE as usize];
@@ -406,6 +459,15 @@ fn tables() -> Vec<Case> {
                 submit([files_update(FILE_INDEX_ALLOC, &[Fd::Slot(PIPE_READ)])]),
             ],
         ),
+        case_full(
+            "a slot of a range",
+            0,
+            [
+                Step::Happen(Event::PickIn { first: 4, count: 1 }),
+                Step::Happen(Event::UpdateTable { first: 0, files: vec![Fd::Slot(PIPE_READ)] }),
+                submit([files_update(FILE_INDEX_ALLOC, &[Fd::Slot(PIPE_READ)])]),
+            ],
+        ),
         case_with("tags count at once", tagged, [submit([pipe(5), timeout(Time::Short, 3)])]),
     ]
 }
@@ -428,6 +490,14 @@ fn times() -> Vec<Case> {
             "what finds no room does not count",
             Setting { cq_entries: 2, ..Setting::default() },
             [submit([timeout(Time::Long, 3), nop(), nop(), nop(), nop(), remove])],
+        ),
+        case(
+            "a link timeout of no file",
+            [submit([
+                link(on(Op::READ, SLOTS, 8)),
+                link_timeout(Time::Long),
+                change(2, Time::Long),
+            ])],
         ),
         case(
             "a link timeout of what is over",

@@ -47,9 +47,9 @@ impl Told {
         self.flags & CqeFlags::MORE.bits() != 0
     }
 
-    /// A report of a poll that goes on, as it is compared.
+    /// A report of a poll that goes on, as it is compared: its last, too.
     pub fn as_report(self) -> Self {
-        if self.goes_on() { Self { res: REPORT, ..self } } else { self }
+        if self.goes_on() || self.res > 0 { Self { res: REPORT, ..self } } else { self }
     }
 
     pub fn is_report(self) -> bool {

@@ -53,6 +53,14 @@ struct Shared<'a> {
     printing: Mutex<()>,
 }
 
+impl Shared<'_> {
+    /// Takes note of what a lane does from now on.
+    fn runs(&self, n: usize, seed: Option<u64>) {
+        let now = Instant::now();
+        self.running.lock().expect("no panics")[n] = seed.map(|seed| (seed, now));
+    }
+}
+
 /// Runs a plan.
 pub fn run(plan: &Plan) -> Lanes {
     let count = plan.lanes.clamp(1, LANES_MAX);
@@ -122,8 +130,8 @@ fn lane(shared: &Shared<'_>, directory: &TempDir, n: usize) {
             break;
         }
         let seed = plan.first.wrapping_add(next);
-        shared.running.lock().expect("no panics")[n] = Some((seed, Instant::now()));
-        if !check(shared, &mut both, seed) {
+        shared.runs(n, Some(seed));
+        if !check(shared, &mut both, seed, n) {
             // Relaxed: pairs with the loads of all lanes: a count.
             shared.divergences.fetch_add(1, Ordering::Relaxed);
         }
@@ -133,11 +141,11 @@ fn lane(shared: &Shared<'_>, directory: &TempDir, n: usize) {
             eprintln!("{done} programs in {:.1} s", shared.begun.elapsed().as_secs_f64());
         }
     }
-    shared.running.lock().expect("no panics")[n] = None;
+    shared.runs(n, None);
 }
 
 /// Runs the program of a seed: whether both agree. Prints the smallest that does not.
-fn check(shared: &Shared<'_>, both: &mut Both, seed: u64) -> bool {
+fn check(shared: &Shared<'_>, both: &mut Both, seed: u64, n: usize) -> bool {
     let program = generate::program(seed);
     let Some(mut found) = both.run(&program, Patience::SHORT) else { return true };
     // What differs by chance, for want of time, does not differ each time.
@@ -154,7 +162,10 @@ fn check(shared: &Shared<'_>, both: &mut Both, seed: u64) -> bool {
             }
         }
     }
+    // It may wait for another that shrinks.
+    shared.runs(n, None);
     let _alone = shared.printing.lock().expect("no panics");
+    shared.runs(n, Some(seed));
     eprintln!("ANNULUS_SEED={seed:#x} differs:\n{program}\n{found}");
     let differs = |program: &Program| {
         both.run(program, Patience::SHRINKING)?;
@@ -172,8 +183,7 @@ fn watch(shared: &Shared<'_>) {
         std::thread::park_timeout(Duration::from_millis(500));
         let running = shared.running.lock().expect("no panics");
         for (seed, since) in running.iter().flatten() {
-            // Others wait for one that shrinks.
-            if since.elapsed() > LIMIT * shared.plan.faults_max.clamp(1, 100) as u32 {
+            if since.elapsed() > LIMIT {
                 // Past the print macros: the harness keeps what they write, and an abort loses it.
                 let text = format!("ANNULUS_SEED={seed:#x} hung\n");
                 let _ = std::io::stderr().write_all(text.as_bytes());

@@ -211,6 +211,29 @@ impl Entry {
         on_file || blocks || self.has(SqeFlags::ASYNC)
     }
 
+    /// Whether another is linked behind it.
+    pub fn links(&self) -> bool {
+        self.flags.intersects(SqeFlags::IO_LINK | SqeFlags::IO_HARDLINK)
+    }
+
+    /// Whether it is done before long once it begins, by a thread or not.
+    pub fn ends_alone(&self) -> bool {
+        let is_short = [
+            Op::NOP,
+            Op::FILES_UPDATE,
+            Op::PROVIDE_BUFFERS,
+            Op::REMOVE_BUFFERS,
+            Op::OPENAT,
+            Op::OPENAT2,
+            Op::PIPE,
+            Op::SOCKET,
+            Op::SHUTDOWN,
+            Op::CLOSE,
+        ];
+        let on_file = self.fd.slot().is_some_and(|slot| slot < FILES);
+        on_file && self.op != Op::POLL_ADD || is_short.contains(&self.op)
+    }
+
     /// Whether an eventfd may be behind it.
     pub fn uses_counter(&self) -> bool {
         let writes = [Op::WRITE, Op::WRITEV, Op::WRITE_FIXED, Op::WRITEV_FIXED];

@@ -1,7 +1,7 @@
 //! Running a program on both kernels, side by side: a step on one, the same on the other, then a
 //! wait until nothing goes on in either.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
@@ -33,9 +33,9 @@ impl Patience {
     pub const SHORT: Self =
         Self { missing: Duration::from_millis(100), hold: Duration::from_micros(300) };
     pub const LONG: Self =
-        Self { missing: Duration::from_millis(400), hold: Duration::from_millis(15) };
+        Self { missing: Duration::from_millis(1000), hold: Duration::from_millis(40) };
     pub const SHRINKING: Self =
-        Self { missing: Duration::from_millis(30), hold: Duration::from_millis(4) };
+        Self { missing: Duration::from_millis(60), hold: Duration::from_millis(6) };
 }
 
 /// How many numbers one side has: one is never open.
@@ -152,6 +152,10 @@ impl Both {
 #[derive(Default)]
 struct Open {
     entries: HashMap<u64, Entry>,
+    /// Those that others are linked behind, by their followers.
+    before: HashMap<u64, u64>,
+    /// Those of which nothing may be told: of them, or of those before them.
+    silent: HashSet<u64>,
     /// There was a drain: what waits for it is handed to threads.
     drained: bool,
 }
@@ -162,7 +166,21 @@ impl Open {
         let Step::Submit(entries) = step else { return 0 };
         self.drained |= entries.iter().any(|entry| entry.has(SqeFlags::IO_DRAIN));
         self.entries.extend(entries.iter().map(|entry| (entry.user_data, entry.clone())));
+        let skips = |entry: &&Entry| entry.has(SqeFlags::CQE_SKIP_SUCCESS);
+        self.silent.extend(entries.iter().filter(skips).map(|entry| entry.user_data));
+        for pair in entries.windows(2).filter(|pair| pair[0].links()) {
+            self.before.insert(pair[1].user_data, pair[0].user_data);
+            if self.silent.contains(&pair[0].user_data) {
+                self.silent.insert(pair[1].user_data);
+            }
+        }
         entries.iter().map(Entry::waits_ms).max().unwrap_or(0)
+    }
+
+    /// Whether it is told of before long, whatever happens outside.
+    fn ends(&self, entry: &Entry) -> bool {
+        let before = self.before.get(&entry.user_data).and_then(|before| self.entries.get(before));
+        entry.ends_alone() && !self.drained && before.is_none_or(|before| self.ends(before))
     }
 
     /// How long, and how often in a row, nothing comes if nothing is to come.
@@ -174,6 +192,9 @@ impl Open {
         for entry in self.entries.values().filter(|entry| !ended(entry)) {
             if self.drained || entry.lingers() {
                 hold = hold.max(patience.hold);
+            }
+            if self.ends(entry) && !self.silent.contains(&entry.user_data) {
+                hold = hold.max(patience.missing);
             }
             if entry.waits_ms() > 0 {
                 // Its time begins when what is before it ends.

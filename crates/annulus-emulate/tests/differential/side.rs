@@ -77,7 +77,7 @@ impl Side {
                 let number = self.ring().raw_fd();
                 let mut answer = 0;
                 for (n, entry) in entries.iter().enumerate() {
-                    if entry.op == Op::POLL_ADD {
+                    if entry.op == Op::POLL_ADD && entry.len > 0 {
                         self.polls.insert(entry.user_data);
                     }
                     if entry.makes_descriptor() {

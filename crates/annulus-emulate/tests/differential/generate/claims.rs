@@ -14,11 +14,10 @@ pub const MADE_WRITE: Thing = 120;
 /// What was accepted, of either listener.
 pub const ACCEPTED: Thing = 130;
 pub const ACCEPTED_FAR: Thing = 140;
-/// The groups of buffers, and the tables.
+/// The groups of buffers, the table of files, the registered buffers.
 pub const GROUPS: Thing = 200;
 pub const TABLE: Thing = 300;
-/// What is in the slots of the table of files.
-pub const SLOTS_OF: Thing = 301;
+pub const FIXED: Thing = 400;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Way {
@@ -34,6 +33,8 @@ struct Claim {
     lasts: bool,
     /// It is used several times.
     is_often: bool,
+    /// It is used when something else has come.
+    is_behind: bool,
 }
 
 /// What else is used at once with something: one thing's other end.
@@ -71,13 +72,30 @@ struct Use {
     by_thread: bool,
     /// One chain uses it several times.
     is_often: bool,
+    /// One chain does not begin with it.
+    is_late: bool,
+}
+
+/// Who uses something, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct User {
+    pub chain: u32,
+    /// A thread does it, or has done what is before it.
+    pub threaded: bool,
+    /// It begins its chain.
+    pub is_first: bool,
+    /// What is before it in its chain may wait.
+    pub waited: bool,
 }
 
 impl Claims {
-    pub fn begin_step(&mut self) {
+    /// Begins a step. After a drain threads go on with those before.
+    pub fn begin_step(&mut self, drained: bool) {
         self.claims.retain(|_, claim| claim.lasts);
-        self.used.clear();
-        self.moved.clear();
+        self.used.retain(|_, used| drained && used.by_thread);
+        if !drained {
+            self.moved.clear();
+        }
     }
 
     /// Whether nobody may be waiting for it.
@@ -102,7 +120,8 @@ impl Claims {
         is_alone
     }
 
-    fn may(&self, thing: Thing, way: Way, chain: u32, threaded: bool) -> bool {
+    fn may(&self, thing: Thing, way: Way, user: User) -> bool {
+        let User { chain, threaded, is_first, waited } = user;
         let way = way_of(thing, way);
         let others: &[Way] = match way {
             Way::Poll => &[Way::Read, Way::Write],
@@ -114,46 +133,46 @@ impl Claims {
         let around = surroundings(thing);
         // A chain goes on piece by piece: who else sees which of them is left open.
         let is_apart = |of: &Thing, by: u32| surroundings(*of) != around || by == chain;
-        let bars =
-            |(of, _): &(Thing, Way), claim: &Claim| claim.is_often && !is_apart(of, claim.chain);
+        let bars = |(of, _): &(Thing, Way), claim: &Claim| {
+            let is_open = claim.is_often || claim.is_behind && !is_first;
+            is_open && !is_apart(of, claim.chain)
+        };
         let is_barred = self.claims.iter().any(|(of, claim)| bars(of, claim));
         let Some(used) = self.used.get(&around) else {
             return !is_barred && others.iter().all(is_free);
         };
         let is_again = self.moved.contains(&(around, chain)) && way != Way::Poll;
         let is_own = || self.claims.iter().all(|((of, _), claim)| is_apart(of, claim.chain));
-        let is_shared = !used.by_thread && !threaded && !used.is_often;
-        let fine = (used.chain == chain || is_shared) && (!is_again || is_own());
+        let is_open = used.by_thread || threaded || used.is_often || used.is_late && waited;
+        let fine = (used.chain == chain || !is_open) && (!is_again || is_own());
         fine && !is_barred && others.iter().all(is_free)
     }
 
     /// Claims all of `things`, if nobody else has one of them.
-    pub fn claim(
-        &mut self,
-        things: &[Thing],
-        way: Way,
-        chain: u32,
-        lasts: bool,
-        threaded: bool,
-    ) -> bool {
-        if !things.iter().all(|thing| self.may(*thing, way, chain, threaded)) {
+    pub fn claim(&mut self, things: &[Thing], way: Way, lasts: bool, user: User) -> bool {
+        if !things.iter().all(|thing| self.may(*thing, way, user)) {
             return false;
         }
+        let User { chain, threaded, is_first, waited } = user;
         for thing in things {
             let way = way_of(*thing, way);
             let around = surroundings(*thing);
             let is_often = way != Way::Poll && !self.moved.insert((around, chain));
-            let none = Claim { chain, lasts, is_often };
-            let claim = self.claims.entry((*thing, way)).or_insert(none);
-            let owner = if claim.chain == chain { chain } else { 0 };
-            let is_often = claim.is_often || is_often;
-            *claim = Claim { chain: owner, lasts: claim.lasts || lasts, is_often };
-            let none = Use { chain, by_thread: threaded, is_often };
-            let used = self.used.entry(around).or_insert(none);
+            let new = Claim { chain, lasts, is_often, is_behind: waited };
+            let claim = self.claims.entry((*thing, way)).or_insert(new);
+            *claim = Claim {
+                chain: if claim.chain == chain { chain } else { 0 },
+                lasts: claim.lasts || lasts,
+                is_often: claim.is_often || is_often,
+                is_behind: claim.is_behind || waited,
+            };
+            let new = Use { chain, by_thread: threaded, is_often, is_late: !is_first };
+            let used = self.used.entry(around).or_insert(new);
             *used = Use {
                 chain: if used.chain == chain { chain } else { 0 },
                 by_thread: used.by_thread || threaded,
                 is_often: used.is_often || is_often,
+                is_late: used.is_late || !is_first,
             };
         }
         true

@@ -87,11 +87,12 @@ impl Generator {
             if self.repeating.contains(&user_data) && time != Time::Negative {
                 time = Time::Long;
             }
-            entry.memory = Memory::TimeBehind(user_data, time);
             entry.rw_flags = TimeoutFlags::UPDATE.bits();
-            if self.random.chance(30) {
+            // What a link timeout limits may be over: not at once.
+            if time != Time::Now && self.random.chance(35) {
                 entry.rw_flags |= TimeoutFlags::LINK_TIMEOUT_UPDATE.bits();
             }
+            entry.memory = Memory::TimeBehind(user_data, time);
             if self.random.chance(20) && time != Time::Short {
                 entry.rw_flags |= TimeoutFlags::ABS.bits();
             }

@@ -18,7 +18,7 @@ use annulus_emulate::abi::{Op, SqeFlags};
 use crate::program::{
     Entry, FILES, Fd, INTERNET, LOCAL, PIPE_READ, PIPE_WRITE, Program, SLOTS, Setting, Step, TABLE,
 };
-use claims::{Claims, Thing, Way};
+use claims::{Claims, Thing, User, Way};
 use random::Random;
 
 /// What a program is about: each has some of them.
@@ -117,8 +117,13 @@ struct Generator {
 /// The program of a seed.
 pub fn program(seed: u64) -> Program {
     let mut random = Random::new(seed);
-    let themes = Themes::new(&mut random);
+    let mut themes = Themes::new(&mut random);
     let setting = setting(&mut random, themes);
+    // A step is several submits then: how far threads are between those is open.
+    themes.drains &= setting.cq_entries == 0;
+    let has_room = setting.cq_entries != 2;
+    (themes.files, themes.threads) = (themes.files && has_room, themes.threads && has_room);
+    (themes.waiting, themes.messages) = (themes.waiting && has_room, themes.messages && has_room);
     let table = setting.table.iter().map(|fd| fd.slot().into_iter().collect()).collect();
     let count = 1 + random.below(7);
     let mut generator = Generator {
@@ -142,7 +147,7 @@ pub fn program(seed: u64) -> Program {
     };
     let mut steps = Vec::new();
     for n in 0..count {
-        generator.claims.begin_step();
+        generator.claims.begin_step(generator.drained);
         let happens = n > 0 && generator.random.chance(50);
         let event = if happens { generator.event() } else { None };
         steps.push(match event {
@@ -341,7 +346,8 @@ impl Generator {
         }
         if self.random.chance(10) {
             // A file, of the table or not; or a buffer.
-            entry.rw_flags |= self.random.pick(&[2, 2, 6, 8]);
+            let by_table = self.themes.table && self.random.chance(30) && self.claim_table();
+            entry.rw_flags |= if by_table { 6 } else { self.random.pick(&[2, 2, 8]) };
             entry.fd = if entry.rw_flags & 4 > 0 {
                 Fd::Number(self.random.below(u64::from(TABLE) + 2) as i32)
             } else {
@@ -381,12 +387,17 @@ impl Generator {
 
     /// Claims what an entry uses; `waits` says whether it may wait for others.
     fn claim(&mut self, things: &[Thing], way: Way, waits: bool) -> bool {
-        let lasts = waits || self.waits;
-        let (chain, threaded) = (self.chain, self.threaded);
-        if !self.claims.claim(things, way, chain, lasts, threaded) {
+        let user = self.user();
+        if !self.claims.claim(things, way, waits || self.waits, user) {
             return false;
         }
         self.waits |= waits;
         true
+    }
+
+    /// Who uses what comes next.
+    fn user(&self) -> User {
+        let (chain, threaded, is_first) = (self.chain, self.threaded, self.is_first);
+        User { chain, threaded, is_first, waited: self.waits }
     }
 }

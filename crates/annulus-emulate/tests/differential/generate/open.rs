@@ -6,8 +6,7 @@ use annulus_emulate::abi::{
 
 use super::Generator;
 use super::claims::{
-    ACCEPTED, ACCEPTED_FAR, MADE_READ, MADE_SOCKET, MADE_WRITE, SLOTS_OF, TABLE as TABLES, Thing,
-    Way,
+    ACCEPTED, ACCEPTED_FAR, MADE_READ, MADE_SOCKET, MADE_WRITE, TABLE as TABLES, Thing, User, Way,
 };
 use crate::program::{Entry, Fd, INTERNET, LOCAL, Memory, PIPE_READ, SLOTS, SOCKET, TABLE};
 
@@ -24,18 +23,16 @@ impl Generator {
 
     /// Uses the table, beside no thread that does.
     pub(super) fn claim_table(&mut self) -> bool {
-        let (chain, threaded) = (self.chain, self.threaded);
-        self.claims.claim(&[TABLES, SLOTS_OF], Way::Poll, chain, false, threaded)
+        self.claim_slots(false)
     }
 
-    /// Accepts into the table: a thread of the host does it for a listener that waits, and when is
-    /// open.
-    fn claim_slots(&mut self) -> bool {
-        let (chain, threaded) = (self.chain, self.threaded);
-        if !self.claim_table() {
-            return false;
-        }
-        !self.themes.waiting || self.claims.claim(&[SLOTS_OF], Way::Write, chain, true, threaded)
+    /// Uses slots of the table. What does not begin a chain has it alone, since when it begins is
+    /// open; so has what is accepted by a thread of the host, for a listener that waits.
+    fn claim_slots(&mut self, accepts: bool) -> bool {
+        let is_alone = !self.is_first || accepts && self.themes.waiting;
+        let way = if is_alone { Way::Write } else { Way::Poll };
+        let user = self.user();
+        self.claims.claim(&[TABLES], way, accepts || self.waits, user)
     }
 
     /// An accept or a connect, or what goes with them.
@@ -68,15 +65,18 @@ impl Generator {
         }
         let accepted = if listener == LOCAL { ACCEPTED } else { ACCEPTED_FAR };
         let mut slot = None;
-        if self.themes.table && self.random.chance(70) && self.claim_slots() {
+        if self.themes.table && self.random.chance(70) && self.claim_slots(true) {
             (entry.splice_fd_in, slot) = self.file_index();
             if is_multishot && self.random.chance(95) {
                 (entry.splice_fd_in, slot) = (Fd::Number(FILE_INDEX_ALLOC as i32), None);
             }
         }
-        if !self.claim(&things, Way::Read, true) {
+        // Here a thread of the host accepts, and closes what finds no slot.
+        let user = User { threaded: self.threaded || self.themes.waiting, ..self.user() };
+        if !self.claims.claim(&things, Way::Read, true, user) {
             return None;
         }
+        self.waits = true;
         if entry.splice_fd_in != Fd::Number(0) {
             self.put(slot, accepted);
         }
@@ -122,7 +122,7 @@ impl Generator {
         let slots = [SOCKET, SOCKET + 1, LOCAL + 1, INTERNET + 1, PIPE_READ];
         let thing = self.random.pick(&slots);
         let (fd, fixed, things) = self.name_file(thing);
-        if !self.claim(&things, Way::Write, false) {
+        if !self.claim(&things, Way::Write, false) || !self.claim(&things, Way::Read, false) {
             return None;
         }
         let mut entry = self.new_entry(Op::SHUTDOWN);
@@ -263,9 +263,13 @@ impl Generator {
             return self.close_slot();
         }
         let slot = self.random.pick(&[4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 17, 18, 19, SLOTS]);
-        if !self.looks() {
+        // Whether who connects meanwhile is reset is open.
+        let is_far = (INTERNET..SLOTS).contains(&slot);
+        let user = User { threaded: true, ..self.user() };
+        if !self.may_look() || is_far && !self.claims.claim(&[slot], Way::Write, false, user) {
             return None;
         }
+        self.looks();
         let mut entry = self.new_entry(Op::CLOSE);
         entry.fd = Fd::Slot(slot);
         Some(entry)

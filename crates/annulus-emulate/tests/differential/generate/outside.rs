@@ -84,7 +84,9 @@ impl Generator {
 
     fn ends(&mut self) -> Option<Event> {
         let slot = self.outside()?;
-        let shuts = slot >= SOCKET && slot != COUNTER && self.random.chance(30);
+        // Who waits is woken, and looks again: what it picks then is not there for the host.
+        let is_free = self.claims.is_free(slot, Way::Read);
+        let shuts = slot >= SOCKET && slot != COUNTER && is_free && self.random.chance(30);
         Some(if shuts { Event::ShutDown { slot } } else { Event::Close { slot } })
     }
 

@@ -3,7 +3,7 @@
 use annulus_emulate::abi::{Op, PollFlags, RecvSendFlags, SqeFlags};
 
 use super::Generator;
-use super::claims::{ACCEPTED, GROUPS, MADE_READ, MADE_SOCKET, MADE_WRITE};
+use super::claims::{ACCEPTED, FIXED, GROUPS, MADE_READ, MADE_SOCKET, MADE_WRITE};
 use super::claims::{Thing, Way};
 use crate::program::{
     BUFFERS, COUNTER, DATAGRAM, DIRECTORY, Entry, FILES, FIXED_BYTES, Fd, INTERNET, LOCAL, Memory,
@@ -79,6 +79,14 @@ impl Generator {
         self.shape(&mut entry, thing, way);
         let waits = self.may_wait(&entry, &things, way);
         let in_table = entry.has(SqeFlags::FIXED_FILE);
+        if let Memory::Fixed(index, _) | Memory::FixedPieces(index, _) = entry.memory {
+            // What is read into it is there for who writes it.
+            let uses = if way == Way::Read { Way::Write } else { Way::Poll };
+            let (lasts, user) = (waits || self.waits, self.user());
+            if !self.claims.claim(&[FIXED + Thing::from(index)], uses, lasts, user) {
+                return None;
+            }
+        }
         if in_table && !self.claim_table() || !self.claim(&things, way, waits) {
             return None;
         }
@@ -247,9 +255,8 @@ impl Generator {
     /// that begin chains may pick, each when it begins or its file is ready.
     pub(super) fn claim_group(&mut self, group: u16, waits: bool) -> bool {
         let way = if self.is_first { Way::Poll } else { Way::Write };
-        let (chain, threaded) = (self.chain, self.threaded);
-        let lasts = waits || self.waits;
-        self.claims.claim(&[GROUPS + Thing::from(group)], way, chain, lasts, threaded)
+        let user = self.user();
+        self.claims.claim(&[GROUPS + Thing::from(group)], way, waits || self.waits, user)
     }
 
     /// A poll.
@@ -276,7 +283,7 @@ impl Generator {
         let mut entry = self.new_entry(Op::POLL_ADD);
         (entry.fd, entry.flags) = (fd, fixed);
         entry.rw_flags = self.random.pick(&[1, 1, 4, 5, 0x2000, 0x2001]);
-        if self.may_repeat(30) {
+        if self.setting.cq_entries == 0 && self.random.chance(30) {
             entry.len = PollFlags::ADD_MULTI.bits();
         }
         if self.random.chance(3) {
