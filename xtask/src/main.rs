@@ -27,6 +27,14 @@ impl Command {
     const fn new(name: &'static str, what: &'static str, run: fn() -> ExitCode) -> Self {
         Self { name, what, run }
     }
+
+    /// Whether these arguments mean it. What is in brackets is read by the command itself.
+    fn is_meant(&self, arguments: &[String]) -> bool {
+        match self.name.split_once(" [") {
+            None => self.name == arguments.join(" "),
+            Some((name, _)) => arguments.len() <= 2 && arguments.first().is_some_and(|a| a == name),
+        }
+    }
 }
 
 const COMMANDS: &[Command] = &[
@@ -41,6 +49,11 @@ const COMMANDS: &[Command] = &[
     Command::new("errno", "every errno at every n-th system call", checks::errno),
     Command::new("blocked", "programs and tests where io_uring is blocked", checks::blocked),
     Command::new("blocked --short", "the same in a minute or two", checks::blocked_short),
+    Command::new(
+        "differential [PROGRAMS]",
+        "random programs on Linux and in user space, which must agree",
+        checks::differential,
+    ),
     Command::new("soak", "the long forms of the threaded tests, with their times", checks::soak),
     Command::new("kernels", "the tests on older kernels, under emulation", checks::kernels),
     Command::new(
@@ -52,8 +65,7 @@ const COMMANDS: &[Command] = &[
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let wanted = arguments.join(" ");
-    match COMMANDS.iter().find(|command| command.name == wanted) {
+    match COMMANDS.iter().find(|command| command.is_meant(&arguments)) {
         Some(command) => (command.run)(),
         None => usage(),
     }
@@ -62,7 +74,7 @@ fn main() -> ExitCode {
 fn usage() -> ExitCode {
     eprintln!("Usage: cargo xtask COMMAND\n\nCommands:");
     for Command { name, what, .. } in COMMANDS {
-        eprintln!("  {name:<22} {what}");
+        eprintln!("  {name:<24} {what}");
     }
     ExitCode::from(2)
 }

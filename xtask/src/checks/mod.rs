@@ -6,6 +6,7 @@
 mod asan;
 mod blocked;
 mod cross;
+mod differential;
 mod errno;
 mod kernels;
 mod loom;
@@ -22,6 +23,7 @@ use crate::processes;
 use crate::tree::root;
 
 pub use blocked::run_short as blocked_short;
+pub use differential::run as differential;
 pub use kernels::run_instructions as kernel_instructions;
 pub use packages::OWN_ALLOCATOR;
 pub use {

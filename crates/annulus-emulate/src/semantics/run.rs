@@ -321,7 +321,7 @@ impl<W: World> Core<W> {
         self.by_worker = false;
         match shot {
             Shot::Last => {}
-            Shot::Wait(events) => self.wait(token, events),
+            Shot::Wait(events) => self.wait_for_more(token, events),
             Shot::Again => self.attempt(token),
         }
     }
