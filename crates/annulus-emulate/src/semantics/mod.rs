@@ -16,6 +16,7 @@ mod chain;
 mod control;
 mod files;
 mod groups;
+mod later;
 mod message;
 mod names;
 mod nop;

@@ -1,12 +1,10 @@
 //! Letting requests begin, and go on: what is tried, what waits for its file, what a thread gets.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{
-    AcceptFlags, CqeFlags, MsgFlags, Op, PollEvents, RwFlags, SpliceFlags, Sqe, SqeFlags,
-};
+use annulus_ring::abi::{CqeFlags, Op, PollEvents, SpliceFlags, SqeFlags};
 
 use super::request::State;
-use super::sockets::{Shot, is_bundle, is_multishot};
+use super::sockets::{Shot, is_multishot};
 use super::{Core, prepare};
 use crate::world::{Attempt, Token, Work, World};
 
@@ -51,6 +49,9 @@ impl<W: World> Core<W> {
     /// It is a request's turn.
     fn begin(&mut self, token: Token) {
         let Some(request) = self.requests.get_mut(token) else { return };
+        if request.state == State::Watching {
+            return self.ready(token);
+        }
         request.state = State::Begun;
         if request.failed || request.is_over {
             return self.complete(token);
@@ -78,40 +79,6 @@ impl<W: World> Core<W> {
             _ if self.goes_on_later(token) => {}
             _ => self.attempt(token),
         }
-    }
-
-    /// Has a multishot that is a thread's wait before its first attempt: threads do not do it
-    /// themselves. Whether it is that. One that sends finds that it need not wait, and ends: so it
-    /// is on Linux.
-    fn goes_on_later(&mut self, token: Token) -> bool {
-        let work = self.requests.get_mut(token).and_then(|request| request.work.as_mut());
-        let Some(work) = work.filter(|work| work.sqe.flags.contains(SqeFlags::ASYNC)) else {
-            return false;
-        };
-        let Some(file) = &work.file else { return false };
-        let (opcode, is_send) = (work.sqe.opcode, work.sqe.opcode == Op::SEND);
-        let has_several = is_send && is_bundle(&work.sqe) || is_multishot(opcode, work.sqe.ioprio);
-        if !has_several {
-            return false;
-        }
-        if !self.world.is_pollable(file) {
-            self.finish(token, Err(Errno::EBADFD));
-            return true;
-        }
-        if !is_send {
-            if opcode != Op::ACCEPT {
-                work.sqe.rw_flags &= !MsgFlags::DONTWAIT.bits();
-            }
-            self.wait(token, PollEvents::IN);
-            return true;
-        }
-        let mut look = Work::new(&Sqe { opcode: Op::POLL_ADD, ..work.sqe });
-        (look.sqe.rw_flags, look.file) = (PollEvents::OUT.bits(), Some(file.clone()));
-        match self.world.attempt(&mut look) {
-            Attempt::Wait(_) => self.wait(token, PollEvents::OUT),
-            _ => self.finish(token, Err(Errno::ECANCELED)),
-        }
-        true
     }
 
     /// Finds the files that an entry names: now, since one before it may have opened them.
@@ -189,41 +156,11 @@ impl<W: World> Core<W> {
                 Shot::Again if self.reads_once(token) => {
                     return self.finish(token, Err(Errno::EAGAIN));
                 }
+                Shot::Again if self.reads_on_later(token) => return self.read_on_later(token),
                 Shot::Again => {}
             }
         }
         self.wait_again(token);
-    }
-
-    /// Lets others have their turn, before it goes on with what may be there.
-    fn wait_again(&mut self, token: Token) {
-        if let Some(work) = self.requests.get_mut(token).and_then(|r| r.work.as_mut()) {
-            work.outcome.is_drained = false;
-        }
-        self.wait(token, PollEvents::IN);
-    }
-
-    /// Whether a multishot read is not to wait, and has not: it reads once, though there is more.
-    fn reads_once(&self, token: Token) -> bool {
-        let Some(request) = self.requests.get(token) else { return false };
-        let flags = request.work.as_ref().map_or(0, |work| work.sqe.rw_flags);
-        let may_wait = !RwFlags(flags).contains(RwFlags::NOWAIT);
-        request.opcode == Op::READ_MULTISHOT && !may_wait && !request.was_polled
-    }
-
-    /// Has a multishot wait for more; unless it is not to wait, and has not.
-    fn wait_for_more(&mut self, token: Token, events: PollEvents) {
-        let Some(request) = self.requests.get(token) else { return };
-        let flags = request.work.as_ref().map_or(0, |work| work.sqe.rw_flags);
-        let may_wait = match request.opcode {
-            Op::RECV | Op::RECVMSG => !MsgFlags(flags).contains(MsgFlags::DONTWAIT),
-            Op::ACCEPT => !AcceptFlags(request.ioprio()).contains(AcceptFlags::DONTWAIT),
-            _ => !self.reads_once(token),
-        };
-        if may_wait || request.was_polled {
-            return self.wait(token, events);
-        }
-        self.finish(token, Err(Errno::EAGAIN));
     }
 
     /// Has it wait for its file.
@@ -250,7 +187,7 @@ impl<W: World> Core<W> {
     }
 
     /// Ends a request that cannot go on: with what was moved by now, if anything was.
-    fn give_up(&mut self, token: Token, errno: Errno) {
+    pub(super) fn give_up(&mut self, token: Token, errno: Errno) {
         let done = self.requests.get(token).and_then(|r| r.work.as_ref()).map_or(0, |w| w.done);
         let cflags = self.settle_buffer(token, if done > 0 { Ok(done) } else { Err(errno) });
         if let Some(request) = self.requests.get_mut(token) {
@@ -406,7 +343,7 @@ impl<W: World> Core<W> {
 }
 
 /// Keeps a file, whatever becomes of the number that named it.
-fn keep<W: World>(world: &mut W, file: &mut W::File) -> Result<(), Errno> {
+pub(super) fn keep<W: World>(world: &mut W, file: &mut W::File) -> Result<(), Errno> {
     if !world.is_kept(file) {
         *file = world.keep(file.clone())?;
     }

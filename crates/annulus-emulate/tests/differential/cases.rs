@@ -1,5 +1,7 @@
 //! Programs that once differed, each as small as it became.
 
+mod turns;
+
 use annulus_emulate::abi::{
     AcceptFlags, CancelFlags, FILE_INDEX_ALLOC, Op, PollFlags, RecvSendFlags, SqeFlags,
     TimeoutFlags,
@@ -160,7 +162,7 @@ fn case_with<const N: usize>(name: &'static str, setting: Setting, steps: [Step;
 pub fn all() -> Vec<Case> {
     let families = [transfers(), sockets(), groups(), rings(), ring_reads(), connections()];
     let families = [families.concat(), tables()];
-    [families.concat(), accepts(), times(), cancels()].concat()
+    [families.concat(), accepts(), times(), cancels(), turns::all()].concat()
 }
 
 fn transfers() -> Vec<Case> {

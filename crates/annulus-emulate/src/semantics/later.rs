@@ -1,0 +1,97 @@
+//! What begins, or goes on, a little later: what a thread of Linux waits for first, and what
+//! multishots leave for the next round.
+
+use annulus_ring::Errno;
+use annulus_ring::abi::{AcceptFlags, MsgFlags, Op, PollEvents, RwFlags, Sqe, SqeFlags};
+
+use super::Core;
+use super::request::State;
+use super::run::keep;
+use super::sockets::{is_bundle, is_multishot};
+use crate::world::{Attempt, Token, Work, World};
+
+impl<W: World> Core<W> {
+    /// Has a multishot that is a thread's wait before its first attempt: threads do not do it
+    /// themselves. Whether it is that. One that sends finds that it need not wait, and ends: so it
+    /// is on Linux.
+    pub(super) fn goes_on_later(&mut self, token: Token) -> bool {
+        let work = self.requests.get_mut(token).and_then(|request| request.work.as_mut());
+        let Some(work) = work.filter(|work| work.sqe.flags.contains(SqeFlags::ASYNC)) else {
+            return false;
+        };
+        let Some(file) = &work.file else { return false };
+        let (opcode, is_send) = (work.sqe.opcode, work.sqe.opcode == Op::SEND);
+        let has_several = is_send && is_bundle(&work.sqe) || is_multishot(opcode, work.sqe.ioprio);
+        if !has_several {
+            return false;
+        }
+        if !self.world.is_pollable(file) {
+            self.finish(token, Err(Errno::EBADFD));
+            return true;
+        }
+        if !is_send {
+            if opcode != Op::ACCEPT {
+                work.sqe.rw_flags &= !MsgFlags::DONTWAIT.bits();
+            }
+            self.wait(token, PollEvents::IN);
+            return true;
+        }
+        let mut look = Work::new(&Sqe { opcode: Op::POLL_ADD, ..work.sqe });
+        (look.sqe.rw_flags, look.file) = (PollEvents::OUT.bits(), Some(file.clone()));
+        match self.world.attempt(&mut look) {
+            Attempt::Wait(_) => self.wait(token, PollEvents::OUT),
+            _ => self.finish(token, Err(Errno::ECANCELED)),
+        }
+        true
+    }
+
+    /// Whether a multishot read has read for the first time: others have their turn before it goes
+    /// on, though there is more.
+    pub(super) fn reads_on_later(&self, token: Token) -> bool {
+        let request = self.requests.get(token);
+        request.is_some_and(|found| found.opcode == Op::READ_MULTISHOT && !found.was_polled)
+    }
+
+    /// Has it go on in the next round, as if its file had become ready: until then a cancel finds
+    /// it.
+    pub(super) fn read_on_later(&mut self, token: Token) {
+        let Some(request) = self.requests.get_mut(token) else { return };
+        let Some(file) = request.work.as_mut().and_then(|work| work.file.as_mut()) else { return };
+        if let Err(errno) = keep(&mut self.world, file) {
+            return self.give_up(token, errno);
+        }
+        request.state = State::Watching;
+        self.due.push_back(token);
+    }
+
+    /// Lets others have their turn, before it goes on with what may be there.
+    pub(super) fn wait_again(&mut self, token: Token) {
+        if let Some(work) = self.requests.get_mut(token).and_then(|r| r.work.as_mut()) {
+            work.outcome.is_drained = false;
+        }
+        self.wait(token, PollEvents::IN);
+    }
+
+    /// Whether a multishot read is not to wait, and has not: it reads once, though there is more.
+    pub(super) fn reads_once(&self, token: Token) -> bool {
+        let Some(request) = self.requests.get(token) else { return false };
+        let flags = request.work.as_ref().map_or(0, |work| work.sqe.rw_flags);
+        let may_wait = !RwFlags(flags).contains(RwFlags::NOWAIT);
+        request.opcode == Op::READ_MULTISHOT && !may_wait && !request.was_polled
+    }
+
+    /// Has a multishot wait for more; unless it is not to wait, and has not.
+    pub(super) fn wait_for_more(&mut self, token: Token, events: PollEvents) {
+        let Some(request) = self.requests.get(token) else { return };
+        let flags = request.work.as_ref().map_or(0, |work| work.sqe.rw_flags);
+        let may_wait = match request.opcode {
+            Op::RECV | Op::RECVMSG => !MsgFlags(flags).contains(MsgFlags::DONTWAIT),
+            Op::ACCEPT => !AcceptFlags(request.ioprio()).contains(AcceptFlags::DONTWAIT),
+            _ => !self.reads_once(token),
+        };
+        if may_wait || request.was_polled {
+            return self.wait(token, events);
+        }
+        self.finish(token, Err(Errno::EAGAIN));
+    }
+}

@@ -1,0 +1,18 @@
+//! Programs that once differed by whose turn it was: what goes on later, is cancelled meanwhile, or
+//! leaves nothing for those behind it.
+
+use super::*;
+
+/// All of them.
+pub fn all() -> Vec<Case> {
+    let any = cancel(0, CancelFlags::ANY);
+    let multishot = Entry { len: 0, memory: Memory::Plain(0), ..on(Op::READ_MULTISHOT, SOCKET, 0) };
+    vec![case_full(
+        "a multishot read that is cancelled after its first",
+        2,
+        [
+            write(SOCKET + 1, 300),
+            submit([select(PIECEWISE, Entry { off: u64::MAX, ..multishot }), any]),
+        ],
+    )]
+}
