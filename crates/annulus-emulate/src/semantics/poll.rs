@@ -122,12 +122,16 @@ impl<W: World> Core<W> {
     pub(super) fn change_poll(&mut self, token: Token) {
         let Some(sqe) = self.entry(token) else { return };
         let polls = self.requests.named(sqe.addr).filter(|(_, request)| {
-            request.opcode == Op::POLL_ADD && request.state == State::Watching
+            let is_there = matches!(request.state, State::Watching | State::Leaving);
+            request.opcode == Op::POLL_ADD && is_there
         });
-        let Some(target) = polls.map(|(target, _)| target).min() else {
+        let Some((is_leaving, target)) =
+            polls.map(|(target, poll)| (poll.state == State::Leaving, target)).min()
+        else {
             return self.finish(token, Err(Errno::ENOENT));
         };
-        if self.is_about_to_tell(target) {
+        // One that is cancelled is found until it is told.
+        if is_leaving || self.is_about_to_tell(target) {
             return self.finish(token, Err(Errno::EALREADY));
         }
         let flags = PollFlags(sqe.len);

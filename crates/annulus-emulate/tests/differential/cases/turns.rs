@@ -7,12 +7,20 @@ use super::*;
 pub fn all() -> Vec<Case> {
     let any = cancel(0, CancelFlags::ANY);
     let multishot = Entry { len: 0, memory: Memory::Plain(0), ..on(Op::READ_MULTISHOT, SOCKET, 0) };
-    vec![case_full(
-        "a multishot read that is cancelled after its first",
-        2,
-        [
-            write(SOCKET + 1, 300),
-            submit([select(PIECEWISE, Entry { off: u64::MAX, ..multishot }), any]),
-        ],
-    )]
+    let poll = Entry { rw_flags: 1, ..bare(Op::POLL_ADD, PIPE_READ) };
+    let remove = Entry { memory: Memory::Plain(1), ..plain(Op::POLL_REMOVE) };
+    vec![
+        case_full(
+            "a multishot read that is cancelled after its first",
+            2,
+            [
+                write(SOCKET + 1, 300),
+                submit([select(PIECEWISE, Entry { off: u64::MAX, ..multishot }), any]),
+            ],
+        ),
+        case(
+            "a poll that is cancelled, and removed",
+            [submit([poll, cancel(1, CancelFlags::empty()), remove])],
+        ),
+    ]
 }
