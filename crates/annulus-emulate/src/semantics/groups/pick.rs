@@ -164,11 +164,6 @@ impl<W: World> Core<W> {
         // It may be given up by now.
         let Some(Group::Ring(ring)) = self.groups.get_mut(&picked.group) else { return flags };
         let is_used_up = ring.commit(self.user, bytes, filled(spans, bytes as usize));
-        if ring.available(self.user) == 0
-            && let Some(request) = self.requests.get_mut(token)
-        {
-            request.took_all = true;
-        }
         if is_used_up { flags } else { flags | CqeFlags::BUF_MORE }
     }
 
@@ -310,9 +305,7 @@ fn take_of_ring(
         }
         None => ring.peek(user, want.bytes).map(|(span, id)| (Spans::One([span]), id, 1))?,
     };
-    // A receive of no length takes no more than it fills.
-    let fills = want.bytes == 0 && want.opcode == Op::RECV;
-    let took_all = !fills && ring.available(user) == passed;
+    let took_all = ring.available(user) == passed;
     let from = if want.uses_up {
         let bytes = spans.iter().map(|span| span.bytes).sum::<usize>();
         From::Used(ring.commit(user, bytes as u32, spans.len() as u16))

@@ -9,6 +9,8 @@ pub fn all() -> Vec<Case> {
     let multishot = Entry { len: 0, memory: Memory::Plain(0), ..on(Op::READ_MULTISHOT, SOCKET, 0) };
     let poll = Entry { rw_flags: 1, ..bare(Op::POLL_ADD, PIPE_READ) };
     let remove = Entry { memory: Memory::Plain(1), ..plain(Op::POLL_REMOVE) };
+    let bundle = RecvSendFlags::BUNDLE | RecvSendFlags::RECV_MULTISHOT;
+    let bare_recv = |len| Entry { memory: Memory::Plain(0), ..on(Op::RECV, SOCKET, len) };
     vec![
         case_full(
             "a multishot read that is cancelled after its first",
@@ -21,6 +23,26 @@ pub fn all() -> Vec<Case> {
         case(
             "a poll that is cancelled, and removed",
             [submit([poll, cancel(1, CancelFlags::empty()), remove])],
+        ),
+        case_full(
+            "a bundle of a length that empties its group",
+            2,
+            [write(SOCKET + 1, 300), submit([select(RING, how(bundle, bare_recv(10)))])],
+        ),
+        case_full(
+            "a bundle of no length that empties its group",
+            2,
+            [write(SOCKET + 1, 300), submit([select(RING, how(bundle, bare_recv(0)))])],
+        ),
+        case_full(
+            "a bundle that empties a group of pieces",
+            1,
+            [write(SOCKET + 1, 300), submit([select(PIECEWISE, how(bundle, bare_recv(0)))])],
+        ),
+        case_full(
+            "a bundle that leaves something in a group of pieces",
+            1,
+            [write(SOCKET + 1, 30), submit([select(PIECEWISE, how(bundle, bare_recv(0)))])],
         ),
     ]
 }
