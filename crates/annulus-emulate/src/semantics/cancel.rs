@@ -4,6 +4,7 @@ use annulus_ring::Errno;
 use annulus_ring::abi::{CancelFlags, Op, SqeFlags};
 
 use super::request::{Request, State};
+use super::run::could_poll;
 use super::{Core, prepare};
 use crate::world::{Recall, Token, World};
 
@@ -84,10 +85,15 @@ impl<W: World> Core<W> {
         let (mut count, mut groups) = (0, std::collections::BTreeSet::new());
         for (_, token, opcode) in fitting {
             // One may have ended with another.
-            if !self.requests.get(token).is_some_and(is_under_way) {
+            let Some(request) = self.requests.get(token).filter(|found| is_under_way(found)) else {
+                continue;
+            };
+            let is_running = request.in_thread || is_threads(request);
+            let answer = self.cancel(token);
+            if is_running && answer == Err(Errno::EALREADY) {
+                // What runs is told to end, and not counted.
                 continue;
             }
-            let _ = self.cancel(token);
             if counts_as_one(opcode) {
                 groups.insert(opcode == Op::WAITID);
             } else {
@@ -122,12 +128,13 @@ impl<W: World> Core<W> {
         let answer = u32::from(counts_as_one(request.opcode));
         match request.state {
             State::Watching => {
+                let is_running = request.in_thread;
                 self.unwatch(token);
                 self.cancel_next(token);
                 if let Some(request) = self.requests.get_mut(token) {
                     request.state = State::Leaving;
                 }
-                Ok(answer)
+                if is_running { Err(Errno::EALREADY) } else { Ok(answer) }
             }
             // It is found until it is told.
             State::Leaving => Ok(answer),
@@ -214,10 +221,19 @@ impl<W: World> Core<W> {
         let everything =
             Criteria { flags: CancelFlags::ANY, user_data: 0, fd: -1, opcode: Op::NOP };
         // Each one may let others begin, which end as well.
-        while self.cancel_by(&everything, None).is_ok_and(|count| count > 0) {
+        loop {
+            let is_over = self.cancel_by(&everything, None).map_or(true, |count| count == 0);
             self.run();
+            if is_over {
+                return;
+            }
         }
     }
+}
+
+/// Whether a thread of Linux does it, too, and nothing waits for its file.
+fn is_threads<F>(request: &Request<F>) -> bool {
+    request.state == State::Working && !could_poll(request.opcode)
 }
 
 /// When a cancel finds it: Linux looks at threads, files, and then times as they were set.

@@ -2,7 +2,9 @@
 //! multishots leave for the next round.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{AcceptFlags, MsgFlags, Op, PollEvents, RwFlags, Sqe, SqeFlags};
+use annulus_ring::abi::{
+    AcceptFlags, MsgFlags, Op, PollEvents, RecvSendFlags, RwFlags, Sqe, SqeFlags,
+};
 
 use super::Core;
 use super::request::State;
@@ -23,6 +25,7 @@ impl<W: World> Core<W> {
         let (opcode, is_send) = (work.sqe.opcode, work.sqe.opcode == Op::SEND);
         let has_several = is_send && is_bundle(&work.sqe) || is_multishot(opcode, work.sqe.ioprio);
         if !has_several {
+            self.see_thread(token);
             return false;
         }
         if !self.world.is_pollable(file) {
@@ -36,13 +39,40 @@ impl<W: World> Core<W> {
             self.wait(token, PollEvents::IN);
             return true;
         }
-        let mut look = Work::new(&Sqe { opcode: Op::POLL_ADD, ..work.sqe });
-        (look.sqe.rw_flags, look.file) = (PollEvents::OUT.bits(), Some(file.clone()));
-        match self.world.attempt(&mut look) {
-            Attempt::Wait(_) => self.wait(token, PollEvents::OUT),
-            _ => self.finish(token, Err(Errno::ECANCELED)),
+        let (sqe, file) = (work.sqe, file.clone());
+        match self.is_ready(&sqe, file, PollEvents::OUT) {
+            false => self.wait(token, PollEvents::OUT),
+            true => self.finish(token, Err(Errno::ECANCELED)),
         }
         true
+    }
+
+    /// Takes note of what Linux has a thread wait in: what was to wait first, and need not, is done
+    /// to its end.
+    fn see_thread(&mut self, token: Token) {
+        let Some(work) = self.requests.get(token).and_then(|request| request.work.as_ref()) else {
+            return;
+        };
+        let events = match work.sqe.opcode {
+            Op::RECV | Op::RECVMSG => PollEvents::IN,
+            Op::SEND | Op::SENDMSG => PollEvents::OUT,
+            _ => return,
+        };
+        if !RecvSendFlags(work.sqe.ioprio).contains(RecvSendFlags::POLL_FIRST) {
+            return;
+        }
+        let (sqe, Some(file)) = (work.sqe, work.file.clone()) else { return };
+        let is_ready = self.is_ready(&sqe, file, events);
+        if let Some(request) = self.requests.get_mut(token) {
+            request.in_thread = is_ready;
+        }
+    }
+
+    /// Whether a file is ready for one of these.
+    fn is_ready(&mut self, sqe: &Sqe, file: W::File, events: PollEvents) -> bool {
+        let mut look = Work::new(&Sqe { opcode: Op::POLL_ADD, rw_flags: events.bits(), ..*sqe });
+        look.file = Some(file);
+        !matches!(self.world.attempt(&mut look), Attempt::Wait(_))
     }
 
     /// Whether a multishot read has read for the first time: others have their turn before it goes

@@ -54,6 +54,8 @@ pub(crate) struct Request<F> {
     pub(crate) took_all: bool,
     /// It has waited for its file.
     pub(crate) was_polled: bool,
+    /// Linux has a thread wait in it: a cancel finds that it runs.
+    pub(crate) in_thread: bool,
     /// How often it went on to wait.
     pub(crate) wakes: u32,
     /// What is told of it: preset where it was refused before it began.
@@ -110,6 +112,7 @@ impl<F> Request<F> {
             notifies: false,
             took_all: false,
             was_polled: false,
+            in_thread: false,
             wakes: 0,
             result: 0,
             cflags: CqeFlags::empty(),
@@ -147,6 +150,7 @@ impl<F> Request<F> {
             notifies,
             took_all,
             was_polled,
+            in_thread,
             wakes,
             result,
             cflags,
@@ -163,7 +167,8 @@ impl<F> Request<F> {
         (*state, *failed, *is_over) = (State::Queued, false, false);
         *silent = sqe.flags.contains(SqeFlags::CQE_SKIP_SUCCESS);
         (*silences, *notifies, *took_all, *was_polled) = (false, false, false, false);
-        (*wakes, *result, *cflags, *big) = (0, 0, CqeFlags::empty(), None);
+        (*in_thread, *wakes, *result) = (false, 0, 0);
+        (*cflags, *big) = (CqeFlags::empty(), None);
         (*next, *partner, *due, *order, *cancelled) = (None, None, None, 0, false);
     }
 

@@ -409,7 +409,7 @@ fn breaks(opcode: Op, errno: Errno) -> bool {
 
 /// Whether Linux would have it wait for its file, where a cancel finds it, and not in a thread,
 /// which is interrupted.
-fn could_poll(opcode: Op) -> bool {
+pub(super) fn could_poll(opcode: Op) -> bool {
     let by_thread = [Op::OPENAT, Op::OPENAT2, Op::SPLICE, Op::TEE, Op::FALLOCATE, Op::FSYNC];
     !by_thread.contains(&opcode)
 }

@@ -209,6 +209,8 @@ impl<W: World> Core<W> {
             }
             match self.cancel(target) {
                 Ok(0) => {}
+                // As Linux has it: what runs is told to end, and is not found among what waits.
+                Err(Errno::EALREADY) => result = Err(Errno::ENOENT),
                 answer => result = answer,
             }
         }

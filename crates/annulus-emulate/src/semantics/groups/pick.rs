@@ -98,7 +98,8 @@ impl<W: World> Core<W> {
             return Err(Errno::EBADFD);
         }
         // A thread has one buffer, and keeps it.
-        let by_thread = work.sqe.flags.contains(SqeFlags::ASYNC) && !request.was_polled;
+        let by_thread =
+            work.sqe.flags.contains(SqeFlags::ASYNC) && (request.in_thread || !request.was_polled);
         let is_send = work.sqe.opcode == Op::SEND;
         let is_socket = || work.file.as_ref().is_none_or(|file| self.world.is_socket(file));
         let uses_up = !waits || by_thread || is_send;

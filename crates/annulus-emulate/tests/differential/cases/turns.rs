@@ -46,3 +46,36 @@ pub fn all() -> Vec<Case> {
         ),
     ]
 }
+
+/// What threads wait in: a cancel of all finds it, and does not count it.
+pub fn threads() -> Vec<Case> {
+    let any = || cancel(0, CancelFlags::ANY);
+    let recv = || {
+        let entry = how(RecvSendFlags::POLL_FIRST, on(Op::RECV, SOCKET, 100));
+        with(SqeFlags::ASYNC, op_flags(WAITALL, entry))
+    };
+    let piece = Entry { memory: Memory::Plain(0), len: 0, rw_flags: 0, ..recv() };
+    vec![
+        case_full(
+            "a piece, of a thread that need not wait first",
+            2,
+            [write(SOCKET + 1, 100), submit([select(PIECEWISE, piece)])],
+        ),
+        case(
+            "a part, of a thread that need not wait first",
+            [write(SOCKET + 1, 20), submit([recv()]), submit([any()])],
+        ),
+        case(
+            "one part, of a thread that need not wait first",
+            [write(SOCKET + 1, 20), submit([recv()]), submit([cancel(1, CancelFlags::empty())])],
+        ),
+        case(
+            "a time that limits a thread that need not wait first",
+            [write(SOCKET + 1, 20), submit([link(recv()), link_timeout(Time::Short)])],
+        ),
+        case(
+            "a part, of a thread that waits first",
+            [submit([recv()]), write(SOCKET + 1, 20), submit([any()])],
+        ),
+    ]
+}
