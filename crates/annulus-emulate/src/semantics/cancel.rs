@@ -146,6 +146,11 @@ impl<W: World> Core<W> {
                 request.cancelled = true;
                 match self.world.recall(token) {
                     Recall::Taken => {
+                        // What it has of a group is the program's again.
+                        let cflags = self.give_up_buffer(token);
+                        if let Some(request) = self.requests.get_mut(token) {
+                            request.cflags |= cflags;
+                        }
                         self.finish(token, Err(Errno::ECANCELED));
                         Ok(answer)
                     }
