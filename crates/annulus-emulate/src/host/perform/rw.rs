@@ -110,6 +110,9 @@ fn transfer_part(work: &HostWork, way: Way, more: RwFlags) -> Result<u32, Errno>
         && work.total_bytes() == 0
         && work.file.as_ref().is_some_and(File::is_socket)
     {
+        if !matches!(work.sqe.off, 0 | u64::MAX) {
+            return Err(Errno::ESPIPE);
+        }
         let flags = MsgFlags::DONTWAIT | MsgFlags::NOSIGNAL;
         return sys::net::send(fd, Span { addr: 0, bytes: 0 }, flags.bits() as c_int);
     }

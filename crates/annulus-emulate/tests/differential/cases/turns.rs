@@ -74,6 +74,10 @@ pub fn threads() -> Vec<Case> {
             [write(SOCKET + 1, 20), submit([link(recv()), link_timeout(Time::Short)])],
         ),
         case(
+            "nothing to a place in a socket",
+            [submit([Entry { off: 10, ..on(Op::WRITE, DATAGRAM, 0) }])],
+        ),
+        case(
             "a part, of a thread that waits first",
             [submit([recv()]), write(SOCKET + 1, 20), submit([any()])],
         ),
