@@ -3,9 +3,10 @@
 //! **The rule.** io_uring promises the order of completions of one entry, and nothing between
 //! entries that are not linked. So of each step the completions are compared as a bag: each with
 //! its `user_data`, result and flags. What of one entry is told in several completions is told in
-//! the same order. Beside them: how many entries each submit took, what outside events answered,
-//! every byte of the entries' buffers, of registered ones and of groups, the files' contents, what
-//! is left in pipes and sockets, and how many descriptors are open when all is over.
+//! the same order; messages with one name are of several entries, and have none. Beside them: how
+//! many entries each submit took, what outside events answered, every byte of the entries'
+//! buffers, of registered ones and of groups, the files' contents, what is left in pipes and
+//! sockets, and how many descriptors are open when all is over.
 //!
 //! **What is left out of it.** Descriptors that are made have numbers of their own on either side.
 //! How many changes a poll that goes on reports together, and which bits a report has: Linux tells
@@ -23,7 +24,11 @@
 //! 5. Whether what has come, and goes within the same step, was seen by a poll.
 //! 6. How often a timer tells at a short interval.
 
+use core::cmp::Ordering;
+
 use annulus_emulate::abi::{Cqe, CqeFlags};
+
+use crate::program::MESSAGES;
 
 /// The result of a report of a poll.
 const REPORT: i32 = i32::MAX;
@@ -69,7 +74,14 @@ impl Outcome {
     /// As a bag, but for the order of those of one entry.
     fn sorted(&self) -> Vec<Told> {
         let mut told = self.told.clone();
-        told.sort_by_key(|told| told.user_data);
+        let name = |told: &Told| told.user_data;
+        told.sort_by(|one, other| {
+            let is_message = MESSAGES.contains(&one.user_data);
+            name(one).cmp(&name(other)).then_with(|| match is_message {
+                true => one.cmp(other),
+                false => Ordering::Equal,
+            })
+        });
         told
     }
 
