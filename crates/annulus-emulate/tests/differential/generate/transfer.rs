@@ -6,8 +6,9 @@ use super::Generator;
 use super::claims::{ACCEPTED, FIXED, GROUPS, MADE_READ, MADE_SOCKET, MADE_WRITE};
 use super::claims::{Thing, Way};
 use crate::program::{
-    BUFFERS, COUNTER, DATAGRAM, DIRECTORY, Entry, FILES, FIXED_BYTES, Fd, INTERNET, LOCAL, Memory,
-    PIECEWISE, PIPE_READ, PIPE_WRITE, PROVIDED, RING, SLOTS, SMALL_READ, SMALL_WRITE, SOCKET,
+    BUFFERS, COUNTER, DATAGRAM, DIRECTORY, Entry, FILES, FIXED_BYTES, Fd, GROUP_BYTES, INTERNET,
+    LOCAL, Memory, PIECEWISE, PIPE_READ, PIPE_WRITE, PROVIDED, RING, SLOTS, SMALL_READ,
+    SMALL_WRITE, SOCKET,
 };
 
 const MSG_PEEK: u32 = 2;
@@ -248,6 +249,10 @@ impl Generator {
                     entry.len = 0;
                 }
             }
+        }
+        if is_bundle && entry.op == Op::RECV && entry.len == 0 {
+            // How many buffers it takes ahead without a length is open.
+            entry.len = GROUP_BYTES + 72;
         }
     }
 
