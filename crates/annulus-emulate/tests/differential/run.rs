@@ -27,15 +27,26 @@ pub struct Patience {
     pub missing: Duration,
     /// For what goes on by itself, when nothing is missing.
     pub hold: Duration,
+    /// For what may end before long, and may tell nothing of it.
+    pub silence: Duration,
 }
 
 impl Patience {
-    pub const SHORT: Self =
-        Self { missing: Duration::from_millis(100), hold: Duration::from_micros(300) };
-    pub const LONG: Self =
-        Self { missing: Duration::from_millis(1000), hold: Duration::from_millis(40) };
-    pub const SHRINKING: Self =
-        Self { missing: Duration::from_millis(60), hold: Duration::from_millis(6) };
+    pub const SHORT: Self = Self {
+        missing: Duration::from_millis(100),
+        hold: Duration::from_micros(300),
+        silence: Duration::from_micros(300),
+    };
+    pub const LONG: Self = Self {
+        missing: Duration::from_millis(1000),
+        hold: Duration::from_millis(40),
+        silence: Duration::from_millis(400),
+    };
+    pub const SHRINKING: Self = Self {
+        missing: Duration::from_millis(60),
+        hold: Duration::from_millis(6),
+        silence: Duration::from_millis(12),
+    };
 }
 
 /// How many numbers one side has: one is never open.
@@ -143,6 +154,9 @@ impl Both {
             }
         }
         open.end(self.linux.told());
+        if patience.silence > patience.hold {
+            open.end_waited();
+        }
         let (linux, host) = (self.linux.outcomes.last(), self.host.outcomes.last());
         linux.zip(host).is_some_and(|(linux, host)| linux.agrees(host))
     }
@@ -195,6 +209,8 @@ impl Open {
             }
             if self.ends(entry) && !self.silent.contains(&entry.user_data) {
                 hold = hold.max(patience.missing);
+            } else if self.may_end(entry) {
+                hold = hold.max(patience.silence);
             }
             if entry.waits_ms() > 0 {
                 // Its time begins when what is before it ends.
@@ -210,6 +226,24 @@ impl Open {
     fn end(&mut self, told: &[Told]) {
         for told in told.iter().filter(|told| !told.goes_on()) {
             self.entries.remove(&told.user_data);
+        }
+    }
+
+    /// Whether it may end before long, and be told of or not: what a slot of the table has in it
+    /// may be a file.
+    fn may_end(&self, entry: &Entry) -> bool {
+        entry.has(SqeFlags::FIXED_FILE) || self.ends(entry)
+    }
+
+    /// Those that nothing was told of were waited for.
+    fn end_waited(&mut self) {
+        let is_silent = |entry: &Entry| self.silent.contains(&entry.user_data);
+        let is_over = |entry: &&Entry| {
+            entry.has(SqeFlags::FIXED_FILE) || is_silent(entry) && self.ends(entry)
+        };
+        let over = self.entries.values().filter(is_over).map(|entry| entry.user_data);
+        for user_data in over.collect::<Vec<_>>() {
+            self.entries.remove(&user_data);
         }
     }
 }
