@@ -152,7 +152,7 @@ impl Generator {
             8..11 => self.open(),
             11..16 => self.files_update(),
             16..18 => self.close_slot(),
-            _ => Some(self.install()),
+            _ => self.install(),
         }
     }
 
@@ -247,14 +247,17 @@ impl Generator {
         Some(entry)
     }
 
-    fn install(&mut self) -> Entry {
+    fn install(&mut self) -> Option<Entry> {
+        if !self.claim_table() {
+            return None;
+        }
         let mut entry = self.new_entry(Op::FIXED_FD_INSTALL);
         entry.fd = Fd::Number(self.random.below(u64::from(TABLE) + 1) as i32);
         entry.flags = SqeFlags::FIXED_FILE;
         if self.random.chance(5) {
             entry.flags = SqeFlags::empty();
         }
-        entry
+        Some(entry)
     }
 
     /// A number of the process is closed.
