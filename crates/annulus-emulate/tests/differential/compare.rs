@@ -21,7 +21,8 @@
 //!    Threads do what files, `ASYNC` and drains ask for.
 //! 3. How far a thread is when it is cancelled, counted or waited for.
 //! 4. Which one of several is cancelled, or changed, where one is meant.
-//! 5. Whether what has come, and goes within the same step, was seen by a poll.
+//! 5. Whether what has come, and goes within the same step, was seen by a poll; or which of several
+//!    that come.
 //! 6. How often a timer tells at a short interval.
 //! 7. How many buffers a bundle without a length takes ahead: Linux takes as many as what a message
 //!    before it has left room for, and ends with the last of its group.

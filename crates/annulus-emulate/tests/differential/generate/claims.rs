@@ -108,6 +108,14 @@ impl Claims {
         self.used.is_empty()
     }
 
+    /// Whether something has come in this step for a poll that may wait for it, or its other end.
+    pub fn tells_polls(&self, thing: Thing) -> bool {
+        let around = surroundings(thing);
+        let is_here = |of: &Thing| surroundings(*of) == around;
+        let is_polled = self.claims.keys().any(|(of, way)| *way == Way::Poll && is_here(of));
+        is_polled && self.moved.iter().any(|(moved, _)| *moved == around)
+    }
+
     /// Takes these, which the chain has claimed, for its alone in this step, if they are.
     pub fn is_alone(&mut self, things: &[Thing], chain: u32) -> bool {
         let around = |thing: &Thing| self.used.get(&surroundings(*thing));

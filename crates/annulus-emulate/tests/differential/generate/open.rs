@@ -272,6 +272,9 @@ impl Generator {
         if !self.may_look() || is_far && !self.claims.claim(&[slot], Way::Write, false, user) {
             return None;
         }
+        if self.claims.tells_polls(slot) {
+            return None;
+        }
         self.looks();
         let mut entry = self.new_entry(Op::CLOSE);
         entry.fd = Fd::Slot(slot);
