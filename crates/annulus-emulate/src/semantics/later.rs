@@ -39,8 +39,7 @@ impl<W: World> Core<W> {
             self.wait(token, PollEvents::IN);
             return true;
         }
-        let (sqe, file) = (work.sqe, file.clone());
-        match self.is_ready(&sqe, file, PollEvents::OUT) {
+        match self.is_ready(token, PollEvents::OUT) {
             false => self.wait(token, PollEvents::OUT),
             true => self.finish(token, Err(Errno::ECANCELED)),
         }
@@ -50,28 +49,24 @@ impl<W: World> Core<W> {
     /// Takes note of what Linux has a thread wait in: what was to wait first, and need not, is done
     /// to its end.
     fn see_thread(&mut self, token: Token) {
-        let Some(work) = self.requests.get(token).and_then(|request| request.work.as_ref()) else {
-            return;
-        };
-        let events = match work.sqe.opcode {
-            Op::RECV | Op::RECVMSG => PollEvents::IN,
-            Op::SEND | Op::SENDMSG => PollEvents::OUT,
-            _ => return,
-        };
-        if !RecvSendFlags(work.sqe.ioprio).contains(RecvSendFlags::POLL_FIRST) {
-            return;
-        }
-        let (sqe, Some(file)) = (work.sqe, work.file.clone()) else { return };
-        let is_ready = self.is_ready(&sqe, file, events);
+        let work = self.requests.get(token).and_then(|request| request.work.as_ref());
+        let Some(work) = work.filter(|work| waits_first(&work.sqe)) else { return };
+        let sends = matches!(work.sqe.opcode, Op::SEND | Op::SENDMSG);
+        let is_ready = self.is_ready(token, if sends { PollEvents::OUT } else { PollEvents::IN });
         if let Some(request) = self.requests.get_mut(token) {
             request.in_thread = is_ready;
         }
     }
 
-    /// Whether a file is ready for one of these.
-    fn is_ready(&mut self, sqe: &Sqe, file: W::File, events: PollEvents) -> bool {
-        let mut look = Work::new(&Sqe { opcode: Op::POLL_ADD, rw_flags: events.bits(), ..*sqe });
-        look.file = Some(file);
+    /// Whether the file of a request is one that is waited for, and is ready for it.
+    pub(super) fn is_ready(&mut self, token: Token, events: PollEvents) -> bool {
+        let work = self.requests.get(token).and_then(|request| request.work.as_ref());
+        let Some(work) = work else { return false };
+        let Some(file) = work.file.clone().filter(|file| self.world.is_pollable(file)) else {
+            return false;
+        };
+        let asked = Sqe { opcode: Op::POLL_ADD, rw_flags: events.bits(), ..work.sqe };
+        let mut look = Work { file: Some(file), ..Work::new(&asked) };
         !matches!(self.world.attempt(&mut look), Attempt::Wait(_))
     }
 
@@ -82,15 +77,18 @@ impl<W: World> Core<W> {
         request.is_some_and(|found| found.opcode == Op::READ_MULTISHOT && !found.was_polled)
     }
 
-    /// Has it go on in the next round, as if its file had become ready: until then a cancel finds
-    /// it.
-    pub(super) fn read_on_later(&mut self, token: Token) {
+    /// Has it go on in the next round, as if its file had become ready. Until then a cancel finds a
+    /// multishot, and no other: that waits for nothing.
+    pub(super) fn go_on_later(&mut self, token: Token) {
         let Some(request) = self.requests.get_mut(token) else { return };
         let Some(file) = request.work.as_mut().and_then(|work| work.file.as_mut()) else { return };
         if let Err(errno) = keep(&mut self.world, file) {
             return self.give_up(token, errno);
         }
-        request.state = State::Watching;
+        let ioprio = request.ioprio();
+        if is_multishot(request.opcode, ioprio) {
+            request.state = State::Watching;
+        }
         self.due.push_back(token);
     }
 
@@ -119,9 +117,20 @@ impl<W: World> Core<W> {
             Op::ACCEPT => !AcceptFlags(request.ioprio()).contains(AcceptFlags::DONTWAIT),
             _ => !self.reads_once(token),
         };
-        if may_wait || request.was_polled {
-            return self.wait(token, events);
+        if !may_wait && !request.was_polled {
+            return self.finish(token, Err(Errno::EAGAIN));
         }
-        self.finish(token, Err(Errno::EAGAIN));
+        self.wait(token, events);
+    }
+}
+
+/// Whether an entry is to wait before it is first tried.
+pub(super) fn waits_first(sqe: &Sqe) -> bool {
+    match sqe.opcode {
+        Op::RECV | Op::RECVMSG | Op::SEND | Op::SENDMSG | Op::SEND_ZC | Op::SENDMSG_ZC => {
+            RecvSendFlags(sqe.ioprio).contains(RecvSendFlags::POLL_FIRST)
+        }
+        Op::ACCEPT => AcceptFlags(sqe.ioprio).contains(AcceptFlags::POLL_FIRST),
+        _ => false,
     }
 }

@@ -3,6 +3,7 @@
 use annulus_ring::Errno;
 use annulus_ring::abi::{CqeFlags, Op, PollEvents, SpliceFlags, SqeFlags};
 
+use super::later::waits_first;
 use super::request::State;
 use super::sockets::{Shot, is_multishot};
 use super::{Core, prepare};
@@ -49,7 +50,8 @@ impl<W: World> Core<W> {
     /// It is a request's turn.
     fn begin(&mut self, token: Token) {
         let Some(request) = self.requests.get_mut(token) else { return };
-        if request.state == State::Watching {
+        if matches!(request.state, State::Watching | State::Begun) {
+            request.state = State::Watching;
             return self.ready(token);
         }
         request.state = State::Begun;
@@ -131,11 +133,15 @@ impl<W: World> Core<W> {
             let Some(work) = &mut request.work else { return };
             // What is sent of a group has an end, and is not waited for.
             shots += u32::from(work.sqe.opcode != Op::SEND);
+            let waits_first = waits_first(&work.sqe);
             let shot = match self.world.attempt(work) {
                 Attempt::Done(result) => self.judge(token, result),
                 Attempt::Wait(events) => {
                     let moved = work.done;
                     self.leave_buffer(token, moved);
+                    if waits_first && self.is_ready(token, events) {
+                        return self.go_on_later(token);
+                    }
                     if moved == 0 {
                         return self.wait(token, events);
                     }
@@ -156,7 +162,7 @@ impl<W: World> Core<W> {
                 Shot::Again if self.reads_once(token) => {
                     return self.finish(token, Err(Errno::EAGAIN));
                 }
-                Shot::Again if self.reads_on_later(token) => return self.read_on_later(token),
+                Shot::Again if self.reads_on_later(token) => return self.go_on_later(token),
                 Shot::Again => {}
             }
         }
