@@ -120,6 +120,10 @@ impl<W: World> Core<W> {
         if !may_wait && !request.was_polled {
             return self.finish(token, Err(Errno::EAGAIN));
         }
+        // Nothing comes that would wake it.
+        if request.work.as_ref().is_some_and(|work| work.outcome.has_ended) {
+            return self.go_on_later(token);
+        }
         self.wait(token, events);
     }
 }

@@ -159,4 +159,5 @@ pub(super) fn see_what_is_left(work: &mut HostWork) {
         work.outcome.cflags |= CqeFlags::SOCK_NONEMPTY;
     }
     work.outcome.is_drained = !has_more;
+    work.outcome.has_ended = is_readable && !has_more;
 }
