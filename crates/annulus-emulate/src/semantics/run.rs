@@ -414,8 +414,8 @@ fn breaks(opcode: Op, errno: Errno) -> bool {
 }
 
 /// Whether Linux would have it wait for its file, where a cancel finds it, and not in a thread,
-/// which is interrupted.
+/// which is interrupted. What is read or written by a thread here is so there.
 pub(super) fn could_poll(opcode: Op) -> bool {
     let by_thread = [Op::OPENAT, Op::OPENAT2, Op::SPLICE, Op::TEE, Op::FALLOCATE, Op::FSYNC];
-    !by_thread.contains(&opcode)
+    !by_thread.contains(&opcode) && !is_transfer(opcode)
 }
