@@ -87,6 +87,10 @@ impl<W: World> Core<W> {
     fn name_files(&mut self, token: Token) -> Result<(), Errno> {
         let Some(request) = self.requests.get_mut(token) else { return Ok(()) };
         let Some(work) = &mut request.work else { return Ok(()) };
+        if work.sqe.opcode == Op::FIXED_FD_INSTALL {
+            let slot = work.sqe.fd as u32;
+            return self.has_fixed(slot);
+        }
         if !prepare::traits(work.sqe.opcode).names_file {
             return Ok(());
         }
