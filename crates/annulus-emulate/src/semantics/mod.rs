@@ -156,6 +156,7 @@ impl<W: World> Core<W> {
         let before = self.queues.posted();
         self.tell(completion);
         self.begun_at = self.begun_at.wrapping_add(self.queues.posted().wrapping_sub(before));
+        self.pass_counts_early();
     }
 
     /// Moves what found no room to the queue: it counts now.

@@ -113,28 +113,43 @@ impl<W: World> Core<W> {
     /// Ends what waited for so many completions as were told by now: in the next round, before what
     /// is linked behind those.
     pub(super) fn pass_counts(&mut self) {
+        for (place, token) in self.end_counts(self.queues.posted()).into_iter().enumerate() {
+            self.due.insert(place, token);
+        }
+    }
+
+    /// As [`pass_counts`](Self::pass_counts), in the middle of a round, of what counts by now: what
+    /// ends is told behind what begins in this round, but counts as told from now on.
+    pub(super) fn pass_counts_early(&mut self) {
+        let over = self.end_counts(self.begun_at);
+        self.due.extend(over);
+    }
+
+    /// Ends what waited for so many completions as were `posted`.
+    fn end_counts(&mut self, posted: u32) -> Vec<Token> {
         if self.times.counts.is_empty() {
-            return;
+            return Vec::new();
         }
         // What found no room does not count before it does. Timeouts do not count, even those of
         // which nothing was told: then it is less than before, and Linux, which looks how far it
         // came since the last time, ends them all.
-        let told = self.queues.posted().wrapping_sub(self.timeouts_told);
+        let told = posted.wrapping_sub(self.timeouts_told);
         let before = core::mem::replace(&mut self.times.counted, told);
         let (mut over, left): (Vec<_>, Vec<_>) = core::mem::take(&mut self.times.counts)
             .into_iter()
             .partition(|(_, at)| at.wrapping_sub(before) <= told.wrapping_sub(before));
         self.times.counts = left;
         over.sort_by_key(|(_, at)| at.wrapping_sub(before));
-        for (place, (token, _)) in over.into_iter().enumerate() {
+        let over: Vec<Token> = over.into_iter().map(|(token, _)| token).collect();
+        for token in &over {
             self.timeouts_told = self.timeouts_told.wrapping_add(1);
-            let Some(request) = self.requests.get_mut(token) else { continue };
+            let Some(request) = self.requests.get_mut(*token) else { continue };
             (request.state, request.is_over) = (State::Queued, true);
             if let Some(due) = request.due.take() {
-                self.times.remove(due, token);
+                self.times.remove(due, *token);
             }
-            self.due.insert(place, token);
         }
+        over
     }
 
     /// Ends what is due, and lets begin what waited for it. Whether anything was.
