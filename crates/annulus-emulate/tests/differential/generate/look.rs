@@ -33,7 +33,7 @@ impl Generator {
         entry.memory = Memory::Time(time);
         entry.len = 1;
         // What a chain has behind it may wait meanwhile: how far others are then is open.
-        let is_certain = self.is_first || !self.moves();
+        let is_certain = self.is_first || !self.moves() && !self.themes.table;
         if self.themes.counts && is_certain && self.random.chance(60) {
             entry.off = self.random.pick(&[1, 2, 3]);
         }
@@ -59,15 +59,17 @@ impl Generator {
 
     pub(super) fn link_timeout(&mut self) -> Entry {
         let mut entry = self.new_entry(Op::LINK_TIMEOUT);
-        // Not at once: whether it or an entry on a thread is first is open; nor as long as a time
-        // that it limits.
+        // Not at once: whether it or an entry on a thread is first is open, be it one of the host;
+        // nor as long as a time that it limits.
         let mut time = self.random.pick(&[Time::Short, Time::Long, Time::Long, Time::Negative]);
         let limits_time = self.past.last().is_some_and(|past| past.op == Op::TIMEOUT);
         let on_file =
             |past: &Past| past.fd.slot().is_some_and(|slot| slot < FILES || slot == COUNTER);
         let limits_file =
             self.past.last().is_some_and(|past| on_file(past) || past.is_fixed) || self.threaded;
-        if (limits_time || limits_file) && time == Time::Short {
+        let by_host = |past: &Past| [Op::ACCEPT, Op::CONNECT].contains(&past.op);
+        let limits_host = self.themes.waiting && self.past.last().is_some_and(by_host);
+        if (limits_time || limits_file || limits_host) && time == Time::Short {
             time = Time::Long;
         }
         entry.memory = Memory::Time(time);
