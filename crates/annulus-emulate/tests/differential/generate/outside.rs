@@ -65,7 +65,10 @@ impl Generator {
         };
         Some(match reads {
             true => Event::Read { slot, bytes },
-            false => Event::Write { slot, bytes },
+            false => {
+                self.written[slot as usize] += bytes;
+                Event::Write { slot, bytes }
+            }
         })
     }
 
