@@ -162,7 +162,7 @@ fn case_with<const N: usize>(name: &'static str, setting: Setting, steps: [Step;
 pub fn all() -> Vec<Case> {
     let families = [transfers(), sockets(), groups(), rings(), ring_reads(), connections()];
     let families = [families.concat(), tables()];
-    [families.concat(), accepts(), times(), cancels(), turns::all(), turns::threads()].concat()
+    [families.concat(), accepts(), times(), cancels(), turns::all()].concat()
 }
 
 fn transfers() -> Vec<Case> {

@@ -1,85 +1,162 @@
 //! Programs that once differed by whose turn it was: what goes on later, is cancelled meanwhile, or
-//! leaves nothing for those behind it.
+//! is told behind others.
 
 use super::*;
 
 /// All of them.
 pub fn all() -> Vec<Case> {
+    [cancelled(), first(), bundles(), ends(), counts(), threads()].concat()
+}
+
+/// A receive with a buffer of a group.
+fn receive(group: u16, flags: RecvSendFlags, len: u32) -> Entry {
+    let entry = Entry { memory: Memory::Plain(0), ..on(Op::RECV, SOCKET, len) };
+    select(group, how(flags, entry))
+}
+
+fn by_name(user_data: u64) -> Entry {
+    cancel(user_data, CancelFlags::empty())
+}
+
+fn cancelled() -> Vec<Case> {
     let any = cancel(0, CancelFlags::ANY);
-    let multishot = Entry { len: 0, memory: Memory::Plain(0), ..on(Op::READ_MULTISHOT, SOCKET, 0) };
+    let multishot = Entry { off: u64::MAX, ..bare(Op::READ_MULTISHOT, SOCKET) };
     let poll = Entry { rw_flags: 1, ..bare(Op::POLL_ADD, PIPE_READ) };
     let remove = Entry { memory: Memory::Plain(1), ..plain(Op::POLL_REMOVE) };
-    let bundle = RecvSendFlags::BUNDLE | RecvSendFlags::RECV_MULTISHOT;
-    let bare_recv = |len| Entry { memory: Memory::Plain(0), ..on(Op::RECV, SOCKET, len) };
     vec![
         case_full(
             "a multishot read that is cancelled after its first",
             2,
-            [
-                write(SOCKET + 1, 300),
-                submit([select(PIECEWISE, Entry { off: u64::MAX, ..multishot }), any]),
-            ],
+            [write(SOCKET + 1, 300), submit([select(PIECEWISE, multishot), any])],
+        ),
+        case("a poll that is cancelled, and removed", [submit([poll, by_name(1), remove])]),
+    ]
+}
+
+fn first() -> Vec<Case> {
+    let first = RecvSendFlags::POLL_FIRST;
+    let multishot = first | RecvSendFlags::RECV_MULTISHOT;
+    vec![
+        case(
+            "what waits first, and need not, is cancelled",
+            [write(SOCKET + 1, 30), submit([how(first, on(Op::RECV, SOCKET, 10)), by_name(1)])],
+        ),
+        case_full(
+            "a multishot that waits first, and need not, is cancelled",
+            4,
+            [write(SOCKET + 1, 30), submit([receive(RING, multishot, 0), by_name(1)])],
         ),
         case(
-            "a poll that is cancelled, and removed",
-            [submit([poll, cancel(1, CancelFlags::empty()), remove])],
-        ),
-        case_full(
-            "a bundle of a length that empties its group",
-            2,
-            [write(SOCKET + 1, 300), submit([select(RING, how(bundle, bare_recv(10)))])],
-        ),
-        case_full(
-            "a bundle of no length that empties its group",
-            2,
-            [write(SOCKET + 1, 300), submit([select(RING, how(bundle, bare_recv(0)))])],
-        ),
-        case_full(
-            "a bundle that empties a group of pieces",
-            1,
-            [write(SOCKET + 1, 300), submit([select(PIECEWISE, how(bundle, bare_recv(0)))])],
-        ),
-        case_full(
-            "a bundle that leaves something in a group of pieces",
-            1,
-            [write(SOCKET + 1, 30), submit([select(PIECEWISE, how(bundle, bare_recv(0)))])],
+            "what is behind one that waits first",
+            [submit([
+                link(how(first, on(Op::SEND, SOCKET, 8))),
+                op_flags(NOWAIT, on(Op::READ, SOCKET + 3, 8)),
+                link(nop()),
+                link(nop()),
+                on(Op::SEND, SOCKET + 2, 8),
+            ])],
         ),
     ]
 }
 
-/// What threads wait in: a cancel of all finds it, and does not count it.
-pub fn threads() -> Vec<Case> {
-    let any = || cancel(0, CancelFlags::ANY);
-    let recv = || {
-        let entry = how(RecvSendFlags::POLL_FIRST, on(Op::RECV, SOCKET, 100));
-        with(SqeFlags::ASYNC, op_flags(WAITALL, entry))
+fn bundles() -> Vec<Case> {
+    let bundle = RecvSendFlags::BUNDLE | RecvSendFlags::RECV_MULTISHOT;
+    let of = |name, filled, bytes, entry| {
+        case_full(name, filled, [write(SOCKET + 1, bytes), submit([entry])])
     };
-    let piece = Entry { memory: Memory::Plain(0), len: 0, rw_flags: 0, ..recv() };
+    vec![
+        of("a bundle of a length that empties its group", 2, 300, receive(RING, bundle, 10)),
+        of("a bundle of no length that empties its group", 2, 300, receive(RING, bundle, 0)),
+        of("a bundle that empties a group of pieces", 1, 300, receive(PIECEWISE, bundle, 0)),
+        of("a bundle that leaves something of a piece", 1, 30, receive(PIECEWISE, bundle, 0)),
+    ]
+}
+
+fn ends() -> Vec<Case> {
+    let multishot = RecvSendFlags::RECV_MULTISHOT;
+    let last = || submit([on(Op::SEND, SOCKET + 1, 64), close(SOCKET + 1)]);
     vec![
         case_full(
-            "a piece, of a thread that need not wait first",
-            2,
-            [write(SOCKET + 1, 100), submit([select(PIECEWISE, piece)])],
+            "the end of a stream behind what it brings",
+            8,
+            [submit([receive(RING, multishot, 0)]), last()],
         ),
-        case(
-            "a part, of a thread that need not wait first",
-            [write(SOCKET + 1, 20), submit([recv()]), submit([any()])],
+        case_full(
+            "the end of a stream behind a bundle",
+            8,
+            [submit([receive(PIECEWISE, multishot | RecvSendFlags::BUNDLE, 100)]), last()],
         ),
-        case(
-            "one part, of a thread that need not wait first",
-            [write(SOCKET + 1, 20), submit([recv()]), submit([cancel(1, CancelFlags::empty())])],
-        ),
-        case(
-            "a time that limits a thread that need not wait first",
-            [write(SOCKET + 1, 20), submit([link(recv()), link_timeout(Time::Short)])],
+        case_full(
+            "the end of a stream that was there",
+            8,
+            [last(), submit([receive(RING, multishot, 0), by_name(3)])],
         ),
         case(
             "nothing to a place in a socket",
             [submit([Entry { off: 10, ..on(Op::WRITE, DATAGRAM, 0) }])],
         ),
+    ]
+}
+
+fn counts() -> Vec<Case> {
+    let change = Entry {
+        memory: Memory::TimeBehind(2, Time::Long),
+        rw_flags: (TimeoutFlags::UPDATE | TimeoutFlags::LINK_TIMEOUT_UPDATE).bits(),
+        ..plain(Op::TIMEOUT_REMOVE)
+    };
+    let mut tagged = Setting { tagged: true, ..Setting::default() };
+    tagged.table = vec![Fd::Slot(PIPE_WRITE); TABLE as usize];
+    let install = fixed(7, plain(Op::FIXED_FD_INSTALL));
+    vec![
+        case_full(
+            "a link timeout of no slot",
+            0,
+            [submit([link(install), link_timeout(Time::Long), change])],
+        ),
+        case_with(
+            "what tags end counts at once",
+            tagged,
+            [submit([
+                timeout(Time::Long, 2),
+                files_update(0, &[Fd::Slot(PIPE_WRITE), Fd::NONE]),
+                timeout(Time::Short, 3),
+                pipe(7),
+            ])],
+        ),
+    ]
+}
+
+/// What threads wait in: a cancel of all finds it, and does not count it.
+fn threads() -> Vec<Case> {
+    let any = || cancel(0, CancelFlags::ANY);
+    let recv = || {
+        let entry = how(RecvSendFlags::POLL_FIRST, on(Op::RECV, SOCKET, 100));
+        with(SqeFlags::ASYNC, op_flags(WAITALL, entry))
+    };
+    let piece = with(SqeFlags::ASYNC, receive(PIECEWISE, RecvSendFlags::POLL_FIRST, 0));
+    let part = || write(SOCKET + 1, 20);
+    vec![
+        case_full(
+            "a piece, of a thread that need not wait first",
+            2,
+            [write(SOCKET + 1, 100), submit([piece])],
+        ),
         case(
-            "a part, of a thread that waits first",
-            [submit([recv()]), write(SOCKET + 1, 20), submit([any()])],
+            "a part, of a thread that need not wait first",
+            [part(), submit([recv()]), submit([any()])],
+        ),
+        case(
+            "one part, of a thread that need not wait first",
+            [part(), submit([recv()]), submit([by_name(1)])],
+        ),
+        case(
+            "a time that limits a thread that need not wait first",
+            [part(), submit([link(recv()), link_timeout(Time::Short)])],
+        ),
+        case("a part, of a thread that waits first", [submit([recv()]), part(), submit([any()])]),
+        case(
+            "a sum that an eventfd has no room for",
+            [submit([on(Op::WRITE, COUNTER, 8), on(Op::WRITE, COUNTER, 8)])],
         ),
     ]
 }
