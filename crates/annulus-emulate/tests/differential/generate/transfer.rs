@@ -228,7 +228,11 @@ impl Generator {
                 entry.len = self.random.pick(&[0, 0, 10, 64, 100, 200, 500]);
             }
         }
-        let is_bundle = matches!(entry.op, Op::RECV | Op::SEND) && self.random.chance(30);
+        // A bundle that is sent tells several times, as multishots do.
+        let may_send = matches!(self.setting.cq_entries, 0 | 2);
+        let is_bundle = matches!(entry.op, Op::RECV | Op::SEND)
+            && self.random.chance(30)
+            && (entry.op == Op::RECV || may_send);
         if is_bundle {
             entry.rw_flags &= !MSG_PEEK;
             entry.ioprio |= RecvSendFlags::BUNDLE.bits();
