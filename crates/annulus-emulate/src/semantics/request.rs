@@ -52,6 +52,8 @@ pub(crate) struct Request<F> {
     pub(crate) notifies: bool,
     /// Its group was empty after it had picked.
     pub(crate) took_all: bool,
+    /// How long the buffer was that it waited with, if it had one: it takes no more.
+    pub(crate) room: u32,
     /// It has waited for its file.
     pub(crate) was_polled: bool,
     /// Linux has a thread wait in it: a cancel finds that it runs.
@@ -111,6 +113,7 @@ impl<F> Request<F> {
             silences: false,
             notifies: false,
             took_all: false,
+            room: 0,
             was_polled: false,
             in_thread: false,
             wakes: 0,
@@ -149,6 +152,7 @@ impl<F> Request<F> {
             silences,
             notifies,
             took_all,
+            room,
             was_polled,
             in_thread,
             wakes,
@@ -167,7 +171,7 @@ impl<F> Request<F> {
         (*state, *failed, *is_over) = (State::Queued, false, false);
         *silent = sqe.flags.contains(SqeFlags::CQE_SKIP_SUCCESS);
         (*silences, *notifies, *took_all, *was_polled) = (false, false, false, false);
-        (*in_thread, *wakes, *result) = (false, 0, 0);
+        (*in_thread, *room, *wakes, *result) = (false, 0, 0, 0);
         (*cflags, *big) = (CqeFlags::empty(), None);
         (*next, *partner, *due, *order, *cancelled) = (None, None, None, 0, false);
     }

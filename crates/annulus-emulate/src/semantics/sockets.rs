@@ -77,7 +77,7 @@ impl<W: World> Core<W> {
             return Shot::Last;
         }
         let Some(request) = self.requests.get_mut(token) else { return Shot::Last };
-        request.cflags = CqeFlags::empty();
+        (request.cflags, request.room) = (CqeFlags::empty(), 0);
         if let Some(work) = &mut request.work {
             work.done = 0;
             if work.sqe.opcode == Op::RECVMSG {

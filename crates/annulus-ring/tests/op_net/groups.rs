@@ -85,6 +85,21 @@ fn a_multishot_ends_with_the_stream() {
 }
 
 #[test]
+fn a_multishot_ends_with_the_stream_behind_its_last_bytes() {
+    let (mut here, there) = UnixStream::pair().unwrap();
+    let mut ring = ring();
+    let group = Group::new(&ring, BG, 4, 16);
+    push(&mut ring, op::Recv::with_group(&there, BG, 0).multishot());
+    silent(&mut ring);
+    // Both before anybody looks: no change comes behind them.
+    here.write_all(b"bytes").unwrap();
+    drop(here);
+    let cqes = until_last(&mut ring);
+    assert_eq!(brought(&group, &cqes[..1]), [(b"bytes".to_vec(), true)]);
+    assert_eq!((cqes.len(), cqes[1].result()), (2, Ok(0)));
+}
+
+#[test]
 fn a_multishot_is_cancelled() {
     let (_here, there) = UnixStream::pair().unwrap();
     let mut ring = ring();

@@ -113,7 +113,8 @@ impl<W: World> Core<W> {
             _ if by_thread => Some(Bundle::ReceivedByThread),
             _ => Some(Bundle::Received),
         };
-        let want = Want { bytes: wanted(&work.sqe), opcode: work.sqe.opcode, bundle, uses_up };
+        let bytes = if request.room > 0 { request.room } else { wanted(&work.sqe) };
+        let want = Want { bytes, opcode: work.sqe.opcode, bundle, uses_up };
         let takes_several = is_bundle && !by_thread || is_send;
         let none = if takes_several { Errno::ENOENT } else { Errno::ENOBUFS };
         let found = self.groups.get_mut(&group).ok_or(none)?;
@@ -205,7 +206,8 @@ impl<W: World> Core<W> {
     }
 
     /// A request waits, which has moved so many bytes. What has something in it already is not put
-    /// back: its ring goes on; nor is what was provided for a read or a send.
+    /// back: its ring goes on; nor is what was provided for a read or a send. What is put back was
+    /// as long as a piece that was left of it: the request takes no more when something comes.
     pub(in crate::semantics) fn leave_buffer(&mut self, token: Token, moved: u32) {
         let Some(request) = self.requests.get_mut(token) else { return };
         let keeps = keeps(request.opcode);
@@ -221,6 +223,8 @@ impl<W: World> Core<W> {
                 picked.from = From::Used(true);
             }
             _ => {
+                let bytes = request.work.as_ref().map_or(0, |work| room(&work.sqe));
+                request.room = bytes;
                 self.put_back_buffer(token);
             }
         }
@@ -363,6 +367,16 @@ fn wanted(sqe: &Sqe) -> u32 {
             }
         }
         (_, len) => len,
+    }
+}
+
+/// How much an entry that has picked takes at most when it has waited: 0 for as much as there is
+/// then.
+fn room(sqe: &Sqe) -> u32 {
+    match sqe.opcode {
+        Op::READ | Op::READV => sqe.len,
+        Op::RECV if !is_bundle(sqe) => sqe.len,
+        _ => 0,
     }
 }
 

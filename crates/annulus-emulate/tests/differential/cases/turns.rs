@@ -5,7 +5,7 @@ use super::*;
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    [cancelled(), first(), bundles(), ends(), counts(), threads()].concat()
+    [pieces(), cancelled(), first(), bundles(), ends(), counts(), threads()].concat()
 }
 
 /// A receive with a buffer of a group.
@@ -16,6 +16,34 @@ fn receive(group: u16, flags: RecvSendFlags, len: u32) -> Entry {
 
 fn by_name(user_data: u64) -> Entry {
     cancel(user_data, CancelFlags::empty())
+}
+
+/// What waits with the rest of a buffer takes no more than that of the next.
+fn pieces() -> Vec<Case> {
+    let takes = |slot| Entry { memory: Memory::Plain(0), ..on(Op::SEND, slot, 200) };
+    let of = |name, waits| {
+        let steps = [
+            write(SOCKET + 1, 120),
+            submit([receive(PIECEWISE, RecvSendFlags::empty(), 0)]),
+            submit([waits]),
+            submit([select(PIECEWISE, takes(SOCKET + 2))]),
+            write(SOCKET + 1, 40),
+            write(SOCKET + 1, 40),
+        ];
+        case_full(name, 4, steps)
+    };
+    let read = Entry { memory: Memory::Plain(0), ..on(Op::READ, SOCKET, 200) };
+    let read_pieces = Entry { memory: Memory::Pieces(1), ..on(Op::READV, SOCKET, 1) };
+    let multishot = RecvSendFlags::RECV_MULTISHOT;
+    let header = message(Op::RECVMSG, SOCKET, 1, false);
+    vec![
+        of("a read with a rest", select(PIECEWISE, read)),
+        of("a vectored read with a rest", select(PIECEWISE, read_pieces)),
+        of("a receive with a rest", receive(PIECEWISE, RecvSendFlags::empty(), 200)),
+        of("a multishot with a rest", receive(PIECEWISE, multishot, 0)),
+        of("a bundle with a rest", receive(PIECEWISE, multishot | RecvSendFlags::BUNDLE, 200)),
+        of("a message with a rest", select(PIECEWISE, header)),
+    ]
 }
 
 fn cancelled() -> Vec<Case> {
