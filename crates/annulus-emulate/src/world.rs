@@ -124,8 +124,8 @@ pub(crate) struct Outcome {
     pub(crate) is_broken: bool,
     /// The socket is known to have no more at the moment.
     pub(crate) is_drained: bool,
-    /// It has no more, but something to tell: it has ended.
-    pub(crate) has_ended: bool,
+    /// It is to be tried again all the same, without a change that would wake it.
+    pub(crate) is_ready: bool,
     /// A multishot is over with this result.
     pub(crate) is_last: bool,
 }

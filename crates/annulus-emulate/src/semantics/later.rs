@@ -121,7 +121,7 @@ impl<W: World> Core<W> {
             return self.finish(token, Err(Errno::EAGAIN));
         }
         // Nothing comes that would wake it.
-        if request.work.as_ref().is_some_and(|work| work.outcome.has_ended) {
+        if request.work.as_ref().is_some_and(|work| work.outcome.is_ready) {
             return self.go_on_later(token);
         }
         self.wait(token, events);

@@ -80,6 +80,11 @@ impl<W: World> Core<W> {
         (request.cflags, request.room) = (CqeFlags::empty(), 0);
         if let Some(work) = &mut request.work {
             work.done = 0;
+            // A bundle that is as long as it may be lets others have their turn.
+            if is_bundle(&work.sqe) && work.sqe.len > 0 && count >= work.sqe.len {
+                work.outcome.is_ready |= !outcome.is_drained;
+                return Shot::Wait(PollEvents::IN);
+            }
             if work.sqe.opcode == Op::RECVMSG {
                 // The length was for the first: the others take all of a buffer.
                 work.sqe.len = 0;

@@ -159,5 +159,6 @@ pub(super) fn see_what_is_left(work: &mut HostWork) {
         work.outcome.cflags |= CqeFlags::SOCK_NONEMPTY;
     }
     work.outcome.is_drained = !has_more;
-    work.outcome.has_ended = is_readable && !has_more;
+    // Its end is still to be told.
+    work.outcome.is_ready = is_readable && !has_more;
 }
