@@ -157,7 +157,13 @@ impl<W: World> Core<W> {
         let file = self.world.file(fd).and_then(|file| self.world.keep(file));
         // The table keeps a descriptor of its own: what closing this one says matters to nobody.
         let _ = self.world.close(fd);
-        self.put_fixed(file_index, file?)
+        let file = file?;
+        let put = self.put_fixed(file_index, file.clone());
+        if put.is_err() {
+            // Linux closes it when it returns to the program.
+            self.world.hold(file);
+        }
+        put
     }
 
     /// As [`install_fixed`](Self::install_fixed), of a file that is kept.
