@@ -187,6 +187,11 @@ impl Machine {
     }
 }
 
+/// Whether an error may be of what a file was thought to be, before it was asked.
+fn may_be_another(errno: Errno) -> bool {
+    matches!(errno, Errno::EBADF | Errno::EINVAL | Errno::EOPNOTSUPP)
+}
+
 impl World for Machine {
     type File = File;
     type Ring = RingRef;
@@ -295,7 +300,7 @@ impl World for Machine {
         match (attempt, &work.file) {
             // Most: it was done, or has failed by itself, which would not happen twice.
             (Attempt::Done(Ok(_)), _) => attempt,
-            (Attempt::Done(Err(errno)), _) if errno != Errno::EBADF => attempt,
+            (Attempt::Done(Err(errno)), _) if !may_be_another(errno) => attempt,
             // Nothing was asked of what it was opened for.
             _ if matches!(work.sqe.opcode, Op::SEND | Op::RECV) => attempt,
             (_, Some(file)) if file.is_guess => self.attempt_surely(work),
