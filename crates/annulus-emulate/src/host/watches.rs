@@ -141,7 +141,9 @@ impl Watches {
             // Whether what comes is the last is to be known.
             wanted |= libc::EPOLLRDHUP as u32;
         }
-        let all = watched.armed.unwrap_or(0) | wanted;
+        // What is one request's alone tells of nothing that it waited for before.
+        let before = watched.armed.filter(|_| !kept.is_apart);
+        let all = before.unwrap_or(0) | wanted;
         match watched.armed {
             None => {
                 self.poller.add(kept.raw(), all, kept.name())?;
