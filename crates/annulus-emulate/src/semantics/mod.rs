@@ -249,6 +249,11 @@ impl<W: World> Core<W> {
         let Some(request) = self.requests.get(token) else { return false };
         let (user_data, res) = (request.user_data, result as i32);
         let flags = cflags | CqeFlags::MORE;
+        // What others ended with in this round is told before, and counts.
+        if self.begun_at != self.queues.posted() {
+            self.begun_at = self.queues.posted();
+            self.pass_counts_early();
+        }
         let is_told = self.queues.post_if_room(&Completion { user_data, res, flags, big: None });
         if is_told {
             self.told = self.told.wrapping_add(1);
