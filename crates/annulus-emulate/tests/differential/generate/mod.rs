@@ -118,11 +118,14 @@ struct Generator {
 pub fn program(seed: u64) -> Program {
     let mut random = Random::new(seed);
     let mut themes = Themes::new(&mut random);
-    let setting = setting(&mut random, themes);
+    let mut setting = setting(&mut random, themes);
     // A step is several submits then: how far threads are between those is open.
     themes.drains &= setting.cq_entries == 0;
     let has_room = setting.cq_entries != 2;
     (themes.files, themes.threads) = (themes.files && has_room, themes.threads && has_room);
+    if themes.waiting && !has_room {
+        setting.nonblocking.extend([LOCAL, INTERNET]);
+    }
     (themes.waiting, themes.messages) = (themes.waiting && has_room, themes.messages && has_room);
     let table = setting.table.iter().map(|fd| fd.slot().into_iter().collect()).collect();
     let count = 1 + random.below(7);

@@ -91,9 +91,13 @@ impl Generator {
         if in_table && !self.claim_table() || !self.claim(&things, way, waits) {
             return None;
         }
-        // When it is its turn is open.
+        // When it is its turn is open, and how much room there is then.
         let first = RecvSendFlags(entry.ioprio).contains(RecvSendFlags::POLL_FIRST);
-        if first && !is_plain(entry.op) && !self.claims.is_alone(&things, self.chain) {
+        let is_certain = self.setting.cq_entries == 0;
+        if first
+            && !is_plain(entry.op)
+            && !(is_certain && self.claims.is_alone(&things, self.chain))
+        {
             entry.ioprio &= !RecvSendFlags::POLL_FIRST.bits();
         } else if first {
             self.has_threads = true;
