@@ -5,7 +5,7 @@ use super::*;
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    [pieces(), cancelled(), first(), bundles(), ends(), counts(), threads()].concat()
+    [pieces(), cancelled(), first(), bundles(), ends(), counts(), rounds(), threads()].concat()
 }
 
 /// A receive with a buffer of a group.
@@ -150,6 +150,54 @@ fn counts() -> Vec<Case> {
                 timeout(Time::Short, 3),
                 pipe(7),
             ])],
+        ),
+    ]
+}
+
+fn rounds() -> Vec<Case> {
+    let multishot = RecvSendFlags::RECV_MULTISHOT | RecvSendFlags::BUNDLE;
+    let poll =
+        Entry { len: PollFlags::ADD_MULTI.bits(), rw_flags: 1, ..bare(Op::POLL_ADD, SOCKET) };
+    let change = Entry {
+        memory: Memory::Plain(1),
+        len: PollFlags::UPDATE_EVENTS.bits(),
+        rw_flags: 4,
+        ..plain(Op::POLL_REMOVE)
+    };
+    let read = Entry { off: u64::MAX, ..bare(Op::READ_MULTISHOT, SMALL_READ) };
+    vec![
+        case_full(
+            "a long bundle that is not to wait",
+            4,
+            [write(SOCKET + 1, 600), submit([op_flags(DONTWAIT, receive(RING, multishot, 100))])],
+        ),
+        case(
+            "a pipe whose reader is cancelled",
+            [
+                submit([on(Op::READ, SMALL_READ, 8)]),
+                Step::Happen(Event::Close { slot: SMALL_READ }),
+                submit([link(cancel(0, CancelFlags::ANY)), on(Op::WRITE, SMALL_WRITE, 8)]),
+            ],
+        ),
+        case(
+            "a number that was a socket",
+            [
+                submit([on(Op::READ, DATAGRAM, 0)]),
+                Step::Happen(Event::Close { slot: DATAGRAM }),
+                submit([op_flags(1 << 20, on(Op::WRITE, DATAGRAM, 8))]),
+            ],
+        ),
+        case(
+            "a poll that waits for something else",
+            [submit([poll, change]), submit([on(Op::WRITE, SOCKET + 1, 8)])],
+        ),
+        case_full(
+            "what is told before a multishot counts",
+            4,
+            [
+                write(SMALL_WRITE, 1),
+                submit([nop(), nop(), select(PIECEWISE, read), timeout(Time::Short, 3), nop()]),
+            ],
         ),
     ]
 }
