@@ -18,6 +18,8 @@ impl<W: World> Core<W> {
     /// Lets everything begin whose turn it is, in rounds: what is linked behind others begins when
     /// all those have begun that were there, and what they told is told.
     pub(crate) fn run(&mut self) {
+        // What was closed outside of a round is closed before the next.
+        self.world.let_go();
         self.begin_round();
         self.run_rounds();
     }
