@@ -7,15 +7,20 @@ pub mod buffer;
 mod counts;
 pub mod engine;
 mod error;
+mod executor;
 pub mod guide;
 pub mod operation;
 mod port;
 mod reactor;
+pub mod runtime;
 mod slot;
 mod sync;
+mod timer;
 
 pub use engine::{Engine, File};
 pub use error::Error;
+pub use executor::{JoinError, JoinHandle};
+pub use runtime::{Handle, LocalOp, Runtime, run, spawn_local, submit, time, yield_now};
 
 /// The programs of the project's front page compile and run: here, where both crates are known.
 #[cfg(doctest)]

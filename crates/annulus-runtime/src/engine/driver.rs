@@ -68,7 +68,7 @@ impl Plan {
 }
 
 /// Says what nobody else is there to be told.
-fn complain(error: Option<&annulus_ring::Error>) {
+pub(crate) fn complain(error: Option<&annulus_ring::Error>) {
     let why = error.map_or_else(|| "it takes nothing".to_owned(), ToString::to_string);
     eprintln!(
         "annulus: the kernel refuses an engine's ring ({why}): the engine takes nothing new, and \
@@ -77,9 +77,9 @@ fn complain(error: Option<&annulus_ring::Error>) {
 }
 
 /// The drivers of an engine, as long as somebody has a handle.
-pub(super) struct Drivers {
-    pub(super) ports: Arc<Ports>,
-    pub(super) entries: u32,
+pub(crate) struct Drivers {
+    pub(crate) ports: Arc<Ports>,
+    pub(crate) entries: u32,
     /// How long the drop of the last handle waits; not at all where a future drives.
     close_limit: Option<Duration>,
     alive: Arc<Alive>,
@@ -155,7 +155,7 @@ impl Drivers {
     }
 
     /// The one of an engine that a future drives, and what that drops when it is over.
-    pub(super) fn driven(ports: Arc<Ports>, entries: u32) -> (Arc<Self>, Ended) {
+    pub(crate) fn driven(ports: Arc<Ports>, entries: u32) -> (Arc<Self>, Ended) {
         let alive = Arc::new(Alive::default());
         let ended = Ended::new(Arc::clone(&alive));
         (Arc::new(Self { ports, entries, close_limit: None, alive }), ended)
@@ -197,7 +197,7 @@ impl Drop for Drivers {
 }
 
 /// Says that a driver is gone, when its ring is.
-pub(super) struct Ended(Arc<Alive>);
+pub(crate) struct Ended(Arc<Alive>);
 
 impl Ended {
     fn new(alive: Arc<Alive>) -> Self {
@@ -225,7 +225,7 @@ impl Drop for AbortOnPanic {
 }
 
 /// Registers the buffers of `ports` with the ring of one of its reactors.
-pub(super) fn register_fixed<K: Kernel>(
+pub(crate) fn register_fixed<K: Kernel>(
     register: &Register<'_, K>,
     ports: &Ports,
 ) -> io::Result<()> {
@@ -238,7 +238,7 @@ pub(super) fn register_fixed<K: Kernel>(
 }
 
 /// How many completions a ring of so many entries holds.
-pub(super) fn completions(entries: u32) -> u32 {
+pub(crate) fn completions(entries: u32) -> u32 {
     entries.saturating_mul(4).min(CQ_ENTRIES_MAX)
 }
 
@@ -250,12 +250,12 @@ fn ring(entries: u32, kernel: KernelChoice) -> annulus_ring::Result<(Parked, u32
 }
 
 /// What makes a ring of so many entries.
-pub(super) fn builder(entries: u32, kernel: KernelChoice) -> Builder {
+pub(crate) fn builder(entries: u32, kernel: KernelChoice) -> Builder {
     Builder::new().entries(entries).cq_entries(completions(entries)).kernel(kernel)
 }
 
 /// What `make` makes of so many entries, or of as many as locked memory allows.
-pub(super) fn sized<R>(
+pub(crate) fn sized<R>(
     entries: u32,
     make: impl Fn(u32) -> annulus_ring::Result<R>,
 ) -> annulus_ring::Result<R> {
@@ -272,7 +272,7 @@ pub(super) fn sized<R>(
 }
 
 /// The ring, once it has done something: a filter may allow making one and forbid entering it.
-pub(super) fn proven<P: Place>(
+pub(crate) fn proven<P: Place>(
     mut ring: RingOf<P, Sqe, Cqe, AnyKernel>,
 ) -> annulus_ring::Result<RingOf<P, Sqe, Cqe, AnyKernel>> {
     // SAFETY: a NOP points to nothing.
@@ -284,7 +284,7 @@ pub(super) fn proven<P: Place>(
 
 /// Bounds the threads that the kernel makes for what would block. Where that cannot be (a filter,
 /// an old kernel), its own bounds hold.
-pub(super) fn cap_workers<K: Kernel>(register: &Register<'_, K>, workers: (u32, u32)) {
+pub(crate) fn cap_workers<K: Kernel>(register: &Register<'_, K>, workers: (u32, u32)) {
     let limits = MaxWorkers { bounded: workers.0, unbounded: workers.1 };
     let _ = register.iowq_max_workers(limits);
 }

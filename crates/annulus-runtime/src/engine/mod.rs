@@ -6,7 +6,7 @@ mod caller;
 mod chain;
 mod close;
 mod drive;
-mod driver;
+pub(crate) mod driver;
 mod file;
 mod helper;
 mod metadata;
@@ -48,7 +48,7 @@ use driver::Drivers;
 #[doc = include_str!("../../docs/engine.md")]
 #[derive(Clone)]
 pub struct Engine {
-    drivers: Arc<Drivers>,
+    pub(crate) drivers: Arc<Drivers>,
 }
 
 impl Engine {

@@ -76,7 +76,9 @@ pub(super) struct Book {
     /// and submitted again.
     pub(super) resubmits: bool,
     /// Wakers to be woken when the queues are left alone.
-    wakers: Vec<Waker>,
+    pub(super) wakers: Vec<Waker>,
+    /// Whether who has the reactor wakes them, once nothing of it is borrowed.
+    pub(super) defers: bool,
 }
 
 impl Book {
@@ -107,6 +109,7 @@ impl Book {
             ticks: false,
             resubmits: false,
             wakers: Vec::with_capacity(wakers_max),
+            defers: false,
         }
     }
 
@@ -148,6 +151,12 @@ impl Book {
         if is_open { self.in_flight_max.saturating_sub(self.in_flight) } else { 0 }
     }
 
+    /// Whether an operation that comes alone may go to the ring at once.
+    #[inline(always)]
+    pub(super) fn may_begin_now(&self, slot: &Slot) -> bool {
+        may_begin(slot) && self.room() > 0
+    }
+
     /// Takes note that so many operations were pushed to the ring.
     #[inline(always)]
     pub(super) fn pushed(&mut self, operations: u32) {
@@ -179,7 +188,12 @@ impl Book {
     }
 
     /// Queues an operation, or a group by its first. How many operations that are.
-    fn accept(&mut self, port: &Port, slot: &Slot, now: impl Fn() -> Timespec) -> u64 {
+    pub(super) fn accept(
+        &mut self,
+        port: &Port,
+        slot: &Slot,
+        now: impl Fn() -> Timespec,
+    ) -> u64 {
         let group = core::iter::successors(Some(slot), |slot| slot.group_next(&port.slots));
         let operations = group.inspect(|slot| slot.begin_limit(&now)).count() as u32;
         if self.closing {
@@ -500,12 +514,12 @@ impl Book {
 
     /// Whether so many wakers may become due without an allocation.
     pub(super) fn has_room_to_wake(&self, completions: u32) -> bool {
-        completions as usize <= self.wakers.capacity() - self.wakers.len()
+        self.defers || completions as usize <= self.wakers.capacity() - self.wakers.len()
     }
 
     /// Wakes who is due. Nothing of the reactor is borrowed by what runs here.
     pub(super) fn wake(&mut self, port: &Port) {
-        if self.wakers.is_empty() {
+        if self.wakers.is_empty() || self.defers {
             return;
         }
         let mut wakers = core::mem::take(&mut self.wakers);

@@ -19,8 +19,10 @@
 mod book;
 mod deadlines;
 mod list;
+mod local;
 mod task;
 
+pub(crate) use local::Patience;
 pub(crate) use task::{Step, TaskReactor};
 
 use core::time::Duration;
@@ -70,6 +72,8 @@ enum Rest {
     /// There was more to do.
     No,
     Sleep,
+    /// As that, but no longer than so.
+    SleepFor(Duration),
     /// Waiting for what was cancelled.
     Closing,
 }
@@ -251,6 +255,9 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         let entered = match rest {
             Rest::No => self.ring.submit(),
             Rest::Sleep => self.ring.submit_and_wait(1),
+            Rest::SleepFor(limit) => {
+                self.ring.submit_and_wait_with(1, &Wait::new().timeout(limit))
+            }
             Rest::Closing => self.ring.submit_and_wait_with(1, &Wait::new().timeout(CANCEL_AGAIN)),
         };
         counts.enters.add(1);
@@ -258,7 +265,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         counts.kernel_ns.add(elapsed_ns(begun, self.book.now));
         match entered {
             Err(error) if error.is_timeout() => {
-                self.book.cancels_all = rest == Rest::Closing;
+                self.book.cancels_all |= rest == Rest::Closing;
                 Ok(0)
             }
             entered => entered,
@@ -306,6 +313,28 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             self.port.close();
         }
         false
+    }
+
+    /// Ends everything on this thread, waiting up to `tries` tenths of a second. Whether that was
+    /// enough.
+    pub(crate) fn drain(&mut self, tries: u32) -> bool {
+        self.port.close();
+        let mut left = tries;
+        loop {
+            if self.prepare().is_none() {
+                return true;
+            }
+            let before = self.book.in_flight;
+            if !self.round(Some(Rest::Closing)).goes_on {
+                (self.habits.pause)(self.pause());
+            }
+            if self.book.in_flight == before {
+                if left == 0 {
+                    return false;
+                }
+                left -= 1;
+            }
+        }
     }
 
     /// How long to leave the kernel alone after so many failures.

@@ -75,26 +75,4 @@ impl<K: Kernel> TaskReactor<K> {
         // What completed before the caller began to look is not told to it.
         if self.ring.cq_len() > 0 || self.ring.has_overflow() { Step::More } else { Step::Idle }
     }
-
-    /// Ends everything on this thread, waiting up to `tries` tenths of a second. Whether that was
-    /// enough.
-    pub(crate) fn drain(&mut self, tries: u32) -> bool {
-        self.port.close();
-        let mut left = tries;
-        loop {
-            if self.prepare().is_none() {
-                return true;
-            }
-            let before = self.book.in_flight;
-            if !self.round(Some(Rest::Closing)).goes_on {
-                (self.habits.pause)(self.pause());
-            }
-            if self.book.in_flight == before {
-                if left == 0 {
-                    return false;
-                }
-                left -= 1;
-            }
-        }
-    }
 }

@@ -8,10 +8,12 @@
 //! hits a stranger.
 
 mod inbox;
+mod local;
 mod state;
 mod table;
 
 pub(crate) use inbox::{Inbox, Message, Posted};
+pub(crate) use local::LocalFree;
 pub(crate) use table::Slots;
 
 use core::marker::PhantomData;
@@ -331,14 +333,12 @@ impl Slot {
         self.entry.set(Sqe { user_data: self.user_data(), ..entry });
     }
 
-    /// Puts an operation and its waker into a slot that was taken from the free list, and asks the
-    /// operation for its entry. Without a waker nobody is woken before [`poll`](Self::poll) gave
-    /// one. Should the operation panic, the slot is empty again.
+    /// Puts an operation into a slot, and asks it for its entry.
     ///
     /// # Safety
-    /// - The slot is the caller's alone, and empty.
-    #[inline]
-    pub(crate) unsafe fn fill<T: Operation + Send>(&self, operation: T, waker: Option<Waker>) {
+    /// - As [`fill`](Self::fill).
+    #[inline(always)]
+    unsafe fn put<T: Operation>(&self, operation: T) {
         let payload = self.payload();
         if fits::<T>() {
             // SAFETY: the payload has the room and the alignment, and is the caller's.
@@ -356,6 +356,18 @@ impl Slot {
         let advances = unsafe { advances_of::<T>(payload) };
         self.traits.set(if advances { ADVANCES } else { 0 });
         core::mem::forget(filled);
+    }
+
+    /// Puts an operation and its waker into a slot that was taken from the free list, and asks the
+    /// operation for its entry. Without a waker nobody is woken before [`poll`](Self::poll) gave
+    /// one. Should the operation panic, the slot is empty again.
+    ///
+    /// # Safety
+    /// - The slot is the caller's alone, and empty.
+    #[inline]
+    pub(crate) unsafe fn fill<T: Operation + Send>(&self, operation: T, waker: Option<Waker>) {
+        // SAFETY: the caller's promise.
+        unsafe { self.put(operation) };
         let Some(waker) = waker else { return };
         // SAFETY: the slot is the caller's alone.
         unsafe { self.waker.write(MaybeUninit::new(waker)) };
@@ -660,6 +672,10 @@ impl Slot {
     ///   afterwards, unless the answer says that it is the reactor's still.
     #[inline]
     pub(crate) unsafe fn finish(&self, completion: Completion) -> (Finished, Option<Waker>) {
+        if self.is_local() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.finish_local(completion) };
+        }
         // Each bit is set once, so it is added: an `or` whose old value is asked for is a loop.
         // SAFETY: until `DONE` the result is the reactor's.
         unsafe { self.result.write(completion) };

@@ -1,0 +1,107 @@
+//! A reactor on the thread of its tasks: they give it operations between its turns, and who runs
+//! them says when it may wait, and how long.
+
+use core::task::Waker;
+use core::time::Duration;
+use std::sync::Arc;
+
+use annulus_ring::abi::{Cqe, Sqe, Timespec};
+use annulus_ring::kernel::Kernel;
+use annulus_ring::{Local, RingOf};
+
+use super::{Habits, LocalReactor, Reactor, Rest};
+use crate::port::Ports;
+use crate::slot::{Phase, Slot};
+
+/// How long a turn may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Not at all.
+    None,
+    For(Duration),
+    /// Until something comes.
+    Endless,
+}
+
+impl<K: Kernel> LocalReactor<K> {
+    /// A reactor whose turns somebody makes who also wakes who is due: see
+    /// [`swap_wakers`](Self::swap_wakers).
+    pub(crate) fn of_executor(
+        ring: RingOf<Local, Sqe, Cqe, K>,
+        ports: Arc<Ports>,
+        index: usize,
+        habits: Habits,
+    ) -> Self {
+        let mut reactor = Reactor::new(ring, ports, index, habits);
+        reactor.book.defers = true;
+        reactor
+    }
+
+    /// The time of its kernel.
+    pub(crate) fn now(&self) -> Timespec {
+        self.ring.kernel().now()
+    }
+
+    /// Takes an operation of this thread: into the ring, if it has room and nobody waits, to be
+    /// submitted by the next turn.
+    ///
+    /// # Safety
+    /// - The slot is of this reactor's port, was filled on this thread, and is not in the inbox.
+    #[inline]
+    pub(crate) unsafe fn begin(&mut self, slot: &Slot) {
+        let Self { ring, port, book, .. } = self;
+        if book.may_begin_now(slot) {
+            let (sq, ..) = ring.parts();
+            // SAFETY: an operation owns what its entry points to, and its slot keeps it until the
+            // completion (`Operation`).
+            if unsafe { sq.push(slot) }.is_ok() {
+                slot.phase.set(Phase::InFlight);
+                return book.pushed(1);
+            }
+        }
+        let kernel = ring.kernel();
+        book.accept(port, slot, || kernel.now());
+    }
+
+    /// How many entries wait to be submitted.
+    #[inline]
+    pub(crate) fn entries_waiting(&self) -> u32 {
+        self.ring.sq_len()
+    }
+
+    /// How many operations the kernel has.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.book.in_flight
+    }
+
+    /// Submits what waits, takes what completed, and waits for more as long as it may, if there is
+    /// nothing else to do and `may_sleep` says so. Whether there will be more: not so once the port
+    /// is closed and nothing is left.
+    pub(crate) fn turn_local(
+        &mut self,
+        patience: Patience,
+        may_sleep: impl FnOnce() -> bool,
+    ) -> bool {
+        let Some(all_pushed) = self.prepare() else { return false };
+        let sleeps = patience != Patience::None
+            && all_pushed
+            && self.book.wakers.is_empty()
+            && !self.book.closing
+            && self.book.falls_asleep(&self.port)
+            && may_sleep();
+        let rest = match patience {
+            Patience::For(limit) if sleeps => Some(Rest::SleepFor(limit)),
+            Patience::Endless if sleeps => Some(Rest::Sleep),
+            _ => (self.ring.sq_len() > 0).then_some(Rest::No),
+        };
+        if !self.round(rest).goes_on {
+            (self.habits.pause)(self.pause());
+        }
+        true
+    }
+
+    /// Exchanges the wakers that are due for an empty list, to be woken with nothing borrowed.
+    pub(crate) fn swap_wakers(&mut self, wakers: &mut Vec<Waker>) {
+        core::mem::swap(&mut self.book.wakers, wakers);
+    }
+}

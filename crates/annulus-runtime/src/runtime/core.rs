@@ -1,0 +1,250 @@
+//! [`Core`]: what a runtime is made of, and its loop. It alone knows both tasks and operations.
+//!
+//! ```text
+//!  ┌─▶ poll tasks, as long as there are some and budget is left
+//!  │   turn:  submit what they began, take what completed; wait, if nothing else is due
+//!  │   fire timers, drain what other threads sent
+//!  └── wake who is not a task of ours, with nothing borrowed
+//! ```
+//!
+//! Foreign code (wakers, destructors) may run in the middle of a turn, and may begin or drop an
+//! operation there: what cannot borrow the reactor then goes by its inbox, as from another thread.
+
+use core::cell::{Cell, RefCell};
+use core::future::Future;
+use core::mem::ManuallyDrop;
+use core::pin::pin;
+use core::task::{Poll, Waker};
+use core::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use annulus_emulate::AnyKernel;
+
+use super::context;
+use crate::engine::Engine;
+use crate::executor::{Executor, Ran};
+use crate::port::{Port, Ports};
+use crate::reactor::{LocalReactor, Patience};
+use crate::slot::{LocalFree, Slot};
+use crate::timer::Wheel;
+
+/// The budgets of a loop.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    /// How many polls there are before the kernel is looked at.
+    pub(super) polls: u32,
+    /// How many tenths of a second without progress the end of a runtime waits for the kernel.
+    pub(super) end_tenths: u32,
+}
+
+/// See above.
+pub(crate) struct Core {
+    pub(super) executor: Executor,
+    reactor: RefCell<Option<ManuallyDrop<Box<LocalReactor<AnyKernel>>>>>,
+    pub(super) wheel: RefCell<Wheel>,
+    ports: Arc<Ports>,
+    /// For what other threads ask of this ring; gone when the runtime ends.
+    engine: RefCell<Option<Engine>>,
+    free: LocalFree,
+    /// An empty list to exchange for that of the reactor.
+    wakers: Cell<Vec<Waker>>,
+    /// The time when its kernel was asked last.
+    last_ns: Cell<u64>,
+    budget: Budget,
+}
+
+impl Core {
+    pub(super) fn new(
+        executor: Executor,
+        reactor: LocalReactor<AnyKernel>,
+        ports: Arc<Ports>,
+        engine: Engine,
+        budget: Budget,
+    ) -> Rc<Self> {
+        let now_ns = ns_of(reactor.now());
+        Rc::new(Self {
+            executor,
+            reactor: RefCell::new(Some(ManuallyDrop::new(Box::new(reactor)))),
+            wheel: RefCell::new(Wheel::new(now_ns)),
+            ports,
+            engine: RefCell::new(Some(engine)),
+            free: LocalFree::default(),
+            wakers: Cell::default(),
+            last_ns: Cell::new(now_ns),
+            budget,
+        })
+    }
+
+    /// The port of its reactor.
+    #[inline(always)]
+    pub(super) fn port(&self) -> &Port {
+        self.ports.get(0)
+    }
+
+    pub(super) fn ports(&self) -> &Arc<Ports> {
+        &self.ports
+    }
+
+    /// Its ring, for other threads. None once it has ended.
+    pub(super) fn engine(&self) -> Option<Engine> {
+        self.engine.borrow().clone()
+    }
+
+    /// The time of its kernel, in nanoseconds of the monotonic clock.
+    #[inline]
+    pub(super) fn now_ns(&self) -> u64 {
+        let found = self.reactor.try_borrow();
+        let now = found.as_ref().ok().and_then(|reactor| reactor.as_ref().map(|r| r.now()));
+        // In the middle of a turn, and after the end, the last is as good: a turn takes no time.
+        let now_ns = now.map_or(self.last_ns.get(), ns_of);
+        self.last_ns.set(now_ns);
+        now_ns
+    }
+
+    /// An empty slot, which is the caller's.
+    #[inline(always)]
+    pub(super) fn take_slot(&self) -> &Slot {
+        // SAFETY: `give_slot` is given slots of this port alone.
+        unsafe { self.free.take(&self.port().slots) }
+    }
+
+    /// Takes a slot back.
+    ///
+    /// # Safety
+    /// - The slot is of this port, and empty; the caller is its future, and does not use it again.
+    #[inline(always)]
+    pub(super) unsafe fn give_slot(&self, slot: &Slot) {
+        if slot.is_linked() && slot.release_unless_linked() {
+            // The reactor releases it when it takes it out of the inbox.
+            return;
+        }
+        // SAFETY: nobody else has it: its future was the last but for the link, which is gone.
+        unsafe { self.free.give(slot) };
+    }
+
+    /// Begins what lies in a slot. Whether that could be: it is the caller's still if not.
+    ///
+    /// # Safety
+    /// - The slot is of this port, and was filled by `fill_local` on this thread.
+    #[inline]
+    pub(super) unsafe fn begin(&self, slot: &Slot) -> bool {
+        if let Ok(mut reactor) = self.reactor.try_borrow_mut() {
+            let Some(reactor) = &mut *reactor else { return false };
+            // SAFETY: the caller's promise.
+            unsafe { reactor.begin(slot) };
+            return true;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.port().ship(slot) }
+    }
+
+    /// Runs until `future` is ready.
+    pub(super) fn block_on<F: Future>(self: &Rc<Self>, future: F) -> F::Output {
+        let _inside = context::enter(self);
+        let _entered = self.executor.enter();
+        let mut future = pin!(future);
+        self.executor.wake_root();
+        let mut budget = self.budget.polls;
+        loop {
+            match self.executor.run(&mut budget) {
+                Ran::Root => {
+                    let polled = self.executor.with_root(|cx| future.as_mut().poll(cx));
+                    if let Poll::Ready(output) = polled {
+                        // What was begun goes to the kernel before others have the thread.
+                        self.turn(Patience::None);
+                        return output;
+                    }
+                    continue;
+                }
+                Ran::More => self.turn(Patience::None),
+                Ran::Idle => self.rest(),
+            }
+            budget = self.budget.polls;
+        }
+    }
+
+    /// Looks after everything else, with no task due; waits, if there is nothing.
+    fn rest(&self) {
+        self.executor.take_remote();
+        if !self.executor.is_idle() {
+            return self.turn(Patience::None);
+        }
+        let next = self.wheel.borrow().next_ns();
+        let patience = match next {
+            None => Patience::Endless,
+            Some(next) => match next.saturating_sub(self.now_ns()) {
+                0 => Patience::None,
+                left => Patience::For(Duration::from_nanos(left)),
+            },
+        };
+        self.turn(patience);
+    }
+
+    /// One turn of the reactor, and what it brings.
+    fn turn(&self, patience: Patience) {
+        if let Some(reactor) = &mut *self.reactor.borrow_mut() {
+            let remote = self.executor.remote();
+            reactor.turn_local(patience, || remote.sleep());
+        }
+        self.fire_timers();
+        self.executor.take_remote();
+        self.wake_others();
+    }
+
+    /// Wakes who waits for a time that is over.
+    fn fire_timers(&self) {
+        if self.wheel.borrow().is_empty() {
+            return;
+        }
+        let now = self.now_ns();
+        let mut others = Vec::new();
+        self.wheel.borrow_mut().advance(now, |waker| others.extend(waker.wake_task()));
+        others.into_iter().for_each(wake);
+    }
+
+    /// Wakes who is due and is no task of ours.
+    fn wake_others(&self) {
+        let mut wakers = self.wakers.take();
+        if let Ok(mut reactor) = self.reactor.try_borrow_mut()
+            && let Some(reactor) = &mut *reactor
+        {
+            reactor.swap_wakers(&mut wakers);
+        }
+        wakers.drain(..).for_each(wake);
+        self.wakers.set(wakers);
+    }
+
+    /// Ends everything: every task is dropped, every operation cancelled and waited for. What the
+    /// kernel has not let go of by then is left in place for good. How many operations that are.
+    pub(super) fn end(self: &Rc<Self>) -> u32 {
+        let _inside = context::enter_for_end(self);
+        self.executor.close();
+        drop(self.engine.take());
+        let Some(mut reactor) = self.reactor.take() else { return 0 };
+        if !reactor.drain(self.budget.end_tenths) {
+            let left = reactor.in_flight();
+            // Never freed: the ring, and by it the ports with all slots.
+            core::mem::forget(reactor);
+            return left;
+        }
+        let mut wakers = self.wakers.take();
+        reactor.swap_wakers(&mut wakers);
+        drop(ManuallyDrop::into_inner(reactor));
+        wakers.into_iter().for_each(wake);
+        0
+    }
+}
+
+/// Wakes somebody whose waker is not ours: a panic there keeps nobody else asleep.
+fn wake(waker: Waker) {
+    // The panic hook has told it.
+    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+}
+
+/// A time of the monotonic clock in nanoseconds: enough for 584 years of uptime.
+#[inline(always)]
+pub(super) fn ns_of(time: annulus_ring::abi::Timespec) -> u64 {
+    (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
+}

@@ -1,0 +1,178 @@
+//! A slot whose future is on the reactor's own thread. It is handed to nobody: the state word is
+//! read and written without an exchange, and who waits is counted without an atomic.
+//!
+//! Its requests to cancel go by the inbox like all others: the reactor may be in the middle of a
+//! turn when a future is dropped.
+
+use core::mem::MaybeUninit;
+use core::task::Waker;
+
+use super::{
+    Abandoned, CANCEL, DONE, DROPPED, Finished, LINKED, Operation, Polled, RESULT, Slot, SlotPtr, Slots, WAKER, take,
+};
+use super::state::LOCAL;
+use crate::executor::LocalWaker;
+use crate::operation::Completion;
+use crate::sync::Ordering;
+
+impl Slot {
+    /// The state of a local slot.
+    #[inline(always)]
+    fn local_state(&self) -> u32 {
+        // Relaxed: pairs with nothing: the word is this thread's.
+        self.state.load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    fn set_local_state(&self, state: u32) {
+        // Relaxed: pairs with nothing: the word is this thread's.
+        self.state.store(state, Ordering::Relaxed);
+    }
+
+    /// Puts an operation, and who waits for it, into a slot whose future stays on this thread,
+    /// which is the reactor's.
+    ///
+    /// # Safety
+    /// - The slot is the caller's alone, and empty.
+    /// - The slot is used on this thread alone, until it is released.
+    #[inline]
+    pub(crate) unsafe fn fill_local<T: Operation>(&self, operation: T, waker: LocalWaker) {
+        // SAFETY: the caller's promise.
+        unsafe { self.put(operation) };
+        // SAFETY: the slot is this thread's, where the waker is taken out again.
+        unsafe { self.keep(waker) };
+        self.set_local_state(LOCAL | WAKER);
+    }
+
+    /// Puts who waits into the slot.
+    ///
+    /// # Safety
+    /// - The slot is this thread's, and no waker lies there.
+    #[inline(always)]
+    unsafe fn keep(&self, waker: LocalWaker) {
+        // SAFETY: it is taken out by `take_local_waker`, on this thread (the caller's promise).
+        let waker = unsafe { waker.into_inner() };
+        // SAFETY: the slot is this thread's (the caller's promise).
+        unsafe { self.waker.write(MaybeUninit::new(waker)) };
+    }
+
+    /// Takes out who waits, if a waker lies there.
+    ///
+    /// # Safety
+    /// - The slot is this thread's, which notes that it is gone.
+    #[inline(always)]
+    unsafe fn take_local_waker(&self) -> Option<LocalWaker> {
+        if self.local_state() & WAKER == 0 {
+            return None;
+        }
+        // SAFETY: `WAKER` says that one lies there, which is taken once (the caller's promise).
+        let waker = unsafe { self.take_waker() };
+        // SAFETY: `keep` put it there, on this thread.
+        Some(unsafe { LocalWaker::from_inner(waker) })
+    }
+
+    /// Whether its future is on the reactor's own thread.
+    #[inline(always)]
+    pub(super) fn is_local(&self) -> bool {
+        self.local_state() & LOCAL != 0
+    }
+
+    /// Looks whether the result is there; else sees to it that `waker` is woken when it is.
+    ///
+    /// # Safety
+    /// - The caller is the future that filled the slot by [`fill_local`](Self::fill_local), and has
+    ///   not abandoned it.
+    #[inline]
+    pub(crate) unsafe fn poll_local(&self, waker: &Waker) -> Polled {
+        if self.local_state() & DONE != 0 {
+            return Polled::Done;
+        }
+        // SAFETY: the slot is this thread's; one is put back below.
+        let waits = unsafe { self.take_local_waker() };
+        let waits = waits.filter(|own| own.will_wake(waker));
+        // SAFETY: the slot is this thread's, and the waker was taken out.
+        unsafe { self.keep(waits.unwrap_or_else(|| LocalWaker::of(waker))) };
+        self.set_local_state(self.local_state() | WAKER);
+        Polled::Pending
+    }
+
+    /// Says that nobody waits any more: what is left to do, and who waited, to be dropped when that
+    /// is done.
+    ///
+    /// # Safety
+    /// - As [`poll_local`](Self::poll_local); it is the last call of this future, but for what is
+    ///   left to do.
+    pub(crate) unsafe fn abandon_local(&self) -> (Abandoned, Option<LocalWaker>) {
+        // SAFETY: the slot is this thread's; that it is gone is noted below.
+        let waker = unsafe { self.take_local_waker() };
+        let state = self.local_state() & !WAKER;
+        if state & DONE != 0 {
+            self.set_local_state(state);
+            return (Abandoned::Done, waker);
+        }
+        self.set_local_state(state | DROPPED | LINKED | CANCEL);
+        let abandoned = if state & LINKED != 0 { Abandoned::Reactor } else { Abandoned::Link };
+        (abandoned, waker)
+    }
+
+    /// Takes the operation out of a slot that was filled and not begun, and who waits for it.
+    ///
+    /// # Safety
+    /// - The slot was filled with a `T` by [`fill_local`](Self::fill_local), and is the caller's.
+    #[cold]
+    pub(crate) unsafe fn take_back_local<T: Operation>(&self) -> (T, Option<LocalWaker>) {
+        // SAFETY: the slot is this thread's, and is renewed by the caller.
+        let waker = unsafe { self.take_local_waker() };
+        // SAFETY: the operation is there, and taken once.
+        (unsafe { take::<T>(self.payload()) }, waker)
+    }
+
+    /// Gives it its result. Whoever waits is woken, if it is a task of this thread, else to be
+    /// woken by the caller.
+    ///
+    /// # Safety
+    /// - As [`finish`](Slot::finish).
+    #[inline]
+    pub(super) unsafe fn finish_local(&self, completion: Completion) -> (Finished, Option<Waker>) {
+        // SAFETY: the slot is the reactor's (the caller's promise).
+        unsafe { self.result.write(completion) };
+        // SAFETY: the slot is this thread's; that it is gone is noted below.
+        let waker = unsafe { self.take_local_waker() };
+        let state = self.local_state() & !WAKER;
+        self.set_local_state(state | RESULT | DONE);
+        let finished = if state & DROPPED == 0 { Finished::Waited } else { Finished::Nobody };
+        (finished, waker.and_then(LocalWaker::wake_task))
+    }
+}
+
+/// Free slots of one thread: taken and given without an exchange.
+#[derive(Debug, Default)]
+pub(crate) struct LocalFree {
+    first: core::cell::Cell<Option<SlotPtr>>,
+}
+
+impl LocalFree {
+    /// A free slot of `slots`.
+    ///
+    /// # Safety
+    /// - All slots given to this are of that table.
+    #[inline]
+    pub(crate) unsafe fn take<'a>(&self, slots: &'a Slots) -> &'a Slot {
+        let Some(first) = self.first.get() else { return slots.take() };
+        // SAFETY: it is a slot of the table (the caller's promise), which is borrowed.
+        let slot = unsafe { first.as_ref() };
+        self.first.set(slot.list_next.take());
+        slot
+    }
+
+    /// Keeps a slot for the next use on this thread.
+    ///
+    /// # Safety
+    /// - The slot is empty, and the caller's alone, who does not touch it again.
+    #[inline]
+    pub(crate) unsafe fn give(&self, slot: &Slot) {
+        // SAFETY: the caller's promise.
+        unsafe { slot.renew() };
+        slot.list_next.set(self.first.replace(Some(SlotPtr::from(slot))));
+    }
+}

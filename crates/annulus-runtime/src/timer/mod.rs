@@ -1,0 +1,224 @@
+//! [`Wheel`]: the timers of one thread. It knows times and wakers, and neither a clock nor a
+//! kernel: who has it says how late it is, and asks how long it may wait.
+//!
+//! ```text
+//! level 0   64 slots of 1 tick (2¹⁰ ns)                 what is due within 65 µs
+//! level 1   64 slots of 64 ticks                        within 4 ms
+//! level 2   64 slots of 64² ticks                       within 268 ms
+//!   …
+//! level 8   64 slots of 64⁸ ticks                       all that 64 bits of nanoseconds hold
+//! ```
+//!
+//! A timer is put into the level of the highest digit, in base 64, in which its time differs from
+//! now: a shift and a few writes, wherever it falls. When time reaches a slot of a higher level its
+//! timers are dealt out to the levels below. So to set one and to take it back, which is what
+//! happens to most, costs the same for any number of them; and those of a lower level are always
+//! due before those of a higher.
+//!
+//! Each slot knows the earliest time in it, so that nobody wakes up merely to deal out timers.
+
+mod entries;
+
+pub(crate) use entries::Key;
+use entries::{Entries, NONE, Place};
+
+use core::task::Waker;
+
+use crate::executor::LocalWaker;
+
+/// A tick, as a power of two of nanoseconds.
+const TICK_LOG2: u32 = 10;
+/// The slots of a level, as a power of two.
+const SLOTS_LOG2: u32 = 6;
+const SLOTS: usize = 1 << SLOTS_LOG2;
+const LEVELS: usize = 9;
+
+// All 64 bits of a time have a level.
+const _: () = assert!(TICK_LOG2 + LEVELS as u32 * SLOTS_LOG2 >= u64::BITS);
+
+/// The slots of one level.
+struct Level {
+    /// Which slots have timers.
+    occupied: u64,
+    /// The first timer of each.
+    first: [u32; SLOTS],
+    /// No timer of a slot is earlier than this tick.
+    earliest: [u64; SLOTS],
+}
+
+/// See above.
+pub(crate) struct Wheel {
+    levels: Box<[Level; LEVELS]>,
+    entries: Entries,
+    /// The tick up to which everything is over.
+    elapsed: u64,
+}
+
+/// The last tick there is.
+const TICK_MAX: u64 = u64::MAX >> TICK_LOG2;
+
+/// The first tick that is not before a time, as far as there are ticks.
+#[inline(always)]
+fn tick_of(time_ns: u64) -> u64 {
+    time_ns.div_ceil(1 << TICK_LOG2).min(TICK_MAX)
+}
+
+impl Wheel {
+    /// One without timers, for times from `now_ns` on.
+    pub(crate) fn new(now_ns: u64) -> Self {
+        let empty = || Level { occupied: 0, first: [NONE; SLOTS], earliest: [u64::MAX; SLOTS] };
+        let levels = Box::new(core::array::from_fn(|_| empty()));
+        Self { levels, entries: Entries::default(), elapsed: now_ns >> TICK_LOG2 }
+    }
+
+    /// Sets a timer: `waker` is woken at `time_ns`, or a moment later, never before.
+    #[inline]
+    pub(crate) fn insert(&mut self, time_ns: u64, waker: LocalWaker) -> Key {
+        // One that is due is fired by the next advance, which begins behind `elapsed`.
+        let tick = tick_of(time_ns).max(self.elapsed.saturating_add(1));
+        let key = self.entries.insert(tick, waker);
+        self.link(key.index(), tick);
+        key
+    }
+
+    /// Has `waker` woken when a timer fires, unless it has: the waker that is not woken any more,
+    /// if it is another, for the caller to drop. `None` where the timer has fired, or was removed.
+    #[inline]
+    pub(crate) fn poll(&mut self, key: Key, waker: &Waker) -> Option<Option<LocalWaker>> {
+        let own = self.entries.get(key)?.waker.as_mut()?;
+        if own.will_wake(waker) {
+            return Some(None);
+        }
+        Some(Some(core::mem::replace(own, LocalWaker::of(waker))))
+    }
+
+    /// Takes a timer back, fired or not. Its waker is the caller's to drop: what runs then is not
+    /// ours.
+    #[inline]
+    pub(crate) fn remove(&mut self, key: Key) -> Option<LocalWaker> {
+        let entry = self.entries.get(key)?;
+        if entry.waker.is_some() {
+            self.unlink(key.index());
+        }
+        self.entries.remove(key)
+    }
+
+    /// Whether there are none, but for those that have fired.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.next_slot().is_none()
+    }
+
+    /// When the next timer fires, if there is one.
+    #[inline]
+    pub(crate) fn next_ns(&self) -> Option<u64> {
+        let (level, slot) = self.next_slot()?;
+        Some(self.levels[level].earliest[slot] << TICK_LOG2)
+    }
+
+    /// Fires what is due at `now_ns`: each waker is given to `wake`, once.
+    pub(crate) fn advance(&mut self, now_ns: u64, mut wake: impl FnMut(LocalWaker)) {
+        let now = now_ns >> TICK_LOG2;
+        while let Some((level, slot)) = self.next_slot() {
+            let begin = self.slot_begin(level, slot);
+            if begin > now {
+                break;
+            }
+            self.elapsed = self.elapsed.max(begin);
+            let mut next = self.empty(level, slot);
+            while next != NONE {
+                let index = next;
+                let entry = self.entries.at(index);
+                next = entry.next;
+                if entry.tick <= now {
+                    wake_if_some(entry.waker.take(), &mut wake);
+                } else {
+                    // Then now is inside this slot, and nothing earlier is left elsewhere.
+                    let tick = entry.tick;
+                    self.elapsed = now;
+                    self.link(index, tick);
+                }
+            }
+        }
+        self.elapsed = self.elapsed.max(now);
+    }
+
+    /// The slot whose timers are due first.
+    #[inline]
+    fn next_slot(&self) -> Option<(usize, usize)> {
+        for (n, level) in self.levels.iter().enumerate() {
+            if level.occupied != 0 {
+                // Slots behind the current one are those that come: nothing is in a slot that is
+                // over, so the first in order of numbers is the first in time.
+                return Some((n, level.occupied.trailing_zeros() as usize));
+            }
+        }
+        None
+    }
+
+    /// The first tick of a slot, in the round that it is in.
+    fn slot_begin(&self, level: usize, slot: usize) -> u64 {
+        let shift = level as u32 * SLOTS_LOG2;
+        let round = shift + SLOTS_LOG2;
+        let above = if round < u64::BITS { self.elapsed >> round << round } else { 0 };
+        above | (slot as u64) << shift
+    }
+
+    /// Puts a timer into the slot of its tick, which is behind `elapsed`.
+    #[inline]
+    fn link(&mut self, index: u32, tick: u64) {
+        debug_assert!(tick > self.elapsed);
+        let differs = u64::BITS - 1 - (tick ^ self.elapsed).leading_zeros();
+        let level = (differs / SLOTS_LOG2) as usize;
+        let slot = (tick >> (level as u32 * SLOTS_LOG2)) as usize % SLOTS;
+        let at = &mut self.levels[level];
+        let next = at.first[slot];
+        at.first[slot] = index;
+        at.occupied |= 1 << slot;
+        at.earliest[slot] = at.earliest[slot].min(tick);
+        if next != NONE {
+            self.entries.at(next).prev = index;
+        }
+        let entry = self.entries.at(index);
+        (entry.prev, entry.next) = (NONE, next);
+        entry.place = Place { level: level as u8, slot: slot as u8 };
+    }
+
+    /// Takes a timer out of its slot.
+    #[inline]
+    fn unlink(&mut self, index: u32) {
+        let entry = self.entries.at(index);
+        let (prev, next) = (entry.prev, entry.next);
+        let (level, slot) = (entry.place.level as usize, entry.place.slot as usize);
+        if next != NONE {
+            self.entries.at(next).prev = prev;
+        }
+        if prev != NONE {
+            self.entries.at(prev).next = next;
+            return;
+        }
+        let at = &mut self.levels[level];
+        at.first[slot] = next;
+        if next == NONE {
+            at.occupied &= !(1 << slot);
+            at.earliest[slot] = u64::MAX;
+        }
+    }
+
+    /// Empties a slot: the first of its timers, which are linked still.
+    fn empty(&mut self, level: usize, slot: usize) -> u32 {
+        let at = &mut self.levels[level];
+        at.occupied &= !(1 << slot);
+        at.earliest[slot] = u64::MAX;
+        core::mem::replace(&mut at.first[slot], NONE)
+    }
+}
+
+fn wake_if_some(waker: Option<LocalWaker>, wake: &mut impl FnMut(LocalWaker)) {
+    if let Some(waker) = waker {
+        wake(waker);
+    }
+}
+
+#[cfg(test)]
+mod tests;

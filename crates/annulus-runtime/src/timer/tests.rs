@@ -1,0 +1,126 @@
+use super::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Wake;
+
+/// Notes that it was woken.
+struct Note(AtomicU64);
+
+impl Wake for Note {
+    fn wake(self: Arc<Self>) {
+        // Relaxed: pairs with nothing: one thread.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Note {
+    fn new() -> (Arc<Self>, Waker) {
+        let note = Arc::new(Self(AtomicU64::new(0)));
+        (Arc::clone(&note), note.into())
+    }
+
+    fn count(&self) -> u64 {
+        // Relaxed: pairs with nothing: one thread.
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+fn advance(wheel: &mut Wheel, now_ns: u64) -> usize {
+    let mut fired = 0;
+    wheel.advance(now_ns, |waker| {
+        fired += 1;
+        waker.wake();
+    });
+    fired
+}
+
+#[test]
+fn a_timer_fires_once_and_not_before_its_time() {
+    for after in [0, 1, 1023, 1024, 1025, 70_000, 5_000_000, 1 << 30, 1 << 45, 1 << 62] {
+        let start = 123_456_789;
+        let mut wheel = Wheel::new(start);
+        let (note, waker) = Note::new();
+        let key = wheel.insert(start + after, LocalWaker::of(&waker));
+        if let Some(before) = (start + after).checked_sub(1) {
+            assert_eq!(advance(&mut wheel, before), 0, "{after}: a nanosecond too early");
+        }
+        assert!(wheel.poll(key, &waker).is_some());
+        let at = wheel.next_ns().expect("it is set");
+        assert!((start + after..=start + after + 2048).contains(&at), "{after}: at {at}");
+        assert_eq!(advance(&mut wheel, at), 1, "{after}");
+        assert_eq!((note.count(), wheel.next_ns()), (1, None));
+        assert!(wheel.poll(key, &waker).is_none(), "it has fired");
+        assert!(wheel.remove(key).is_none());
+        assert!(wheel.is_empty());
+    }
+}
+
+#[test]
+fn what_is_removed_does_not_fire_and_is_not_woken_for() {
+    let mut wheel = Wheel::new(0);
+    let (note, waker) = Note::new();
+    let keys: Vec<Key> =
+        (1..1000).map(|n| wheel.insert(n * 1_000_000, LocalWaker::of(&waker))).collect();
+    for key in &keys {
+        assert!(wheel.remove(*key).is_some());
+    }
+    assert_eq!((wheel.is_empty(), wheel.next_ns()), (true, None));
+    assert_eq!(advance(&mut wheel, u64::MAX), 0);
+    assert_eq!(note.count(), 0);
+    let again = wheel.insert(u64::MAX, LocalWaker::of(&waker));
+    assert!(!keys.contains(&again), "a key was used twice");
+}
+
+/// Random settings, removals and steps of time, beside a plain list.
+#[test]
+fn it_agrees_with_a_list() {
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move |below: u64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed % below
+    };
+    let mut wheel = Wheel::new(0);
+    let mut now = 0;
+    let mut list: Vec<(u64, Key, Arc<Note>)> = Vec::new();
+    let steps = if cfg!(miri) { 300 } else { 200_000 };
+    for _ in 0..steps {
+        match random(4) {
+            0 | 1 => {
+                let after = random(1 << (random(44) + 1));
+                let (note, waker) = Note::new();
+                let key = wheel.insert(now + after, LocalWaker::of(&waker));
+                list.push((now + after, key, note));
+            }
+            2 if !list.is_empty() => {
+                let at = random(list.len() as u64) as usize;
+                let (time, key, note) = list.swap_remove(at);
+                let was_due = note.count() == 1;
+                assert_eq!(wheel.remove(key).is_some(), !was_due);
+                assert!(!was_due || time <= now);
+            }
+            _ => {
+                now += random(1 << (random(40) + 1));
+                advance(&mut wheel, now);
+                for (time, _, note) in &list {
+                    let fired = note.count() == 1;
+                    assert!(!fired || *time <= now, "{time} fired at {now}");
+                    assert!(fired || time + 2048 > now, "{time} did not fire at {now}");
+                }
+                list.retain(|(_, key, note)| {
+                    if note.count() == 1 {
+                        wheel.remove(*key);
+                    }
+                    note.count() == 0
+                });
+                let next = list.iter().map(|(time, ..)| *time).min();
+                match (next, wheel.next_ns()) {
+                    (None, None) => {}
+                    (Some(time), Some(at)) => assert!(at <= time.max(now) + 2048),
+                    (list, wheel) => panic!("list {list:?}, wheel {wheel:?}"),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Tasks of a runtime: spawned, joined, aborted, dropped, woken from other threads.
+
+use annulus_runtime::{Runtime, run, spawn_local, time, yield_now};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_future_runs_to_its_end() {
+    assert_eq!(run(async { 7 }).unwrap(), 7);
+}
+
+#[test]
+fn tasks_are_joined() {
+    let sum = run(async {
+        let tasks: Vec<_> = (0..1000).map(|n| spawn_local(async move { n })).collect();
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await.unwrap();
+        }
+        sum
+    });
+    assert_eq!(sum.unwrap(), 499_500);
+}
+
+#[test]
+fn tasks_take_turns() {
+    let order = Rc::new(RefCell::new(Vec::new()));
+    run(async {
+        let tasks: Vec<_> = (0..3)
+            .map(|n| {
+                let order = Rc::clone(&order);
+                spawn_local(async move {
+                    for _ in 0..3 {
+                        order.borrow_mut().push(n);
+                        yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    })
+    .unwrap();
+    assert_eq!(*order.borrow(), [0, 1, 2, 0, 1, 2, 0, 1, 2]);
+}
+
+#[test]
+fn a_panic_is_the_joiners() {
+    let error = run(async {
+        let task = spawn_local(async { std::panic::resume_unwind(Box::new("on purpose")) });
+        let ended: Result<(), _> = task.await;
+        ended.unwrap_err()
+    })
+    .unwrap();
+    assert!(error.is_panic());
+    assert_eq!(error.to_string(), "the task panicked: on purpose");
+}
+
+/// Counts its drops.
+struct Dropped(Rc<Cell<u32>>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() + 1);
+    }
+}
+
+#[test]
+fn what_is_aborted_is_dropped_once() {
+    let drops = Rc::new(Cell::new(0));
+    run(async {
+        let held = Dropped(Rc::clone(&drops));
+        let task = spawn_local(async move {
+            let _held = held;
+            std::future::pending::<()>().await;
+        });
+        yield_now().await;
+        assert_eq!(drops.get(), 0);
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        assert_eq!(drops.get(), 1);
+    })
+    .unwrap();
+    assert_eq!(drops.get(), 1);
+}
+
+#[test]
+fn dropping_the_runtime_drops_every_task() {
+    let drops = Rc::new(Cell::new(0));
+    let runtime = Runtime::new().unwrap();
+    let mut handles = Vec::new();
+    runtime.block_on(async {
+        for n in 0..100 {
+            let held = Dropped(Rc::clone(&drops));
+            let task = spawn_local(async move {
+                let _held = held;
+                std::future::pending::<()>().await;
+            });
+            if n % 2 == 0 {
+                handles.push(task);
+            }
+        }
+    });
+    drop(runtime);
+    assert_eq!(drops.get(), 100);
+    let error = run(async move {
+        let mut last = None;
+        for task in handles {
+            last = task.await.err();
+        }
+        last
+    });
+    assert!(error.unwrap().unwrap().is_cancelled());
+}
+
+#[test]
+fn another_thread_wakes_a_task() {
+    run(async {
+        let (send, receive) = futures::channel::oneshot::channel();
+        let task = spawn_local(receive);
+        yield_now().await;
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            send.send(5).unwrap();
+        });
+        assert_eq!(task.await.unwrap(), Ok(5));
+        thread.join().unwrap();
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_sleep_is_never_shorter() {
+    run(async {
+        for micros in [0, 1, 50, 1000, 20_000] {
+            let span = Duration::from_micros(micros);
+            let begun = Instant::now();
+            time::sleep(span).await;
+            let took = begun.elapsed();
+            assert!(took >= span, "{span:?} took {took:?}");
+            assert!(took < span + Duration::from_millis(500), "{span:?} took {took:?}");
+        }
+    })
+    .unwrap();
+}
+
+#[test]
+fn sleeps_end_in_order() {
+    let order = Rc::new(RefCell::new(Vec::new()));
+    run(async {
+        let tasks: Vec<_> = [30, 10, 20, 5]
+            .map(|ms| {
+                let order = Rc::clone(&order);
+                spawn_local(async move {
+                    time::sleep(Duration::from_millis(ms)).await;
+                    order.borrow_mut().push(ms);
+                })
+            })
+            .into_iter()
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    })
+    .unwrap();
+    assert_eq!(*order.borrow(), [5, 10, 20, 30]);
+}
+
+#[test]
+fn handles_give_tasks_from_other_threads() {
+    let runtime = Runtime::new().unwrap();
+    let handle = runtime.handle();
+    let (send, receive) = futures::channel::oneshot::channel();
+    let thread = std::thread::spawn(move || {
+        assert!(handle.spawn(move || async move { send.send(9).unwrap() }));
+        handle
+    });
+    assert_eq!(runtime.block_on(receive), Ok(9));
+    let handle = thread.join().unwrap();
+    drop(runtime);
+    assert!(!handle.spawn(|| async {}));
+}
+
+#[test]
+fn the_engine_of_a_runtime_serves_it() {
+    let runtime = Runtime::new().unwrap();
+    let engine = runtime.engine().unwrap();
+    let file = engine.file(std::fs::File::open("Cargo.toml").unwrap());
+    let (_, text) = runtime.block_on(file.read_at(vec![0; 9], 0)).unwrap();
+    assert_eq!(text, b"[package]");
+    let (reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = (engine.file(reader), engine.file(writer));
+    runtime.block_on(async {
+        let read = spawn_local(async move { reader.read(vec![0; 4]).await });
+        yield_now().await;
+        writer.write("ring").await.map_err(std::io::Error::from).unwrap();
+        let (n, buf) = read.await.unwrap().map_err(std::io::Error::from).unwrap();
+        assert_eq!((n, &buf[..]), (4, &b"ring"[..]));
+    });
+}
