@@ -7,7 +7,7 @@ mod chain;
 mod close;
 mod drive;
 pub(crate) mod driver;
-mod file;
+pub(crate) mod file;
 mod helper;
 mod metadata;
 mod metrics;

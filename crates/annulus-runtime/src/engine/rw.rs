@@ -91,6 +91,22 @@ rw_operations! {
     Write<B: IoBuf> moves Data;
 }
 
+impl<B: IoBufMut> Read<B> {
+    /// A read at an offset, for another runtime's ring.
+    #[inline]
+    pub(crate) fn at(file: Arc<OpenFile>, buf: B, offset: u64) -> Self {
+        Self::new(file, Room(buf), Some(offset))
+    }
+}
+
+impl<B: IoBuf> Write<B> {
+    /// A write at an offset, for another runtime's ring.
+    #[inline]
+    pub(crate) fn at(file: Arc<OpenFile>, buf: B, offset: u64) -> Self {
+        Self::new(file, Data(buf), Some(offset))
+    }
+}
+
 /// # Reading and writing
 impl File {
     /// Reads at `offset`, as `pread(2)`: how many bytes, and the buffer.

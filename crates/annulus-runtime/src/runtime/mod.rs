@@ -3,11 +3,13 @@
 mod builder;
 mod context;
 mod core;
+mod file;
 mod handle;
 mod op;
 pub mod time;
 
 pub use builder::RuntimeBuilder;
+pub use file::File;
 pub use handle::Handle;
 pub use op::{LocalOp, submit};
 
