@@ -192,3 +192,6 @@ impl Drop for Executor {
         self.close();
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

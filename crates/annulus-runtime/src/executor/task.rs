@@ -43,6 +43,8 @@ const COMPLETE: u8 = 1 << 2;
 const ABORTED: u8 = 1 << 3;
 /// There is a handle that wants the output.
 const JOINED: u8 = 1 << 4;
+/// The handle has taken the output.
+const TAKEN: u8 = 1 << 5;
 
 /// A task that is kept alive by something else.
 pub(super) type TaskPtr = NonNull<Header>;
@@ -436,6 +438,7 @@ impl TaskRef {
         if self.is_any(COMPLETE) {
             // SAFETY: the task is over, and the place is for what it gives (the caller's promise).
             unsafe { (header.vtable.take)(self.header, ptr::from_mut(out).cast()) };
+            self.set(TAKEN);
             return true;
         }
         let joiner = header.joiner.take().filter(|joiner| joiner.will_wake(waker));
@@ -445,6 +448,9 @@ impl TaskRef {
 
     /// Says that nobody wants the output any more.
     pub(super) fn detach(&self) {
+        if self.is_any(TAKEN) {
+            return;
+        }
         self.clear(JOINED);
         let header = self.header();
         drop(header.joiner.take());

@@ -68,14 +68,14 @@ impl Wheel {
     pub(crate) fn new(now_ns: u64) -> Self {
         let empty = || Level { occupied: 0, first: [NONE; SLOTS], earliest: [u64::MAX; SLOTS] };
         let levels = Box::new(core::array::from_fn(|_| empty()));
-        Self { levels, entries: Entries::default(), elapsed: now_ns >> TICK_LOG2 }
+        Self { levels, entries: Entries::default(), elapsed: (now_ns >> TICK_LOG2).min(TICK_MAX - 1) }
     }
 
     /// Sets a timer: `waker` is woken at `time_ns`, or a moment later, never before.
     #[inline]
     pub(crate) fn insert(&mut self, time_ns: u64, waker: LocalWaker) -> Key {
         // One that is due is fired by the next advance, which begins behind `elapsed`.
-        let tick = tick_of(time_ns).max(self.elapsed.saturating_add(1));
+        let tick = tick_of(time_ns).max(self.elapsed + 1);
         let key = self.entries.insert(tick, waker);
         self.link(key.index(), tick);
         key
@@ -118,7 +118,8 @@ impl Wheel {
 
     /// Fires what is due at `now_ns`: each waker is given to `wake`, once.
     pub(crate) fn advance(&mut self, now_ns: u64, mut wake: impl FnMut(LocalWaker)) {
-        let now = now_ns >> TICK_LOG2;
+        // There is always a tick to come.
+        let now = (now_ns >> TICK_LOG2).min(TICK_MAX - 1);
         while let Some((level, slot)) = self.next_slot() {
             let begin = self.slot_begin(level, slot);
             if begin > now {

@@ -88,7 +88,8 @@ fn it_agrees_with_a_list() {
     for _ in 0..steps {
         match random(4) {
             0 | 1 => {
-                let after = random(1 << (random(44) + 1));
+                let bits = random(44) + 1;
+                let after = random(1 << bits);
                 let (note, waker) = Note::new();
                 let key = wheel.insert(now + after, LocalWaker::of(&waker));
                 list.push((now + after, key, note));
@@ -101,7 +102,8 @@ fn it_agrees_with_a_list() {
                 assert!(!was_due || time <= now);
             }
             _ => {
-                now += random(1 << (random(40) + 1));
+                let bits = random(40) + 1;
+                now += random(1 << bits);
                 advance(&mut wheel, now);
                 for (time, _, note) in &list {
                     let fired = note.count() == 1;
