@@ -3,6 +3,7 @@
 #![doc = include_str!("../docs/overview.md")]
 
 mod bell;
+mod blocking;
 pub mod buffer;
 mod counts;
 pub mod engine;
@@ -20,7 +21,10 @@ mod timer;
 pub use engine::{Engine, File};
 pub use error::Error;
 pub use executor::{JoinError, JoinHandle};
-pub use runtime::{Handle, LocalOp, Runtime, run, spawn_local, submit, time, yield_now};
+pub use blocking::BlockingHandle;
+pub use runtime::{
+    Handle, LocalOp, Runtime, run, spawn_blocking, spawn_local, submit, time, yield_now,
+};
 
 /// The programs of the project's front page compile and run: here, where both crates are known.
 #[cfg(doctest)]

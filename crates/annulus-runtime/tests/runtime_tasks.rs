@@ -200,3 +200,43 @@ fn the_engine_of_a_runtime_serves_it() {
         assert_eq!((n, &buf[..]), (4, &b"ring"[..]));
     });
 }
+
+#[test]
+fn blocking_work_is_done_by_other_threads_as_many_as_allowed() {
+    for threads in [0, 1, 3] {
+        let runtime = Runtime::builder().blocking_threads(threads).blocking_queue(2);
+        let runtime = runtime.build().unwrap();
+        let own = std::thread::current().id();
+        runtime.block_on(async {
+            let work: Vec<_> = (0..20)
+                .map(|n| annulus_runtime::spawn_blocking(move || (n, std::thread::current().id())))
+                .collect();
+            let tasks: Vec<_> = work.into_iter().map(spawn_local).collect();
+            let mut ids = std::collections::HashSet::new();
+            for (n, task) in (0..).zip(tasks) {
+                let (given, id) = task.await.unwrap().unwrap();
+                assert_eq!(given, n);
+                assert_eq!(id == own, threads == 0);
+                ids.insert(id);
+            }
+            assert!(ids.len() <= threads.max(1), "{} threads", ids.len());
+        });
+    }
+}
+
+#[test]
+fn blocking_threads_are_gone_after_drop() {
+    let runtime = Runtime::builder().build().unwrap();
+    runtime.block_on(async {
+        annulus_runtime::spawn_blocking(|| {}).await.unwrap();
+    });
+    let named = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        let names = tasks.flatten().filter_map(|t| std::fs::read(t.path().join("comm")).ok());
+        names.filter(|name| name.starts_with(b"annulus-blockin")).count()
+    };
+    let before = named();
+    assert!(before >= 1);
+    drop(runtime);
+    assert!(named() < before, "a thread of the pool is left");
+}

@@ -131,8 +131,11 @@ impl JoinError {
     /// Whether the task panicked.
     ///
     /// ```
-    /// let ended = annulus_runtime::run(annulus_runtime::spawn_blocking(|| panic!("no")));
-    /// # drop(ended);
+    /// let ended = annulus_runtime::run(async {
+    ///     annulus_runtime::spawn_blocking(|| std::panic::resume_unwind(Box::new(()))).await
+    /// })?;
+    /// let ended: Result<(), _> = ended;
+    /// assert!(ended.is_err_and(|error| error.is_panic()));
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn is_panic(&self) -> bool {

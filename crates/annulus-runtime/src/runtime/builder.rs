@@ -8,6 +8,7 @@ use annulus_emulate::KernelChoice;
 use super::Runtime;
 use super::core::{Budget, Core};
 use crate::bell::Bell;
+use crate::blocking::{BlockingPool, Plan};
 use crate::engine::Engine;
 use crate::engine::driver::{self, Drivers};
 use crate::executor::{Executor, Remote};
@@ -20,6 +21,7 @@ pub struct RuntimeBuilder {
     entries: u32,
     kernel: KernelChoice,
     budget: Budget,
+    blocking: Plan,
 }
 
 impl Default for RuntimeBuilder {
@@ -28,6 +30,7 @@ impl Default for RuntimeBuilder {
             entries: 256,
             kernel: KernelChoice::Environment,
             budget: Budget { polls: 61, end_tenths: 50 },
+            blocking: Plan::default(),
         }
     }
 }
@@ -36,6 +39,25 @@ impl RuntimeBuilder {
     /// How many entries its ring has.
     pub fn entries(mut self, entries: u32) -> Self {
         self.entries = entries;
+        self
+    }
+
+    /// How many threads [`spawn_blocking`](crate::spawn_blocking) may have (64). With 0 the work
+    /// runs when its handle is polled.
+    pub fn blocking_threads(mut self, max: usize) -> Self {
+        self.blocking.threads_max = max;
+        self
+    }
+
+    /// How many pieces of blocking work may wait for a thread (4096); more wait in their handles.
+    pub fn blocking_queue(mut self, max: usize) -> Self {
+        self.blocking.queue_max = max;
+        self
+    }
+
+    /// How long a thread of that pool waits for more work (10 s).
+    pub fn blocking_keep_alive(mut self, span: core::time::Duration) -> Self {
+        self.blocking.keep_alive = span;
         self
     }
 
@@ -65,7 +87,14 @@ impl RuntimeBuilder {
         let bell = Arc::clone(&ports);
         let remote = Remote::new(move || bell.get(0).bell.ring());
         let executor = Executor::new(remote);
-        let core = Core::new(executor, reactor, ports, Engine { drivers }, self.budget);
+        let core = Core::new(
+            executor,
+            reactor,
+            ports,
+            Engine { drivers },
+            BlockingPool::new(self.blocking),
+            self.budget,
+        );
         Ok(Runtime { core })
     }
 }

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use annulus_emulate::AnyKernel;
 
 use super::context;
+use crate::blocking::BlockingPool;
 use crate::engine::Engine;
 use crate::executor::{Executor, Ran};
 use crate::port::{Port, Ports};
@@ -36,7 +37,7 @@ pub(super) struct Budget {
     /// How many polls there are before the kernel is looked at.
     pub(super) polls: u32,
     /// How many tenths of a second without progress the end of a runtime waits for the kernel.
-    pub(super) end_tenths: u32,
+    pub(super) end_tenths: u16,
 }
 
 /// See above.
@@ -44,6 +45,7 @@ pub(crate) struct Core {
     pub(super) executor: Executor,
     reactor: RefCell<Option<ManuallyDrop<Box<LocalReactor<AnyKernel>>>>>,
     pub(super) wheel: RefCell<Wheel>,
+    pub(super) blocking: BlockingPool,
     ports: Arc<Ports>,
     /// For what other threads ask of this ring; gone when the runtime ends.
     engine: RefCell<Option<Engine>>,
@@ -61,6 +63,7 @@ impl Core {
         reactor: LocalReactor<AnyKernel>,
         ports: Arc<Ports>,
         engine: Engine,
+        blocking: BlockingPool,
         budget: Budget,
     ) -> Rc<Self> {
         let now_ns = ns_of(reactor.now());
@@ -68,6 +71,7 @@ impl Core {
             executor,
             reactor: RefCell::new(Some(ManuallyDrop::new(Box::new(reactor)))),
             wheel: RefCell::new(Wheel::new(now_ns)),
+            blocking,
             ports,
             engine: RefCell::new(Some(engine)),
             free: LocalFree::default(),
@@ -222,8 +226,10 @@ impl Core {
         let _inside = context::enter_for_end(self);
         self.executor.close();
         drop(self.engine.take());
+        let limit = Duration::from_millis(100) * u32::from(self.budget.end_tenths);
+        self.blocking.close(limit);
         let Some(mut reactor) = self.reactor.take() else { return 0 };
-        if !reactor.drain(self.budget.end_tenths) {
+        if !reactor.drain(self.budget.end_tenths.into()) {
             let left = reactor.in_flight();
             // Never freed: the ring, and by it the ports with all slots.
             core::mem::forget(reactor);

@@ -21,6 +21,7 @@ use std::io;
 use std::rc::Rc;
 
 use self::core::Core;
+use crate::blocking::BlockingHandle;
 use crate::engine::Engine;
 use crate::executor::JoinHandle;
 
@@ -85,6 +86,27 @@ pub fn run<F: Future>(future: F) -> io::Result<F::Output> {
 #[inline]
 pub fn spawn_local<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
     context::with(|core| core.executor.spawn(future))
+}
+
+/// Has a thread of the runtime's pool run `f`, which may block.
+///
+/// # Panics
+/// Outside of a runtime.
+///
+/// ```
+/// let sum = annulus_runtime::run(async {
+///     annulus_runtime::spawn_blocking(|| (0..1000).sum::<u32>()).await
+/// })??;
+/// assert_eq!(sum, 499_500);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[track_caller]
+pub fn spawn_blocking<T, F>(f: F) -> BlockingHandle<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    context::with(|core| core.blocking.spawn(f))
 }
 
 /// Lets all others have their turn that are due.
