@@ -336,12 +336,10 @@ impl<T> Future for BlockingHandle<T> {
                 Poll::Pending
             }
             PacketState::Aborted => Poll::Ready(Err(JoinError::cancelled())),
-            PacketState::Done(_) => {
-                match core::mem::replace(&mut *state, PacketState::Taken) {
-                    PacketState::Done(output) => Poll::Ready(output),
-                    _ => unreachable!("it was done a moment ago"),
-                }
-            }
+            PacketState::Done(_) => match core::mem::replace(&mut *state, PacketState::Taken) {
+                PacketState::Done(output) => Poll::Ready(output),
+                _ => unreachable!("it was done a moment ago"),
+            },
             PacketState::Taken => panic!("a handle was polled after it gave the output"),
         }
     }

@@ -18,10 +18,10 @@ mod slot;
 mod sync;
 mod timer;
 
+pub use blocking::BlockingHandle;
 pub use engine::{Engine, File};
 pub use error::Error;
 pub use executor::{JoinError, JoinHandle};
-pub use blocking::BlockingHandle;
 pub use runtime::{
     Handle, LocalOp, Runtime, run, spawn_blocking, spawn_local, submit, time, yield_now,
 };

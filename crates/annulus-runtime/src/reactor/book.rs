@@ -188,12 +188,7 @@ impl Book {
     }
 
     /// Queues an operation, or a group by its first. How many operations that are.
-    pub(super) fn accept(
-        &mut self,
-        port: &Port,
-        slot: &Slot,
-        now: impl Fn() -> Timespec,
-    ) -> u64 {
+    pub(super) fn accept(&mut self, port: &Port, slot: &Slot, now: impl Fn() -> Timespec) -> u64 {
         let group = core::iter::successors(Some(slot), |slot| slot.group_next(&port.slots));
         let operations = group.inspect(|slot| slot.begin_limit(&now)).count() as u32;
         if self.closing {

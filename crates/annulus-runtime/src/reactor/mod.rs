@@ -255,9 +255,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         let entered = match rest {
             Rest::No => self.ring.submit(),
             Rest::Sleep => self.ring.submit_and_wait(1),
-            Rest::SleepFor(limit) => {
-                self.ring.submit_and_wait_with(1, &Wait::new().timeout(limit))
-            }
+            Rest::SleepFor(limit) => self.ring.submit_and_wait_with(1, &Wait::new().timeout(limit)),
             Rest::Closing => self.ring.submit_and_wait_with(1, &Wait::new().timeout(CANCEL_AGAIN)),
         };
         counts.enters.add(1);

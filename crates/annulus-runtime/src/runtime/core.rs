@@ -172,18 +172,25 @@ impl Core {
     /// Looks after everything else, with no task due; waits, if there is nothing.
     fn rest(&self) {
         self.executor.take_remote();
-        if !self.executor.is_idle() {
-            return self.turn(Patience::None);
-        }
-        let next = self.wheel.borrow().next_ns();
-        let patience = match next {
-            None => Patience::Endless,
-            Some(next) => match next.saturating_sub(self.now_ns()) {
-                0 => Patience::None,
-                left => Patience::For(Duration::from_nanos(left)),
-            },
-        };
+        let may_wait = self.executor.is_idle();
+        let patience = if may_wait { self.patience() } else { Patience::None };
         self.turn(patience);
+    }
+
+    /// How long until the next timer.
+    fn patience(&self) -> Patience {
+        let mut wheel = self.wheel.borrow_mut();
+        if wheel.is_empty() {
+            return Patience::Endless;
+        }
+        let now_ns = self.now_ns();
+        wheel.settle(now_ns);
+        let left_ns = wheel.next_ns().map(|next_ns| next_ns.saturating_sub(now_ns));
+        match left_ns {
+            None => Patience::Endless,
+            Some(0) => Patience::None,
+            Some(left_ns) => Patience::For(Duration::from_nanos(left_ns)),
+        }
     }
 
     /// One turn of the reactor, and what it brings.
@@ -198,13 +205,20 @@ impl Core {
     }
 
     /// Wakes who waits for a time that is over.
+    #[inline]
     fn fire_timers(&self) {
-        if self.wheel.borrow().is_empty() {
-            return;
+        if !self.wheel.borrow().is_empty() {
+            self.fire_due();
         }
-        let now = self.now_ns();
+    }
+
+    fn fire_due(&self) {
+        let now_ns = self.now_ns();
         let mut others = Vec::new();
-        self.wheel.borrow_mut().advance(now, |waker| others.extend(waker.wake_task()));
+        let mut wheel = self.wheel.borrow_mut();
+        wheel.settle(now_ns);
+        wheel.advance(now_ns, |waker| others.extend(waker.wake_task()));
+        drop(wheel);
         others.into_iter().for_each(wake);
     }
 

@@ -9,23 +9,22 @@ use std::rc::Rc;
 
 use super::context;
 use super::core::Core;
-use crate::executor::LocalWaker;
 use crate::timer::Key;
 
 /// Waits until a time: see [`sleep`].
 ///
 /// It may be dropped at any time, and [`reset`](Self::reset) to another.
-#[must_use = "a sleep does nothing until it is polled"]
+#[must_use = "a sleep does nothing until it is awaited"]
 pub struct Sleep {
     core: Rc<Core>,
-    time_ns: u64,
-    key: Option<Key>,
+    key: Key,
 }
 
 /// Waits so long, and never shorter: on the runtime's clock, the monotonic one of its kernel.
 ///
-/// It is precise to about a microsecond, as far as the kernel's own timers and the other tasks of
-/// this thread let it. A wait of more than 584 years ends then.
+/// It counts from the end of the turn in which it is called: when those tasks that were due have
+/// had their turn. From then on it is precise to some microseconds, as far as the kernel's own
+/// timers and the other tasks of this thread let it. A wait of more than 584 years ends then.
 ///
 /// # Panics
 /// Outside of a runtime.
@@ -33,34 +32,51 @@ pub struct Sleep {
 /// ```
 /// use std::time::{Duration, Instant};
 /// let begun = Instant::now();
-/// annulus_runtime::run(annulus_runtime::time::sleep(Duration::from_millis(3)))?;
+/// let span = Duration::from_millis(3);
+/// annulus_runtime::run(async move { annulus_runtime::time::sleep(span).await })?;
+/// assert!(begun.elapsed() >= span);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[track_caller]
 #[inline]
 pub fn sleep(duration: Duration) -> Sleep {
-    context::with(|core| Sleep { time_ns: after(core, duration), core: Rc::clone(core), key: None })
+    context::with(|core| {
+        let key = core.wheel.borrow_mut().insert_after(span_ns(duration));
+        Sleep { key, core: Rc::clone(core) }
+    })
 }
 
-/// So long after now.
+/// A span as the wheel has it.
 #[inline]
-fn after(core: &Core, duration: Duration) -> u64 {
-    let span_ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    core.now_ns().saturating_add(span_ns)
+fn span_ns(span: Duration) -> u64 {
+    // Seconds that do not fit are as good as for ever.
+    span.as_secs().saturating_mul(1_000_000_000).saturating_add(span.subsec_nanos().into())
 }
 
 impl Sleep {
     /// Has it wait so long from now on, whatever it waited for.
+    ///
+    /// ```
+    /// use annulus_runtime::time::sleep;
+    /// use std::time::{Duration, Instant};
+    /// let begun = Instant::now();
+    /// annulus_runtime::run(async {
+    ///     let mut sleep = sleep(Duration::from_secs(3600));
+    ///     sleep.reset(Duration::from_millis(1));
+    ///     sleep.await;
+    /// })?;
+    /// assert!(begun.elapsed() < Duration::from_secs(60));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn reset(&mut self, duration: Duration) {
         self.forget();
-        self.time_ns = after(&self.core, duration);
+        self.key = self.core.wheel.borrow_mut().insert_after(span_ns(duration));
     }
 
     /// Takes its timer back.
     #[inline]
     fn forget(&mut self) {
-        let Some(key) = self.key.take() else { return };
-        let waker = self.core.wheel.borrow_mut().remove(key);
+        let waker = self.core.wheel.borrow_mut().remove(self.key);
         // With nothing borrowed: what is dropped here may be anybody's.
         drop(waker);
     }
@@ -70,17 +86,11 @@ impl Future for Sleep {
     type Output = ();
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        match this.key {
-            None => {
-                let waker = LocalWaker::of(cx.waker());
-                this.key = Some(this.core.wheel.borrow_mut().insert(this.time_ns, waker));
-                Poll::Pending
-            }
-            Some(key) => {
-                let found = this.core.wheel.borrow_mut().poll(key, cx.waker());
-                let Some(old) = found else { return Poll::Ready(()) };
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let found = self.core.wheel.borrow_mut().poll(self.key, cx.waker());
+        match found {
+            None => Poll::Ready(()),
+            Some(old) => {
                 drop(old);
                 Poll::Pending
             }
@@ -97,6 +107,6 @@ impl Drop for Sleep {
 
 impl fmt::Debug for Sleep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sleep").field("time_ns", &self.time_ns).finish_non_exhaustive()
+        f.debug_struct("Sleep").field("key", &self.key).finish_non_exhaustive()
     }
 }

@@ -7,10 +7,11 @@
 use core::mem::MaybeUninit;
 use core::task::Waker;
 
-use super::{
-    Abandoned, CANCEL, DONE, DROPPED, Finished, LINKED, Operation, Polled, RESULT, Slot, SlotPtr, Slots, WAKER, take,
-};
 use super::state::LOCAL;
+use super::{
+    Abandoned, CANCEL, DONE, DROPPED, Finished, LINKED, Operation, Polled, RESULT, Slot, SlotPtr,
+    Slots, WAKER, take,
+};
 use crate::executor::LocalWaker;
 use crate::operation::Completion;
 use crate::sync::Ordering;

@@ -20,20 +20,25 @@ impl Key {
     }
 }
 
-/// In which slot of which level a timer is.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Place {
-    pub(super) level: u8,
-    pub(super) slot: u8,
+/// Where a timer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the list of those whose time is not known yet.
+    Fresh,
+    /// In a slot of a level.
+    Slot { level: u8, slot: u8 },
+    /// Nowhere: it has fired.
+    Fired,
 }
 
 /// A timer, or a place for one.
 pub(super) struct Entry {
-    pub(super) tick: u64,
-    /// Who is woken; none when it has fired.
+    /// The tick at which it fires; of a fresh one how many nanoseconds from now.
+    pub(super) when: u64,
+    /// Who is woken, if somebody waits.
     pub(super) waker: Option<LocalWaker>,
     pub(super) prev: u32,
-    /// The next of its slot; of a free one the next that is free.
+    /// The next of its list; of a free one the next that is free.
     pub(super) next: u32,
     generation: u32,
     pub(super) place: Place,
@@ -53,26 +58,32 @@ impl Default for Entries {
 }
 
 impl Entries {
-    /// A new timer, in no slot yet.
+    /// A new timer, in no list yet.
     #[inline]
-    pub(super) fn insert(&mut self, tick: u64, waker: LocalWaker) -> Key {
+    pub(super) fn insert(&mut self, when: u64) -> Key {
         if self.free == NONE {
-            return self.grow(tick, waker);
+            return self.grow(when);
         }
         let index = self.free;
         let entry = &mut self.entries[index as usize];
         self.free = entry.next;
-        entry.tick = tick;
-        entry.waker = Some(waker);
+        entry.when = when;
         Key { index, generation: entry.generation }
     }
 
     #[cold]
-    fn grow(&mut self, tick: u64, waker: LocalWaker) -> Key {
+    fn grow(&mut self, when: u64) -> Key {
         let index = u32::try_from(self.entries.len()).ok().filter(|index| *index != NONE);
         let index = index.expect("2³² timers wait on one thread: bound them");
-        let (waker, place) = (Some(waker), Place::default());
-        self.entries.push(Entry { tick, waker, prev: NONE, next: NONE, generation: 0, place });
+        let place = Place::Fired;
+        self.entries.push(Entry {
+            when,
+            waker: None,
+            prev: NONE,
+            next: NONE,
+            generation: 0,
+            place,
+        });
         Key { index, generation: 0 }
     }
 

@@ -15,6 +15,11 @@
 //! happens to most, costs the same for any number of them; and those of a lower level are always
 //! due before those of a higher.
 //!
+//! A timer that is set for a while from now is not in a slot at first: those of one turn are given
+//! their times together, at its end, by one look at the clock. So it fires a turn later than so
+//! long after it was set, and never earlier; and one that is taken back in the same turn, as by an
+//! operation that was done at once, costs next to nothing.
+//!
 //! Each slot knows the earliest time in it, so that nobody wakes up merely to deal out timers.
 
 mod entries;
@@ -49,7 +54,11 @@ struct Level {
 /// See above.
 pub(crate) struct Wheel {
     levels: Box<[Level; LEVELS]>,
+    /// Which levels have timers.
+    occupied: u32,
     entries: Entries,
+    /// The first timer whose time is not known yet.
+    fresh: u32,
     /// The tick up to which everything is over.
     elapsed: u64,
 }
@@ -68,48 +77,86 @@ impl Wheel {
     pub(crate) fn new(now_ns: u64) -> Self {
         let empty = || Level { occupied: 0, first: [NONE; SLOTS], earliest: [u64::MAX; SLOTS] };
         let levels = Box::new(core::array::from_fn(|_| empty()));
-        Self { levels, entries: Entries::default(), elapsed: (now_ns >> TICK_LOG2).min(TICK_MAX - 1) }
+        let elapsed = (now_ns >> TICK_LOG2).min(TICK_MAX - 1);
+        Self { levels, occupied: 0, entries: Entries::default(), fresh: NONE, elapsed }
     }
 
-    /// Sets a timer: `waker` is woken at `time_ns`, or a moment later, never before.
+    /// Sets a timer for `time_ns`: it fires then, or a moment later, never before.
     #[inline]
-    pub(crate) fn insert(&mut self, time_ns: u64, waker: LocalWaker) -> Key {
+    pub(crate) fn insert_at(&mut self, time_ns: u64) -> Key {
+        let key = self.entries.insert(0);
+        self.settle_at(key.index(), time_ns);
+        key
+    }
+
+    /// Sets a timer for `span_ns` after the next [`settle`](Self::settle), which is told what time
+    /// it is: whoever sets many, and takes them back, never looks at the clock.
+    #[inline]
+    pub(crate) fn insert_after(&mut self, span_ns: u64) -> Key {
+        let key = self.entries.insert(span_ns);
+        let next = core::mem::replace(&mut self.fresh, key.index());
+        self.lead(key.index(), next, Place::Fresh);
+        key
+    }
+
+    /// Gives the timers their times that count from now.
+    #[inline]
+    pub(crate) fn settle(&mut self, now_ns: u64) {
+        let mut next = core::mem::replace(&mut self.fresh, NONE);
+        while next != NONE {
+            let index = next;
+            let entry = self.entries.at(index);
+            next = entry.next;
+            let time_ns = now_ns.saturating_add(entry.when);
+            self.settle_at(index, time_ns);
+        }
+    }
+
+    /// Whether timers wait for [`settle`](Self::settle).
+    #[inline]
+    pub(crate) fn has_fresh(&self) -> bool {
+        self.fresh != NONE
+    }
+
+    /// Puts a timer that is in no list into the slot of its time.
+    #[inline]
+    fn settle_at(&mut self, index: u32, time_ns: u64) {
         // One that is due is fired by the next advance, which begins behind `elapsed`.
         let tick = tick_of(time_ns).max(self.elapsed + 1);
-        let key = self.entries.insert(tick, waker);
-        self.link(key.index(), tick);
-        key
+        self.entries.at(index).when = tick;
+        self.link(index, tick);
     }
 
     /// Has `waker` woken when a timer fires, unless it has: the waker that is not woken any more,
     /// if it is another, for the caller to drop. `None` where the timer has fired, or was removed.
     #[inline]
     pub(crate) fn poll(&mut self, key: Key, waker: &Waker) -> Option<Option<LocalWaker>> {
-        let own = self.entries.get(key)?.waker.as_mut()?;
-        if own.will_wake(waker) {
+        let entry = self.entries.get(key)?;
+        if entry.place == Place::Fired {
+            return None;
+        }
+        if entry.waker.as_ref().is_some_and(|own| own.will_wake(waker)) {
             return Some(None);
         }
-        Some(Some(core::mem::replace(own, LocalWaker::of(waker))))
+        Some(entry.waker.replace(LocalWaker::of(waker)))
     }
 
     /// Takes a timer back, fired or not. Its waker is the caller's to drop: what runs then is not
     /// ours.
     #[inline]
     pub(crate) fn remove(&mut self, key: Key) -> Option<LocalWaker> {
-        let entry = self.entries.get(key)?;
-        if entry.waker.is_some() {
-            self.unlink(key.index());
-        }
+        self.entries.get(key)?;
+        self.unlink(key.index());
         self.entries.remove(key)
     }
 
     /// Whether there are none, but for those that have fired.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.next_slot().is_none()
+        self.occupied == 0 && self.fresh == NONE
     }
 
-    /// When the next timer fires, if there is one.
+    /// When the next timer fires, if there is one, all being settled.
     #[inline]
     pub(crate) fn next_ns(&self) -> Option<u64> {
         let (level, slot) = self.next_slot()?;
@@ -131,11 +178,14 @@ impl Wheel {
                 let index = next;
                 let entry = self.entries.at(index);
                 next = entry.next;
-                if entry.tick <= now {
-                    wake_if_some(entry.waker.take(), &mut wake);
+                if entry.when <= now {
+                    entry.place = Place::Fired;
+                    if let Some(waker) = entry.waker.take() {
+                        wake(waker);
+                    }
                 } else {
                     // Then now is inside this slot, and nothing earlier is left elsewhere.
-                    let tick = entry.tick;
+                    let tick = entry.when;
                     self.elapsed = now;
                     self.link(index, tick);
                 }
@@ -147,14 +197,12 @@ impl Wheel {
     /// The slot whose timers are due first.
     #[inline]
     fn next_slot(&self) -> Option<(usize, usize)> {
-        for (n, level) in self.levels.iter().enumerate() {
-            if level.occupied != 0 {
-                // Slots behind the current one are those that come: nothing is in a slot that is
-                // over, so the first in order of numbers is the first in time.
-                return Some((n, level.occupied.trailing_zeros() as usize));
-            }
+        if self.occupied == 0 {
+            return None;
         }
-        None
+        let level = self.occupied.trailing_zeros() as usize;
+        // Nothing is in a slot that is over, so the first in order of numbers is the first in time.
+        Some((level, self.levels[level].occupied.trailing_zeros() as usize))
     }
 
     /// The first tick of a slot, in the round that it is in.
@@ -176,21 +224,31 @@ impl Wheel {
         let next = at.first[slot];
         at.first[slot] = index;
         at.occupied |= 1 << slot;
+        self.occupied |= 1 << level;
         at.earliest[slot] = at.earliest[slot].min(tick);
+        let (level, slot) = (level as u8, slot as u8);
+        self.lead(index, next, Place::Slot { level, slot });
+    }
+
+    /// Links a timer as the first of a list, in front of `next`.
+    #[inline(always)]
+    fn lead(&mut self, index: u32, next: u32, place: Place) {
         if next != NONE {
             self.entries.at(next).prev = index;
         }
         let entry = self.entries.at(index);
-        (entry.prev, entry.next) = (NONE, next);
-        entry.place = Place { level: level as u8, slot: slot as u8 };
+        (entry.prev, entry.next, entry.place) = (NONE, next, place);
     }
 
-    /// Takes a timer out of its slot.
+    /// Takes a timer out of its list, if it is in one.
     #[inline]
     fn unlink(&mut self, index: u32) {
         let entry = self.entries.at(index);
-        let (prev, next) = (entry.prev, entry.next);
-        let (level, slot) = (entry.place.level as usize, entry.place.slot as usize);
+        let (prev, next, place) = (entry.prev, entry.next, entry.place);
+        if place == Place::Fired {
+            return;
+        }
+        entry.place = Place::Fired;
         if next != NONE {
             self.entries.at(next).prev = prev;
         }
@@ -198,26 +256,27 @@ impl Wheel {
             self.entries.at(prev).next = next;
             return;
         }
-        let at = &mut self.levels[level];
-        at.first[slot] = next;
+        let Place::Slot { level, slot } = place else {
+            self.fresh = next;
+            return;
+        };
+        let (level, slot) = (level as usize, slot as usize);
+        self.levels[level].first[slot] = next;
         if next == NONE {
-            at.occupied &= !(1 << slot);
-            at.earliest[slot] = u64::MAX;
+            self.empty(level, slot);
         }
     }
 
     /// Empties a slot: the first of its timers, which are linked still.
+    #[inline]
     fn empty(&mut self, level: usize, slot: usize) -> u32 {
         let at = &mut self.levels[level];
         at.occupied &= !(1 << slot);
         at.earliest[slot] = u64::MAX;
+        if at.occupied == 0 {
+            self.occupied &= !(1 << level);
+        }
         core::mem::replace(&mut at.first[slot], NONE)
-    }
-}
-
-fn wake_if_some(waker: Option<LocalWaker>, wake: &mut impl FnMut(LocalWaker)) {
-    if let Some(waker) = waker {
-        wake(waker);
     }
 }
 

@@ -34,13 +34,28 @@ fn advance(wheel: &mut Wheel, now_ns: u64) -> usize {
     fired
 }
 
+/// Sets a timer: by its time, or, every other one, by how long it is until then.
+fn set(wheel: &mut Wheel, now_ns: u64, after_ns: u64, waker: &Waker) -> Key {
+    let key = if after_ns % 2 == 0 {
+        wheel.insert_at(now_ns + after_ns)
+    } else {
+        let key = wheel.insert_after(after_ns);
+        assert!(wheel.has_fresh());
+        key
+    };
+    assert!(wheel.poll(key, waker).is_some_and(|old| old.is_none()));
+    wheel.settle(now_ns);
+    assert!(!wheel.has_fresh());
+    key
+}
+
 #[test]
 fn a_timer_fires_once_and_not_before_its_time() {
     for after in [0, 1, 1023, 1024, 1025, 70_000, 5_000_000, 1 << 30, 1 << 45, 1 << 62] {
         let start = 123_456_789;
         let mut wheel = Wheel::new(start);
         let (note, waker) = Note::new();
-        let key = wheel.insert(start + after, LocalWaker::of(&waker));
+        let key = set(&mut wheel, start, after, &waker);
         if let Some(before) = (start + after).checked_sub(1) {
             assert_eq!(advance(&mut wheel, before), 0, "{after}: a nanosecond too early");
         }
@@ -59,15 +74,14 @@ fn a_timer_fires_once_and_not_before_its_time() {
 fn what_is_removed_does_not_fire_and_is_not_woken_for() {
     let mut wheel = Wheel::new(0);
     let (note, waker) = Note::new();
-    let keys: Vec<Key> =
-        (1..1000).map(|n| wheel.insert(n * 1_000_000, LocalWaker::of(&waker))).collect();
+    let keys: Vec<Key> = (1..1000).map(|n| set(&mut wheel, 0, n * 1_000_000, &waker)).collect();
     for key in &keys {
         assert!(wheel.remove(*key).is_some());
     }
     assert_eq!((wheel.is_empty(), wheel.next_ns()), (true, None));
     assert_eq!(advance(&mut wheel, u64::MAX), 0);
     assert_eq!(note.count(), 0);
-    let again = wheel.insert(u64::MAX, LocalWaker::of(&waker));
+    let again = wheel.insert_at(u64::MAX);
     assert!(!keys.contains(&again), "a key was used twice");
 }
 
@@ -91,7 +105,7 @@ fn it_agrees_with_a_list() {
                 let bits = random(44) + 1;
                 let after = random(1 << bits);
                 let (note, waker) = Note::new();
-                let key = wheel.insert(now + after, LocalWaker::of(&waker));
+                let key = set(&mut wheel, now, after, &waker);
                 list.push((now + after, key, note));
             }
             2 if !list.is_empty() => {
@@ -125,4 +139,22 @@ fn it_agrees_with_a_list() {
             }
         }
     }
+}
+
+#[test]
+fn what_is_taken_back_before_it_has_a_time_never_fires() {
+    let mut wheel = Wheel::new(0);
+    let (note, waker) = Note::new();
+    let keys: Vec<Key> = (0..4).map(|n| wheel.insert_after(n)).collect();
+    for key in &keys {
+        assert!(wheel.poll(*key, &waker).is_some());
+    }
+    // The first, the last, and one of the middle.
+    for n in [3, 0, 1] {
+        assert!(wheel.remove(keys[n]).is_some());
+    }
+    wheel.settle(1000);
+    assert_eq!(advance(&mut wheel, 10_000), 1);
+    assert_eq!((note.count(), wheel.is_empty()), (1, true));
+    assert!(wheel.poll(keys[2], &waker).is_none() && wheel.poll(keys[3], &waker).is_none());
 }
