@@ -19,6 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use crate::executor::JoinError;
+use crate::packet::Packet;
 
 /// How a pool is to be.
 #[derive(Clone, Debug)]
@@ -211,44 +212,6 @@ impl BlockingPool {
     }
 }
 
-/// What a piece of work leaves for who waits for it.
-struct Packet<T> {
-    state: Mutex<PacketState<T>>,
-}
-
-enum PacketState<T> {
-    /// Not begun, or not over; and who waits.
-    Open(Option<Waker>),
-    Aborted,
-    Done(Result<T, JoinError>),
-    Taken,
-}
-
-impl<T> Packet<T> {
-    fn state(&self) -> MutexGuard<'_, PacketState<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn finish(&self, output: Result<T, JoinError>) {
-        let before = core::mem::replace(&mut *self.state(), PacketState::Done(output));
-        if let PacketState::Open(Some(waker)) = before {
-            waker.wake();
-        }
-    }
-}
-
-/// Says that the work was dropped, if it was before it had run.
-struct Finish<T>(Arc<Packet<T>>);
-
-impl<T> Drop for Finish<T> {
-    fn drop(&mut self) {
-        let is_open = matches!(*self.0.state(), PacketState::Open(_) | PacketState::Aborted);
-        if is_open {
-            self.0.finish(Err(JoinError::cancelled()));
-        }
-    }
-}
-
 /// Waits for what a thread of the pool does, as a future: see
 /// [`spawn_blocking`](crate::spawn_blocking).
 ///
@@ -268,14 +231,11 @@ impl BlockingPool {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        let packet = Arc::new(Packet { state: Mutex::new(PacketState::Open(None)) });
-        let finish = Finish(Arc::clone(&packet));
+        let (packet, finish) = Packet::new();
         let work: Work = Box::new(move || {
-            if matches!(*finish.0.state(), PacketState::Aborted) {
-                return;
+            if !finish.is_aborted() {
+                finish.finish(catch_unwind(AssertUnwindSafe(f)).map_err(JoinError::panicked));
             }
-            let output = catch_unwind(AssertUnwindSafe(f)).map_err(JoinError::panicked);
-            finish.0.finish(output);
         });
         let mut handle = BlockingHandle { pool: self.clone(), work: None, packet };
         handle.work = match self.give(work, None) {
@@ -302,14 +262,7 @@ impl<T> BlockingHandle<T> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn abort(&self) {
-        let mut state = self.packet.state();
-        if matches!(*state, PacketState::Open(_)) {
-            let before = core::mem::replace(&mut *state, PacketState::Aborted);
-            drop(state);
-            if let PacketState::Open(Some(waker)) = before {
-                waker.wake();
-            }
-        }
+        self.packet.abort();
     }
 }
 
@@ -327,21 +280,7 @@ impl<T> Future for BlockingHandle<T> {
                 Given::Inline(work) => work(),
             }
         }
-        let mut state = self.packet.state();
-        match &mut *state {
-            PacketState::Open(waker) => {
-                let old = waker.replace(cx.waker().clone());
-                drop(state);
-                drop(old);
-                Poll::Pending
-            }
-            PacketState::Aborted => Poll::Ready(Err(JoinError::cancelled())),
-            PacketState::Done(_) => match core::mem::replace(&mut *state, PacketState::Taken) {
-                PacketState::Done(output) => Poll::Ready(output),
-                _ => unreachable!("it was done a moment ago"),
-            },
-            PacketState::Taken => panic!("a handle was polled after it gave the output"),
-        }
+        self.packet.poll(cx)
     }
 }
 

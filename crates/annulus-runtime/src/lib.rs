@@ -11,6 +11,7 @@ mod error;
 mod executor;
 pub mod guide;
 pub mod operation;
+mod packet;
 mod port;
 mod reactor;
 pub mod runtime;
@@ -23,7 +24,7 @@ pub use engine::{Engine, File};
 pub use error::Error;
 pub use executor::{JoinError, JoinHandle};
 pub use runtime::{
-    Handle, LocalOp, Runtime, run, spawn_blocking, spawn_local, submit, time, yield_now,
+    Handle, LocalOp, RemoteHandle, Runtime, run, spawn_blocking, spawn_local, submit, time, yield_now,
 };
 
 /// The programs of the project's front page compile and run: here, where both crates are known.

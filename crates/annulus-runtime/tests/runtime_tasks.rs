@@ -174,13 +174,97 @@ fn handles_give_tasks_from_other_threads() {
     let handle = runtime.handle();
     let (send, receive) = futures::channel::oneshot::channel();
     let thread = std::thread::spawn(move || {
-        assert!(handle.spawn(move || async move { send.send(9).unwrap() }));
-        handle
+        let task = handle.spawn(move || async move {
+            yield_now().await;
+            send.send(9).unwrap();
+            11
+        });
+        (handle, task)
     });
     assert_eq!(runtime.block_on(receive), Ok(9));
-    let handle = thread.join().unwrap();
+    let (handle, task) = thread.join().unwrap();
+    assert_eq!(runtime.block_on(task).unwrap(), 11);
+    let panics = handle.spawn(|| async { std::panic::resume_unwind(Box::new("far away")) });
+    let ended: Result<(), _> = runtime.block_on(panics);
+    assert_eq!(ended.unwrap_err().to_string(), "the task panicked: far away");
+    let waits = handle.spawn(|| async { std::future::pending::<()>().await });
     drop(runtime);
-    assert!(!handle.spawn(|| async {}));
+    let ended = futures::executor::block_on(waits);
+    assert!(ended.unwrap_err().is_cancelled());
+    assert!(handle.block_on(|| async {}).unwrap_err().is_cancelled());
+}
+
+#[test]
+fn an_abort_from_another_thread_drops_the_future_on_its_own() {
+    struct OnThread(std::thread::ThreadId, std::sync::mpsc::Sender<bool>);
+    impl Drop for OnThread {
+        fn drop(&mut self) {
+            self.1.send(std::thread::current().id() == self.0).unwrap();
+        }
+    }
+    let runtime = Runtime::new().unwrap();
+    let handle = runtime.handle();
+    let (tell, told) = std::sync::mpsc::channel();
+    let task = handle.spawn(move || async move {
+        let _held = OnThread(std::thread::current().id(), tell);
+        std::future::pending::<()>().await;
+    });
+    runtime.block_on(async {
+        yield_now().await;
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(10));
+            task.abort();
+            task
+        });
+        let begun = Instant::now();
+        while told.try_recv() != Ok(true) {
+            assert!(begun.elapsed() < Duration::from_secs(10), "it was not dropped");
+            time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(thread.join().unwrap().await.unwrap_err().is_cancelled());
+    });
+}
+
+#[test]
+fn two_runtimes_wake_each_others_tasks() {
+    const TASKS: usize = 10_000;
+    let (to_other, mut from_one) = futures::channel::mpsc::unbounded::<usize>();
+    let (to_one, mut from_other) = futures::channel::mpsc::unbounded::<usize>();
+    use futures::StreamExt;
+    let other = std::thread::spawn(move || {
+        run(async {
+            let mut tasks = Vec::new();
+            while let Some(n) = from_one.next().await {
+                let reply = to_one.clone();
+                tasks.push(spawn_local(async move {
+                    yield_now().await;
+                    reply.unbounded_send(n).unwrap();
+                }));
+            }
+            for task in tasks {
+                task.await.unwrap();
+            }
+        })
+        .unwrap();
+    });
+    let mut seen = run(async move {
+        for n in 0..TASKS {
+            to_other.unbounded_send(n).unwrap();
+            if n % 100 == 0 {
+                yield_now().await;
+            }
+        }
+        drop(to_other);
+        let mut seen = vec![false; TASKS];
+        while let Some(n) = from_other.next().await {
+            assert!(!core::mem::replace(&mut seen[n], true));
+        }
+        seen
+    })
+    .unwrap();
+    other.join().unwrap();
+    seen.retain(|seen| !seen);
+    assert!(seen.is_empty(), "{} were lost", seen.len());
 }
 
 #[test]

@@ -25,6 +25,11 @@ fn try_with<R>(f: impl FnOnce(&Rc<Core>) -> R) -> Option<R> {
     Some(f(&core))
 }
 
+/// Whether this thread is inside of a runtime.
+pub(super) fn is_inside() -> bool {
+    try_with(|_| ()).is_some()
+}
+
 /// Calls `f` with the runtime that this thread is inside of.
 ///
 /// # Panics
@@ -54,7 +59,7 @@ fn outside() -> ! {
 #[track_caller]
 pub(super) fn enter(core: &Rc<Core>) -> Inside {
     assert!(
-        try_with(|_| ()).is_none(),
+        !is_inside(),
         "this thread is inside an Annulus runtime already: await the future instead of blocking on \
          it, or spawn it"
     );

@@ -10,7 +10,7 @@ pub mod time;
 
 pub use builder::RuntimeBuilder;
 pub use file::File;
-pub use handle::Handle;
+pub use handle::{Handle, RemoteHandle};
 pub use op::{LocalOp, submit};
 
 use ::core::fmt;
