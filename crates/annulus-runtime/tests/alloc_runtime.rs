@@ -1,0 +1,67 @@
+//! What a runtime allocates per operation in the steady state: nothing.
+
+mod common;
+
+use std::time::Duration;
+
+use annulus_runtime::runtime::File;
+use annulus_runtime::{Runtime, spawn_local, time, yield_now};
+use common::detector::{Detector, thread_allocations};
+use common::files::TempFile;
+use common::{LIMIT, limit};
+
+#[global_allocator]
+static ALLOCATOR: Detector = Detector;
+
+const ROUNDS: u64 = 100_000;
+
+/// How often this thread allocates while `work` runs, once `warm` has.
+async fn allocations<F: Future>(warm: impl Fn() -> F, work: impl Future) -> u64 {
+    warm().await;
+    let before = thread_allocations();
+    work.await;
+    thread_allocations() - before
+}
+
+#[test]
+fn reads_writes_timers_and_tasks_allocate_nothing() {
+    limit(LIMIT, || {
+        let file = TempFile::patterned(4096);
+        let runtime = Runtime::new().expect("a runtime");
+        let std = std::fs::OpenOptions::new().read(true).write(true).open(file.path());
+        let std = std.expect("it is there");
+        runtime.block_on(async {
+            let file = File::new(std);
+            // The buffer of each run is one.
+            assert_eq!(allocations(|| copies(&file, 10), copies(&file, ROUNDS)).await, 1);
+            assert_eq!(allocations(|| timers(10), timers(ROUNDS)).await, 0);
+            assert_eq!(allocations(|| tasks(10), tasks(ROUNDS)).await, 0);
+        });
+    });
+}
+
+async fn copies(file: &File, count: u64) {
+    let mut buf = vec![0; 512];
+    for n in 0..count {
+        let read = file.read_at(buf, n % 8 * 512).await.expect("a read");
+        buf = file.write_at(read.1, n % 8 * 512).await.expect("a write").1;
+    }
+}
+
+async fn timers(count: u64) {
+    for _ in 0..count {
+        let hour = time::sleep(Duration::from_secs(3600));
+        time::sleep(Duration::ZERO).await;
+        drop(hour);
+    }
+}
+
+async fn tasks(count: u64) {
+    for n in 0..count {
+        let task = spawn_local(async move {
+            yield_now().await;
+            n
+        });
+        assert_eq!(task.await.expect("no panic"), n);
+    }
+}
