@@ -56,6 +56,8 @@ pub(super) struct Book {
     pub(super) in_flight_max: u32,
     /// How many it was given in all.
     pub(super) submitted: u64,
+    /// Operations of this thread that ended, and were not counted in the port's metrics yet.
+    completed: u64,
     /// Entries in the kernel beside them.
     pub(super) companions: u32,
     /// Whether the bell's poll is armed, or there is none; or a timer tells when to try again.
@@ -102,6 +104,7 @@ impl Book {
             in_flight: 0,
             in_flight_max,
             submitted: 0,
+            completed: 0,
             companions: 0,
             now: Timespec::default(),
             closing: false,
@@ -390,7 +393,11 @@ impl Book {
             Ok(result) if is_common => {
                 self.in_flight -= 1;
                 slot.phase.set(Phase::Idle);
-                self.finish(port, slot, Completion::new(Ok(result)));
+                if slot.is_local() {
+                    self.finish_local(port, slot, Completion::new(Ok(result)));
+                } else {
+                    self.finish(port, slot, Completion::new(Ok(result)));
+                }
             }
             result => self.complete_other(port, slot, completion_of(result, cqe.flags)),
         }
@@ -507,6 +514,20 @@ impl Book {
         }
     }
 
+    /// The same, for an operation of the reactor's own thread that the kernel ended.
+    #[inline(always)]
+    fn finish_local(&mut self, port: &Port, slot: &Slot, completion: Completion) {
+        self.completed += 1;
+        // SAFETY: as in `finish`; it is this thread's.
+        let (finished, waker) = unsafe { slot.finish_local(completion) };
+        if let Some(waker) = waker {
+            self.wakers.push(waker);
+        }
+        if finished == Finished::Nobody {
+            reclaim(port, slot);
+        }
+    }
+
     /// Whether so many wakers may become due without an allocation.
     pub(super) fn has_room_to_wake(&self, completions: u32) -> bool {
         self.defers || completions as usize <= self.wakers.capacity() - self.wakers.len()
@@ -514,6 +535,7 @@ impl Book {
 
     /// Wakes who is due. Nothing of the reactor is borrowed by what runs here.
     pub(super) fn wake(&mut self, port: &Port) {
+        port.counts.completed.add(core::mem::take(&mut self.completed));
         if self.wakers.is_empty() || self.defers {
             return;
         }

@@ -42,23 +42,38 @@ impl<K: Kernel> LocalReactor<K> {
         self.ring.kernel().now()
     }
 
-    /// Takes an operation of this thread: into the ring, if it has room and nobody waits, to be
-    /// submitted by the next turn.
+    /// Takes an operation of this thread into the ring, to be submitted by the next turn, if there
+    /// is room and nobody waits who came before. Whether that was so; `entry` makes its entry then,
+    /// in its place. In a child of `fork(2)` there is no room.
     ///
     /// # Safety
-    /// - The slot is of this reactor's port, was filled on this thread, and is not in the inbox.
-    #[inline]
-    pub(crate) unsafe fn begin(&mut self, slot: &Slot) {
-        let Self { ring, port, book, .. } = self;
-        if book.may_begin_now(slot) {
-            let (sq, ..) = ring.parts();
-            // SAFETY: an operation owns what its entry points to, and its slot keeps it until the
-            // completion (`Operation`).
-            if unsafe { sq.push(slot) }.is_ok() {
-                slot.phase.set(Phase::InFlight);
-                return book.pushed(1);
-            }
+    /// - The slot is of this reactor's port, was filled on this thread, and is not in the inbox; the
+    ///   entry is that of the operation that lies there.
+    #[inline(always)]
+    pub(crate) unsafe fn begin(&mut self, slot: &Slot, entry: impl FnOnce() -> Sqe) -> bool {
+        let Self { ring, book, .. } = self;
+        if !book.may_begin_now(slot) {
+            return false;
         }
+        let (sq, ..) = ring.parts();
+        // SAFETY: an operation owns what its entry points to, and its slot keeps it until the
+        // completion (`Operation`).
+        if unsafe { sq.push(Asked(entry)) }.is_err() {
+            return false;
+        }
+        slot.phase.set(Phase::InFlight);
+        book.pushed(1);
+        true
+    }
+
+    /// Has an operation of this thread, with its entry, wait for room.
+    ///
+    /// # Safety
+    /// - As [`begin`](Self::begin), which said no.
+    #[cold]
+    pub(crate) unsafe fn begin_later(&mut self, slot: &Slot, entry: Sqe) {
+        let Self { ring, port, book, .. } = self;
+        slot.keep_entry(entry);
         let kernel = ring.kernel();
         book.accept(port, slot, || kernel.now());
     }
@@ -103,5 +118,15 @@ impl<K: Kernel> LocalReactor<K> {
     /// Exchanges the wakers that are due for an empty list, to be woken with nothing borrowed.
     pub(crate) fn swap_wakers(&mut self, wakers: &mut Vec<Waker>) {
         core::mem::swap(&mut self.book.wakers, wakers);
+    }
+}
+
+/// An entry that is made where it goes.
+struct Asked<F>(F);
+
+impl<F: FnOnce() -> Sqe> From<Asked<F>> for Sqe {
+    #[inline(always)]
+    fn from(asked: Asked<F>) -> Self {
+        (asked.0)()
     }
 }

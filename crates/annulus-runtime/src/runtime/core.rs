@@ -21,12 +21,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use annulus_emulate::AnyKernel;
+use annulus_ring::abi::Sqe;
 
 use super::context;
 use crate::blocking::BlockingPool;
 use crate::engine::Engine;
 use crate::executor::{Executor, Ran};
-use crate::port::{Port, Ports};
+use crate::operation::Origin;
+use crate::port::{OwnPort, Port, Ports};
 use crate::reactor::{LocalReactor, Patience};
 use crate::slot::{LocalFree, Slot};
 use crate::timer::Wheel;
@@ -47,6 +49,8 @@ pub(crate) struct Core {
     pub(super) wheel: RefCell<Wheel>,
     pub(super) blocking: BlockingPool,
     ports: Arc<Ports>,
+    /// The one of its reactor.
+    port: OwnPort,
     /// For what other threads ask of this ring; gone when the runtime ends.
     engine: RefCell<Option<Engine>>,
     free: LocalFree,
@@ -72,6 +76,7 @@ impl Core {
             reactor: RefCell::new(Some(ManuallyDrop::new(Box::new(reactor)))),
             wheel: RefCell::new(Wheel::new(now_ns)),
             blocking,
+            port: Arc::clone(&ports).own(0),
             ports,
             engine: RefCell::new(Some(engine)),
             free: LocalFree::default(),
@@ -84,7 +89,7 @@ impl Core {
     /// The port of its reactor.
     #[inline(always)]
     pub(super) fn port(&self) -> &Port {
-        self.ports.get(0)
+        &self.port
     }
 
     pub(super) fn ports(&self) -> &Arc<Ports> {
@@ -128,20 +133,42 @@ impl Core {
         unsafe { self.free.give(slot) };
     }
 
-    /// Begins what lies in a slot. Whether that could be: it is the caller's still if not.
+    /// Begins what lies in a slot: `entry` asks it for its entry. Why not, if that could not be:
+    /// then it is the caller's still.
     ///
     /// # Safety
-    /// - The slot is of this port, and was filled by `fill_local` on this thread.
-    #[inline]
-    pub(super) unsafe fn begin(&self, slot: &Slot) -> bool {
-        if let Ok(mut reactor) = self.reactor.try_borrow_mut() {
-            let Some(reactor) = &mut *reactor else { return false };
+    /// - The slot is of this port, and was filled by `put_local` on this thread.
+    #[inline(always)]
+    pub(super) unsafe fn begin(&self, slot: &Slot, entry: impl Fn() -> Sqe) -> Result<(), Origin> {
+        if let Ok(mut reactor) = self.reactor.try_borrow_mut()
+            && let Some(reactor) = &mut *reactor
             // SAFETY: the caller's promise.
-            unsafe { reactor.begin(slot) };
-            return true;
+            && unsafe { reactor.begin(slot, &entry) }
+        {
+            return Ok(());
         }
         // SAFETY: the caller's promise.
-        unsafe { self.port().ship(slot) }
+        unsafe { self.begin_later(slot, entry()) }
+    }
+
+    /// Has what lies in a slot wait for room in the ring, or for the end of the turn.
+    ///
+    /// # Safety
+    /// - As [`begin`](Self::begin).
+    #[cold]
+    unsafe fn begin_later(&self, slot: &Slot, entry: Sqe) -> Result<(), Origin> {
+        if self.ports.is_forked() {
+            return Err(Origin::Forked);
+        }
+        if let Ok(mut reactor) = self.reactor.try_borrow_mut() {
+            let Some(reactor) = &mut *reactor else { return Err(Origin::Closed) };
+            // SAFETY: the caller's promise.
+            unsafe { reactor.begin_later(slot, entry) };
+            return Ok(());
+        }
+        slot.keep_entry(entry);
+        // SAFETY: the caller's promise.
+        if unsafe { self.port.ship(slot) } { Ok(()) } else { Err(Origin::Closed) }
     }
 
     /// Runs until `future` is ready.

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::future::Future;
+use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -49,16 +50,23 @@ use crate::slot::{Abandoned, Polled, Slot, SlotPtr};
 #[must_use = "an operation does nothing until it is polled"]
 pub struct LocalOp<T: Operation> {
     core: Rc<Core>,
-    state: State<T>,
+    /// Where the operation lies, from the beginning: it is moved once.
+    slot: SlotPtr,
+    stage: Stage,
+    operation: PhantomData<T>,
 }
 
-enum State<T> {
-    Ready { operation: T, limit: Option<Duration> },
-    Begun(SlotPtr),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The operation lies in the slot, which is this future's.
+    Ready,
+    /// So it does, and the reactor has the slot.
+    Begun,
+    /// The slot is somebody else's.
     Over,
 }
 
-// An operation is moved into its slot before anything points into it.
+// What is pinned would be the operation, which lies elsewhere.
 impl<T: Operation> Unpin for LocalOp<T> {}
 
 /// An operation on the ring of the runtime that this thread is inside of.
@@ -74,153 +82,181 @@ pub fn submit<T: Operation>(operation: T) -> LocalOp<T> {
 }
 
 impl<T: Operation> LocalOp<T> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(core: Rc<Core>, operation: T) -> Self {
-        Self { core, state: State::Ready { operation, limit: None } }
+        let slot = core.take_slot();
+        // SAFETY: the slot is empty and ours; the core, and so this, stays on its thread.
+        unsafe { slot.put_local(operation) };
+        let slot = SlotPtr::from(slot);
+        Self { core, slot, stage: Stage::Ready, operation: PhantomData }
+    }
+
+    /// The slot, as long as it is not over.
+    #[inline(always)]
+    fn slot(&self) -> &Slot {
+        // SAFETY: the slot is of the core's port, which lives as long as the core.
+        unsafe { self.slot.as_ref() }
     }
 
     /// Ends the operation if it takes longer than `limit` from its first poll on.
-    pub fn deadline(mut self, limit: Duration) -> Self {
-        if let State::Ready { limit: own, .. } = &mut self.state {
-            *own = Some(limit);
+    pub fn deadline(self, limit: Duration) -> Self {
+        if self.stage == Stage::Ready {
+            self.slot().set_limit(Some(limit));
         }
         self
     }
 
     /// Asks the kernel to end the operation: await it for what became of it.
     pub fn cancel(&mut self) {
-        let State::Begun(slot) = &self.state else { return };
-        // SAFETY: the slot is of the core's port, which lives as long as the core.
-        let slot = unsafe { slot.as_ref() };
-        if slot.ask_to_cancel() {
+        if self.stage == Stage::Begun && self.slot().ask_to_cancel() {
             // SAFETY: the slot is of this port, and its link was set for this call.
-            unsafe { self.core.port().request_cancel(slot) };
+            unsafe { self.core.port().request_cancel(self.slot()) };
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn begin(&mut self, cx: &mut Context<'_>) -> Poll<T::Output> {
-        let State::Ready { operation, limit } = core::mem::replace(&mut self.state, State::Over)
-        else {
-            unreachable!("begun twice")
-        };
-        let core = &self.core;
-        if let Some(origin) = refusal(core) {
-            return Poll::Ready(operation.complete(Completion::refused(origin)));
-        }
-        let waker = LocalWaker::of(cx.waker());
-        let slot = core.take_slot();
-        // SAFETY: the slot is empty and ours; the core, and so this, stays on its thread.
-        unsafe { slot.fill_local(operation, waker) };
-        slot.set_limit(limit);
+        assert!(self.stage == Stage::Ready, "an operation was polled after its result was given");
+        let slot = self.slot();
+        // SAFETY: this is the slot's future, which has not begun.
+        let waits = unsafe { slot.poll_local(cx.waker()) };
+        debug_assert!(matches!(waits, Polled::Pending));
+        // SAFETY: `new` put a `T` there, and only this future has the slot.
+        let entry = || unsafe { slot.local_entry::<T>() };
         // SAFETY: it is of this port, and filled.
-        if unsafe { core.begin(slot) } {
-            self.state = State::Begun(SlotPtr::from(slot));
-            return Poll::Pending;
+        match unsafe { self.core.begin(slot, entry) } {
+            Ok(()) => {
+                self.stage = Stage::Begun;
+                Poll::Pending
+            }
+            Err(origin) => Poll::Ready(self.refuse(origin)),
         }
-        // SAFETY: it was filled with a `T`, and nobody else has it.
-        let (operation, _waker) = unsafe { slot.take_back_local::<T>() };
+    }
+
+    /// The result of what was not begun.
+    #[cold]
+    fn refuse(&mut self, origin: Origin) -> T::Output {
+        // The waker is dropped at the end, whatever happens until then.
+        // SAFETY: nobody else has the slot.
+        let (operation, _waker) = unsafe { self.take_back() };
+        operation.complete(Completion::refused(origin))
+    }
+
+    /// Takes the operation out of the slot, and who waits, and gives the slot back.
+    ///
+    /// # Safety
+    /// - Only this future has the slot.
+    #[cold]
+    unsafe fn take_back(&mut self) -> (T, Option<LocalWaker>) {
+        self.stage = Stage::Over;
+        let slot = self.slot();
+        // SAFETY: a `T` was put there, and nobody else has it; the stage says that it is taken.
+        let taken = unsafe { slot.take_back_local::<T>() };
         // SAFETY: it is empty, and not used again.
-        unsafe { core.give_slot(slot) };
-        Poll::Ready(operation.complete(Completion::refused(Origin::Closed)))
+        unsafe { self.core.give_slot(slot) };
+        taken
+    }
+
+    /// Takes operation and result out for `end`, and gives the slot back whatever that does.
+    ///
+    /// # Safety
+    /// - The slot was found done.
+    #[inline(always)]
+    unsafe fn finish<R>(&mut self, end: impl FnOnce(T, Completion) -> R) -> R {
+        self.stage = Stage::Over;
+        let slot = self.slot();
+        // SAFETY: a `T` was put there, and it is done; the stage says that it is taken.
+        let (operation, completion) = unsafe { slot.take::<T>() };
+        let _emptied = Emptied { core: &self.core, slot };
+        end(operation, completion)
+    }
+
+    /// Takes the copy of the operation that a forked child has out of the slot, where nothing will
+    /// ever arrive.
+    #[cold]
+    fn displace_forked(&mut self) -> T::Output {
+        self.stage = Stage::Over;
+        // SAFETY: a `T` was put there, and this copy is this thread's alone.
+        let operation = unsafe { self.slot().take_copy::<T>() };
+        operation.complete(Completion::refused(Origin::Forked))
+    }
+
+    /// The drop of a future that is not over.
+    #[cold]
+    fn give_up(&mut self) {
+        if self.stage == Stage::Ready {
+            // SAFETY: only this future has the slot.
+            drop(unsafe { self.take_back() });
+            return;
+        }
+        if self.core.ports().is_forked() {
+            // What lies in the slot is a copy of the parent's.
+            return;
+        }
+        // The waker is dropped at the end, whatever happens until then.
+        // SAFETY: this is the slot's future, which ends here.
+        let (abandoned, _waker) = unsafe { self.slot().abandon_local() };
+        match abandoned {
+            // SAFETY: it is done, and not used again.
+            Abandoned::Done => unsafe { self.finish(T::reclaim) },
+            // SAFETY: `abandon_local` has set the link's bit for this call.
+            Abandoned::Link => unsafe { self.core.port().request_cancel(self.slot()) },
+            Abandoned::Reactor => {}
+        }
     }
 }
 
-/// Why nothing is begun, if nothing is.
-#[inline]
-fn refusal(core: &Core) -> Option<Origin> {
-    if core.ports().is_forked() {
-        Some(Origin::Forked)
-    } else {
-        core.port().is_closing().then_some(Origin::Closed)
-    }
+/// A slot whose operation was taken out by its future; given back when this is dropped.
+struct Emptied<'a> {
+    core: &'a Core,
+    slot: &'a Slot,
 }
 
-/// Takes operation and result out of a slot that is done, and gives it back.
-///
-/// # Safety
-/// - The slot is of this core, was filled with a `T` and found done, and is not used again.
-#[inline]
-unsafe fn finish<T: Operation>(core: &Core, slot: &Slot) -> (T, Completion) {
-    // SAFETY: the caller's promise.
-    let taken = unsafe { slot.take::<T>() };
-    // SAFETY: it is empty now.
-    unsafe { core.give_slot(slot) };
-    taken
+impl Drop for Emptied<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: the slot is of this core and empty, and its future does not use it again.
+        unsafe { self.core.give_slot(self.slot) };
+    }
 }
 
 impl<T: Operation> Future for LocalOp<T> {
     type Output = T::Output;
 
-    #[inline]
+    // So that a result goes from its slot to the variables of who awaits it without a detour.
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
         let this = &mut *self;
-        let slot = match &this.state {
-            State::Ready { .. } => return this.begin(cx),
-            State::Begun(slot) => slot,
-            State::Over => panic!("an operation was polled after its result was given"),
-        };
-        // SAFETY: the slot is of the core's port, which lives as long as the core.
-        let slot = unsafe { slot.as_ref() };
+        if this.stage != Stage::Begun {
+            return this.begin(cx);
+        }
         // SAFETY: this is the slot's future.
-        match unsafe { slot.poll_local(cx.waker()) } {
+        match unsafe { this.slot().poll_local(cx.waker()) } {
             Polled::Pending if this.core.ports().is_forked() => {
-                this.state = State::Over;
-                // SAFETY: it was filled with a `T`, and this copy is this thread's alone.
-                let operation = unsafe { slot.take_copy::<T>() };
-                Poll::Ready(operation.complete(Completion::refused(Origin::Forked)))
+                Poll::Ready(this.displace_forked())
             }
             Polled::Pending => Poll::Pending,
-            Polled::Done => {
-                this.state = State::Over;
-                // SAFETY: it was found done, and the state says that it is over.
-                let (operation, completion) = unsafe { finish::<T>(&this.core, slot) };
-                Poll::Ready(operation.complete(completion))
-            }
+            // SAFETY: it was found done.
+            Polled::Done => Poll::Ready(unsafe { this.finish(T::complete) }),
         }
     }
 }
 
 impl<T: Operation> Drop for LocalOp<T> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if let State::Begun(slot) = self.state {
-            self.abandon(slot);
-        }
-    }
-}
-
-impl<T: Operation> LocalOp<T> {
-    #[cold]
-    fn abandon(&mut self, slot: SlotPtr) {
-        if self.core.ports().is_forked() {
-            // What lies in the slot is a copy of the parent's.
-            return;
-        }
-        // SAFETY: the slot is of the core's port, which lives as long as the core.
-        let slot = unsafe { slot.as_ref() };
-        // The waker is dropped at the end, whatever happens until then.
-        // SAFETY: this is the slot's future, which ends here.
-        let (abandoned, _waker) = unsafe { slot.abandon_local() };
-        match abandoned {
-            Abandoned::Done => {
-                // SAFETY: it is done, and not used again.
-                let (operation, completion) = unsafe { finish::<T>(&self.core, slot) };
-                operation.reclaim(completion);
-            }
-            // SAFETY: `abandon_local` has set the link's bit for this call.
-            Abandoned::Link => unsafe { self.core.port().request_cancel(slot) },
-            Abandoned::Reactor => {}
+        if self.stage != Stage::Over {
+            self.give_up();
         }
     }
 }
 
 impl<T: Operation> fmt::Debug for LocalOp<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match self.state {
-            State::Ready { .. } => "not begun",
-            State::Begun(_) => "under way",
-            State::Over => "over",
+        let state = match self.stage {
+            Stage::Ready => "not begun",
+            Stage::Begun => "under way",
+            Stage::Over => "over",
         };
         f.debug_tuple("LocalOp").field(&format_args!("{state}")).finish()
     }

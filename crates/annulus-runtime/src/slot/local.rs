@@ -7,10 +7,12 @@
 use core::mem::MaybeUninit;
 use core::task::Waker;
 
+use annulus_ring::abi::Sqe;
+
 use super::state::LOCAL;
 use super::{
-    Abandoned, CANCEL, DONE, DROPPED, Finished, LINKED, Operation, Polled, RESULT, Slot, SlotPtr,
-    Slots, WAKER, take,
+    ADVANCES, Abandoned, CANCEL, DONE, DROPPED, Finished, LINKED, Operation, Polled, RESULT, Slot,
+    SlotPtr, Slots, WAKER, advances_of, entry_of, take,
 };
 use crate::executor::LocalWaker;
 use crate::operation::Completion;
@@ -30,19 +32,37 @@ impl Slot {
         self.state.store(state, Ordering::Relaxed);
     }
 
-    /// Puts an operation, and who waits for it, into a slot whose future stays on this thread,
-    /// which is the reactor's.
+    /// Puts an operation into a slot whose future stays on this thread, which is the reactor's.
     ///
     /// # Safety
     /// - The slot is the caller's alone, and empty.
     /// - The slot is used on this thread alone, until it is released.
-    #[inline]
-    pub(crate) unsafe fn fill_local<T: Operation>(&self, operation: T, waker: LocalWaker) {
+    #[inline(always)]
+    pub(crate) unsafe fn put_local<T: Operation>(&self, operation: T) {
         // SAFETY: the caller's promise.
-        unsafe { self.put(operation) };
-        // SAFETY: the slot is this thread's, where the waker is taken out again.
-        unsafe { self.keep(waker) };
-        self.set_local_state(LOCAL | WAKER);
+        unsafe { self.lay(operation) };
+        self.set_local_state(LOCAL);
+    }
+
+    /// Asks the operation for its entry, which has the name of this use of the slot then.
+    ///
+    /// # Safety
+    /// - A `T` lies there, put by [`put_local`](Self::put_local), and nobody but its future has it.
+    #[inline(always)]
+    pub(crate) unsafe fn local_entry<T: Operation>(&self) -> Sqe {
+        // SAFETY: a `T` is there, and stays in place from here on (the caller's promise).
+        let entry = unsafe { entry_of::<T>(self.payload()) };
+        // SAFETY: as above.
+        if unsafe { advances_of::<T>(self.payload()) } {
+            self.traits.set(self.traits.get() | ADVANCES);
+        }
+        Sqe { user_data: self.user_data(), ..entry }
+    }
+
+    /// Keeps the entry until there is room for it.
+    #[cold]
+    pub(crate) fn keep_entry(&self, entry: Sqe) {
+        self.entry.set(entry);
     }
 
     /// Puts who waits into the slot.
@@ -74,14 +94,14 @@ impl Slot {
 
     /// Whether its future is on the reactor's own thread.
     #[inline(always)]
-    pub(super) fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         self.local_state() & LOCAL != 0
     }
 
     /// Looks whether the result is there; else sees to it that `waker` is woken when it is.
     ///
     /// # Safety
-    /// - The caller is the future that filled the slot by [`fill_local`](Self::fill_local), and has
+    /// - The caller is the future that filled the slot by [`put_local`](Self::put_local), and has
     ///   not abandoned it.
     #[inline]
     pub(crate) unsafe fn poll_local(&self, waker: &Waker) -> Polled {
@@ -119,7 +139,7 @@ impl Slot {
     /// Takes the operation out of a slot that was filled and not begun, and who waits for it.
     ///
     /// # Safety
-    /// - The slot was filled with a `T` by [`fill_local`](Self::fill_local), and is the caller's.
+    /// - The slot was filled with a `T` by [`put_local`](Self::put_local), and is the caller's.
     #[cold]
     pub(crate) unsafe fn take_back_local<T: Operation>(&self) -> (T, Option<LocalWaker>) {
         // SAFETY: the slot is this thread's, and is renewed by the caller.
@@ -133,8 +153,8 @@ impl Slot {
     ///
     /// # Safety
     /// - As [`finish`](Slot::finish).
-    #[inline]
-    pub(super) unsafe fn finish_local(&self, completion: Completion) -> (Finished, Option<Waker>) {
+    #[inline(always)]
+    pub(crate) unsafe fn finish_local(&self, completion: Completion) -> (Finished, Option<Waker>) {
         // SAFETY: the slot is the reactor's (the caller's promise).
         unsafe { self.result.write(completion) };
         // SAFETY: the slot is this thread's; that it is gone is noted below.

@@ -333,12 +333,12 @@ impl Slot {
         self.entry.set(Sqe { user_data: self.user_data(), ..entry });
     }
 
-    /// Puts an operation into a slot, and asks it for its entry.
+    /// Puts an operation into the payload.
     ///
     /// # Safety
-    /// - As [`fill`](Self::fill).
+    /// - The slot is the caller's alone, and empty.
     #[inline(always)]
-    unsafe fn put<T: Operation>(&self, operation: T) {
+    unsafe fn lay<T: Operation>(&self, operation: T) {
         let payload = self.payload();
         if fits::<T>() {
             // SAFETY: the payload has the room and the alignment, and is the caller's.
@@ -349,13 +349,6 @@ impl Slot {
             unsafe { payload.cast::<*mut T>().write(boxed) };
         }
         self.vtable.set(Some(TableOf::<T>::TABLE));
-        let filled = Filled::<T>(payload, PhantomData);
-        // SAFETY: a `T` was put there a moment ago, and it stays in place from here on.
-        unsafe { self.renew_entry(entry_of::<T>) };
-        // SAFETY: as above.
-        let advances = unsafe { advances_of::<T>(payload) };
-        self.traits.set(if advances { ADVANCES } else { 0 });
-        core::mem::forget(filled);
     }
 
     /// Puts an operation and its waker into a slot that was taken from the free list, and asks the
@@ -367,7 +360,15 @@ impl Slot {
     #[inline]
     pub(crate) unsafe fn fill<T: Operation + Send>(&self, operation: T, waker: Option<Waker>) {
         // SAFETY: the caller's promise.
-        unsafe { self.put(operation) };
+        unsafe { self.lay(operation) };
+        let payload = self.payload();
+        let filled = Filled::<T>(payload, PhantomData);
+        // SAFETY: a `T` was put there a moment ago, and it stays in place from here on.
+        unsafe { self.renew_entry(entry_of::<T>) };
+        // SAFETY: as above.
+        let advances = unsafe { advances_of::<T>(payload) };
+        self.traits.set(if advances { ADVANCES } else { 0 });
+        core::mem::forget(filled);
         let Some(waker) = waker else { return };
         // SAFETY: the slot is the caller's alone.
         unsafe { self.waker.write(MaybeUninit::new(waker)) };

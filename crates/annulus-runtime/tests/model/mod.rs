@@ -10,7 +10,7 @@
 //!                   probe     an operation, and a waker, that count what becomes of them
 //! ```
 //!
-//! A root that has this module names `bell`, `buffer`, `counts`, `operation`, `port`, `slot` and
+//! A root that has this module names `bell`, `buffer`, `counts`, `executor`, `operation`, `port`, `slot` and
 //! `sync` as its own, since that is where those files look for each other.
 
 // Each file has more than the models use.
@@ -21,6 +21,7 @@ pub(crate) mod buffer;
 #[path = "../../src/counts.rs"]
 pub(crate) mod counts;
 pub(crate) mod engine;
+pub(crate) mod executor;
 #[path = "../../src/operation.rs"]
 pub(crate) mod operation;
 #[path = "../../src/port.rs"]
