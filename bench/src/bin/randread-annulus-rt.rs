@@ -41,16 +41,19 @@ fn main() {
 
 /// One task: a read after the other.
 async fn reads(file: File, mut share: Share, mut random: Random, target: Rc<Target>) -> u64 {
-    let mut buf = Some(AlignedBuf::zeroed(BLOCK_BYTES as usize));
+    let mut buf = AlignedBuf::zeroed(BLOCK_BYTES as usize);
     let mut done = 0;
     while share.take(1) != 0 {
-        let Some(own) = buf.take() else { break };
-        let read = file.read_at(own, random.offset(target.blocks)).await;
-        let read = read.map_err(std::io::Error::from).map(|(n, own)| {
-            buf = Some(own);
-            n
-        });
-        target.check(read);
+        match file.read_at(buf, random.offset(target.blocks)).await {
+            Ok((n, own)) => {
+                target.check(Ok(n));
+                buf = own;
+            }
+            Err(why) => {
+                target.check(Err(why.into()));
+                break;
+            }
+        }
         done += 1;
     }
     done

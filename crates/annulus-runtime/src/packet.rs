@@ -12,7 +12,10 @@ pub(crate) struct Packet<T> {
 
 enum State<T> {
     /// It is not over: who waits, and who runs it, if that is to be told of an abort.
-    Open { waiter: Option<Waker>, runner: Option<Waker> },
+    Open {
+        waiter: Option<Waker>,
+        runner: Option<Waker>,
+    },
     Aborted,
     Done(Result<T, JoinError>),
     Taken,

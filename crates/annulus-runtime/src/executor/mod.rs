@@ -146,8 +146,11 @@ impl Executor {
     }
 
     /// Has the tasks polled that other threads woke, and does what they asked for.
+    #[inline]
     pub(crate) fn take_remote(&self) {
-        self.shared.remote.drain(self);
+        if self.shared.remote.has_mail() {
+            self.shared.remote.drain(self);
+        }
     }
 
     /// Calls `f` with the root's context: who is woken by it has [`run`](Self::run) say so.

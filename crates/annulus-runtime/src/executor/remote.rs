@@ -133,7 +133,10 @@ impl Remote {
     pub(crate) fn sleep(&self) -> bool {
         // Acquire: pairs with the release in `poke`: what was told before that is seen below.
         let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
-        if self.head.compare_exchange(EMPTY, SLEEPING, success, failure).is_err() {
+        // Relaxed: pairs with nothing: it sleeps still, and should that have changed a moment ago,
+        // who did it rings.
+        let sleeps = self.head.load(Ordering::Relaxed) == SLEEPING;
+        if !sleeps && self.head.compare_exchange(EMPTY, SLEEPING, success, failure).is_err() {
             return false;
         }
         // Acquire: pairs with the release in `submit`.
@@ -159,11 +162,24 @@ impl Remote {
         chain
     }
 
+    /// Whether tasks were woken. A sleep need not be ended where nobody did: see `sleep`.
+    #[inline(always)]
+    fn has_woken(&self) -> bool {
+        // Relaxed: pairs with nothing: what is missed now is found before the executor sleeps.
+        !matches!(self.head.load(Ordering::Relaxed), EMPTY | SLEEPING)
+    }
+
+    /// Whether there is something to do.
+    #[inline(always)]
+    pub(super) fn has_mail(&self) -> bool {
+        // Relaxed: pairs with nothing: as in `has_woken`.
+        self.has_woken() || self.has_work.load(Ordering::Relaxed)
+    }
+
     /// Has those tasks polled that were woken, and does what was asked for. On the executor's
     /// thread.
     pub(super) fn drain(&self, executor: &Executor) {
-        // Relaxed: pairs with nothing: what is missed now is found before the executor sleeps.
-        if self.head.load(Ordering::Relaxed) != EMPTY {
+        if self.has_woken() {
             for waker in self.take(EMPTY) {
                 // Before the task is polled: who wakes it from here on wakes it once more.
                 waker.link.queued_swap(false);

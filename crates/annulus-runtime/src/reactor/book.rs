@@ -56,6 +56,10 @@ pub(super) struct Book {
     pub(super) in_flight_max: u32,
     /// How many it was given in all.
     pub(super) submitted: u64,
+    /// How many operations of this thread may go to the ring before the next turn; and of those, how
+    /// many have not. What is between is in flight, and not counted as that yet.
+    room_lent: u32,
+    pub(super) room_left: u32,
     /// Operations of this thread that ended, and were not counted in the port's metrics yet.
     completed: u64,
     /// Entries in the kernel beside them.
@@ -66,8 +70,10 @@ pub(super) struct Book {
     pub(super) refusals: u8,
     /// The next try is due only after a pause.
     pub(super) is_put_off: bool,
-    /// The time when the kernel was left last.
+    /// The time when the kernel was left last, once an operation had a limit.
     pub(super) now: Timespec,
+    /// Whether one had.
+    pub(super) has_limits: bool,
     /// Everything is being ended.
     pub(super) closing: bool,
     /// A cancel of everything waits for room in the ring.
@@ -104,9 +110,12 @@ impl Book {
             in_flight: 0,
             in_flight_max,
             submitted: 0,
+            room_lent: 0,
+            room_left: 0,
             completed: 0,
             companions: 0,
             now: Timespec::default(),
+            has_limits: false,
             closing: false,
             cancels_all: false,
             ticks: false,
@@ -154,10 +163,18 @@ impl Book {
         if is_open { self.in_flight_max.saturating_sub(self.in_flight) } else { 0 }
     }
 
-    /// Whether an operation that comes alone may go to the ring at once.
+    /// Says how many operations of the reactor's own thread may go to the ring before its next turn.
+    pub(super) fn lend_room(&mut self) {
+        self.take_room_back();
+        self.room_lent = self.room();
+        self.room_left = self.room_lent;
+    }
+
+    /// Takes note of those that went.
     #[inline(always)]
-    pub(super) fn may_begin_now(&self, slot: &Slot) -> bool {
-        may_begin(slot) && self.room() > 0
+    pub(super) fn take_room_back(&mut self) {
+        let begun = core::mem::take(&mut self.room_lent) - core::mem::take(&mut self.room_left);
+        self.pushed(begun);
     }
 
     /// Takes note that so many operations were pushed to the ring.
@@ -193,7 +210,9 @@ impl Book {
     /// Queues an operation, or a group by its first. How many operations that are.
     pub(super) fn accept(&mut self, port: &Port, slot: &Slot, now: impl Fn() -> Timespec) -> u64 {
         let group = core::iter::successors(Some(slot), |slot| slot.group_next(&port.slots));
-        let operations = group.inspect(|slot| slot.begin_limit(&now)).count() as u32;
+        let mut has_limits = false;
+        let operations = group.inspect(|slot| has_limits |= slot.begin_limit(&now)).count() as u32;
+        self.has_limits |= has_limits;
         if self.closing {
             self.refuse_group(port, slot, Origin::Closed);
             return operations.into();

@@ -34,6 +34,7 @@ impl<K: Kernel> LocalReactor<K> {
     ) -> Self {
         let mut reactor = Reactor::new(ring, ports, index, habits);
         reactor.book.defers = true;
+        reactor.book.lend_room();
         reactor
     }
 
@@ -52,17 +53,18 @@ impl<K: Kernel> LocalReactor<K> {
     #[inline(always)]
     pub(crate) unsafe fn begin(&mut self, slot: &Slot, entry: impl FnOnce() -> Sqe) -> bool {
         let Self { ring, book, .. } = self;
-        if !book.may_begin_now(slot) {
+        let Some(left) = book.room_left.checked_sub(1).filter(|_| slot.is_plain()) else {
             return false;
-        }
+        };
         let (sq, ..) = ring.parts();
         // SAFETY: an operation owns what its entry points to, and its slot keeps it until the
         // completion (`Operation`).
-        if unsafe { sq.push(Asked(entry)) }.is_err() {
-            return false;
+        match unsafe { sq.push(Asked(entry)) } {
+            Ok(()) => {}
+            Err(_full) => return false,
         }
         slot.phase.set(Phase::InFlight);
-        book.pushed(1);
+        book.room_left = left;
         true
     }
 
@@ -74,8 +76,10 @@ impl<K: Kernel> LocalReactor<K> {
     pub(crate) unsafe fn begin_later(&mut self, slot: &Slot, entry: Sqe) {
         let Self { ring, port, book, .. } = self;
         slot.keep_entry(entry);
+        book.take_room_back();
         let kernel = ring.kernel();
         book.accept(port, slot, || kernel.now());
+        book.lend_room();
     }
 
     /// How many entries wait to be submitted.
@@ -84,7 +88,7 @@ impl<K: Kernel> LocalReactor<K> {
         self.ring.sq_len()
     }
 
-    /// How many operations the kernel has.
+    /// How many operations the kernel has, after a turn.
     pub(crate) fn in_flight(&self) -> u32 {
         self.book.in_flight
     }
@@ -97,7 +101,14 @@ impl<K: Kernel> LocalReactor<K> {
         patience: Patience,
         may_sleep: impl FnOnce() -> bool,
     ) -> bool {
-        let Some(all_pushed) = self.prepare() else { return false };
+        let all_pushed = if self.is_quiet() {
+            self.book.take_room_back();
+            self.publish_counts();
+            true
+        } else {
+            let Some(all_pushed) = self.prepare() else { return false };
+            all_pushed
+        };
         let sleeps = patience != Patience::None
             && all_pushed
             && self.book.wakers.is_empty()
@@ -112,7 +123,25 @@ impl<K: Kernel> LocalReactor<K> {
         if !self.round(rest).goes_on {
             (self.habits.pause)(self.pause());
         }
+        self.book.lend_room();
         true
+    }
+
+    /// Whether there is nothing to do but to enter the kernel.
+    #[inline(always)]
+    fn is_quiet(&self) -> bool {
+        let book = &self.book;
+        self.port.inbox.is_quiet()
+            && book.listens
+            && book.deadlines.is_empty()
+            && !book.has_to_go_on()
+            && !self.port.is_closing()
+    }
+
+    /// Whether somebody is to be woken by who runs this.
+    #[inline(always)]
+    pub(crate) fn has_wakers(&self) -> bool {
+        !self.book.wakers.is_empty()
     }
 
     /// Exchanges the wakers that are due for an empty list, to be woken with nothing borrowed.

@@ -64,6 +64,8 @@ pub(crate) struct Habits {
     pub(crate) pause: fn(Duration),
     /// Says that the kernel refuses to be entered.
     pub(crate) complain: fn(Option<&Error>),
+    /// Whether the time in the kernel is counted: two looks at the clock for each enter.
+    pub(crate) is_timed: bool,
 }
 
 /// Whether a turn waited.
@@ -154,6 +156,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     /// Takes what came, and pushes it: whether there was room for all. Nothing, if it is all over.
     fn prepare(&mut self) -> Option<bool> {
         let Self { ring, port, book, .. } = self;
+        book.take_room_back();
         let (sq, _, submitter) = ring.parts();
         let now = || submitter.kernel().now();
         // SAFETY: an operation owns what its entry points to, and its slot keeps it until the
@@ -166,10 +169,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         // Who was refused, or cancelled before the kernel knew, waits for no completion.
         book.wake(port);
         let all_pushed = self.push();
-        let (book, counts) = (&self.book, &self.port.counts);
-        counts.submitted.set(book.submitted);
-        counts.in_flight.set(u64::from(book.in_flight));
-        counts.queued.set(u64::from(book.queued.len()));
+        self.publish_counts();
         if self.book.closing && self.book.in_flight == 0 && self.book.queued.is_empty() {
             // A cancel or the bell's poll in the kernel points to nothing of ours.
             self.book.close_mail(&self.port);
@@ -177,6 +177,15 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             return None;
         }
         Some(all_pushed)
+    }
+
+    /// Tells everybody what the book says.
+    #[inline(always)]
+    fn publish_counts(&self) {
+        let (book, counts) = (&self.book, &self.port.counts);
+        counts.submitted.set(book.submitted);
+        counts.in_flight.set(u64::from(book.in_flight));
+        counts.queued.set(u64::from(book.queued.len()));
     }
 
     /// Puts into the ring what waits for it, as far as there is room. Whether all of it went in
@@ -250,17 +259,20 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
 
     /// Enters the kernel with all that was pushed.
     fn enter(&mut self, rest: Rest) -> Result<u32> {
-        let counts = &self.port.counts;
-        let begun = self.ring.kernel().now();
+        let begun = self.habits.is_timed.then(|| self.ring.kernel().now());
         let entered = match rest {
             Rest::No => self.ring.submit(),
             Rest::Sleep => self.ring.submit_and_wait(1),
             Rest::SleepFor(limit) => self.ring.submit_and_wait_with(1, &Wait::new().timeout(limit)),
             Rest::Closing => self.ring.submit_and_wait_with(1, &Wait::new().timeout(CANCEL_AGAIN)),
         };
-        counts.enters.add(1);
-        self.book.now = self.ring.kernel().now();
-        counts.kernel_ns.add(elapsed_ns(begun, self.book.now));
+        self.port.counts.enters.add(1);
+        if begun.is_some() || self.book.has_limits {
+            self.book.now = self.ring.kernel().now();
+        }
+        if let Some(begun) = begun {
+            self.port.counts.kernel_ns.add(elapsed_ns(begun, self.book.now));
+        }
         match entered {
             Err(error) if error.is_timeout() => {
                 self.book.cancels_all |= rest == Rest::Closing;

@@ -42,6 +42,15 @@ pub(super) struct Budget {
     pub(super) end_tenths: u16,
 }
 
+/// Where an operation is that was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// Its entry is in the ring, which has not been entered since.
+    InRing,
+    /// It waits for room, or its result is there.
+    Waits,
+}
+
 /// See above.
 pub(crate) struct Core {
     pub(super) executor: Executor,
@@ -139,13 +148,17 @@ impl Core {
     /// # Safety
     /// - The slot is of this port, and was filled by `put_local` on this thread.
     #[inline(always)]
-    pub(super) unsafe fn begin(&self, slot: &Slot, entry: impl Fn() -> Sqe) -> Result<(), Origin> {
+    pub(super) unsafe fn begin(
+        &self,
+        slot: &Slot,
+        entry: impl Fn() -> Sqe,
+    ) -> Result<Begun, Origin> {
         if let Ok(mut reactor) = self.reactor.try_borrow_mut()
             && let Some(reactor) = &mut *reactor
             // SAFETY: the caller's promise.
             && unsafe { reactor.begin(slot, &entry) }
         {
-            return Ok(());
+            return Ok(Begun::InRing);
         }
         // SAFETY: the caller's promise.
         unsafe { self.begin_later(slot, entry()) }
@@ -156,7 +169,7 @@ impl Core {
     /// # Safety
     /// - As [`begin`](Self::begin).
     #[cold]
-    unsafe fn begin_later(&self, slot: &Slot, entry: Sqe) -> Result<(), Origin> {
+    unsafe fn begin_later(&self, slot: &Slot, entry: Sqe) -> Result<Begun, Origin> {
         if self.ports.is_forked() {
             return Err(Origin::Forked);
         }
@@ -164,11 +177,11 @@ impl Core {
             let Some(reactor) = &mut *reactor else { return Err(Origin::Closed) };
             // SAFETY: the caller's promise.
             unsafe { reactor.begin_later(slot, entry) };
-            return Ok(());
+            return Ok(Begun::Waits);
         }
         slot.keep_entry(entry);
         // SAFETY: the caller's promise.
-        if unsafe { self.port.ship(slot) } { Ok(()) } else { Err(Origin::Closed) }
+        if unsafe { self.port.ship(slot) } { Ok(Begun::Waits) } else { Err(Origin::Closed) }
     }
 
     /// Runs until `future` is ready.
@@ -198,9 +211,7 @@ impl Core {
 
     /// Looks after everything else, with no task due; waits, if there is nothing.
     fn rest(&self) {
-        self.executor.take_remote();
-        let may_wait = self.executor.is_idle();
-        let patience = if may_wait { self.patience() } else { Patience::None };
+        let patience = if self.executor.is_idle() { self.patience() } else { Patience::None };
         self.turn(patience);
     }
 
@@ -222,13 +233,17 @@ impl Core {
 
     /// One turn of the reactor, and what it brings.
     fn turn(&self, patience: Patience) {
+        let mut has_wakers = false;
         if let Some(reactor) = &mut *self.reactor.borrow_mut() {
             let remote = self.executor.remote();
             reactor.turn_local(patience, || remote.sleep());
+            has_wakers = reactor.has_wakers();
         }
         self.fire_timers();
         self.executor.take_remote();
-        self.wake_others();
+        if has_wakers {
+            self.wake_others();
+        }
     }
 
     /// Wakes who waits for a time that is over.
@@ -250,6 +265,7 @@ impl Core {
     }
 
     /// Wakes who is due and is no task of ours.
+    #[cold]
     fn wake_others(&self) {
         let mut wakers = self.wakers.take();
         if let Ok(mut reactor) = self.reactor.try_borrow_mut()

@@ -9,7 +9,7 @@ use core::time::Duration;
 use std::rc::Rc;
 
 use super::context;
-use super::core::Core;
+use super::core::{Begun, Core};
 use crate::executor::LocalWaker;
 use crate::operation::{Completion, Operation, Origin};
 use crate::slot::{Abandoned, Polled, Slot, SlotPtr};
@@ -118,18 +118,33 @@ impl<T: Operation> LocalOp<T> {
     fn begin(&mut self, cx: &mut Context<'_>) -> Poll<T::Output> {
         assert!(self.stage == Stage::Ready, "an operation was polled after its result was given");
         let slot = self.slot();
-        // SAFETY: this is the slot's future, which has not begun.
-        let waits = unsafe { slot.poll_local(cx.waker()) };
-        debug_assert!(matches!(waits, Polled::Pending));
         // SAFETY: `new` put a `T` there, and only this future has the slot.
         let entry = || unsafe { slot.local_entry::<T>() };
         // SAFETY: it is of this port, and filled.
         match unsafe { self.core.begin(slot, entry) } {
-            Ok(()) => {
+            Ok(Begun::InRing) => self.stage = Stage::Begun,
+            Ok(Begun::Waits) => {
                 self.stage = Stage::Begun;
-                Poll::Pending
+                return self.look(cx);
             }
-            Err(origin) => Poll::Ready(self.refuse(origin)),
+            Err(origin) => return Poll::Ready(self.refuse(origin)),
+        }
+        // Where this is not our code, and panics, nobody waits for what was begun.
+        let waker = LocalWaker::of(cx.waker());
+        // SAFETY: it is this slot's future, and begun a moment ago.
+        unsafe { self.slot().wait_local(waker) };
+        Poll::Pending
+    }
+
+    /// Looks after what was begun.
+    #[inline(always)]
+    fn look(&mut self, cx: &mut Context<'_>) -> Poll<T::Output> {
+        // SAFETY: this is the slot's future.
+        match unsafe { self.slot().poll_local(cx.waker()) } {
+            Polled::Pending if self.core.ports().is_forked() => Poll::Ready(self.displace_forked()),
+            Polled::Pending => Poll::Pending,
+            // SAFETY: it was found done.
+            Polled::Done => Poll::Ready(unsafe { self.finish(T::complete) }),
         }
     }
 
@@ -227,18 +242,7 @@ impl<T: Operation> Future for LocalOp<T> {
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
         let this = &mut *self;
-        if this.stage != Stage::Begun {
-            return this.begin(cx);
-        }
-        // SAFETY: this is the slot's future.
-        match unsafe { this.slot().poll_local(cx.waker()) } {
-            Polled::Pending if this.core.ports().is_forked() => {
-                Poll::Ready(this.displace_forked())
-            }
-            Polled::Pending => Poll::Pending,
-            // SAFETY: it was found done.
-            Polled::Done => Poll::Ready(unsafe { this.finish(T::complete) }),
-        }
+        if this.stage == Stage::Begun { this.look(cx) } else { this.begin(cx) }
     }
 }
 

@@ -220,9 +220,23 @@ impl Inbox {
         chain
     }
 
+    /// Whether a message is there, or nothing is taken any more: it may come a moment later.
+    #[inline(always)]
+    pub(crate) fn is_quiet(&self) -> bool {
+        // Relaxed: pairs with nothing: what is missed now is seen before the reactor sleeps.
+        matches!(self.head.load(Ordering::Relaxed), EMPTY | SLEEPING)
+    }
+
     /// Says that the reactor sleeps from here on, unless something is there.
+    ///
+    /// A reactor need not end its sleep where it finds nothing: as long as it is said to sleep,
+    /// whoever ships something rings, which wakes it if it does.
     #[inline]
     pub(crate) fn sleep(&self) -> bool {
+        // Relaxed: pairs with nothing: should that have changed, who did it rings.
+        if self.head.load(Ordering::Relaxed) == SLEEPING {
+            return true;
+        }
         // Acquire: pairs with the release in `poke`: if that came before, its flag is seen by a
         // look after this; if it comes later, it sees that the reactor sleeps.
         let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);

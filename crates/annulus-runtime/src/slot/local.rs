@@ -77,13 +77,13 @@ impl Slot {
         unsafe { self.waker.write(MaybeUninit::new(waker)) };
     }
 
-    /// Takes out who waits, if a waker lies there.
+    /// Takes out who waits, if a waker lies there, as the `state` says.
     ///
     /// # Safety
-    /// - The slot is this thread's, which notes that it is gone.
+    /// - The slot is this thread's, which notes that it is gone; the state is the slot's.
     #[inline(always)]
-    unsafe fn take_local_waker(&self) -> Option<LocalWaker> {
-        if self.local_state() & WAKER == 0 {
+    unsafe fn take_local_waker(&self, state: u32) -> Option<LocalWaker> {
+        if state & WAKER == 0 {
             return None;
         }
         // SAFETY: `WAKER` says that one lies there, which is taken once (the caller's promise).
@@ -109,7 +109,7 @@ impl Slot {
             return Polled::Done;
         }
         // SAFETY: the slot is this thread's; one is put back below.
-        let waits = unsafe { self.take_local_waker() };
+        let waits = unsafe { self.take_local_waker(self.local_state()) };
         let waits = waits.filter(|own| own.will_wake(waker));
         // SAFETY: the slot is this thread's, and the waker was taken out.
         unsafe { self.keep(waits.unwrap_or_else(|| LocalWaker::of(waker))) };
@@ -125,7 +125,7 @@ impl Slot {
     ///   left to do.
     pub(crate) unsafe fn abandon_local(&self) -> (Abandoned, Option<LocalWaker>) {
         // SAFETY: the slot is this thread's; that it is gone is noted below.
-        let waker = unsafe { self.take_local_waker() };
+        let waker = unsafe { self.take_local_waker(self.local_state()) };
         let state = self.local_state() & !WAKER;
         if state & DONE != 0 {
             self.set_local_state(state);
@@ -143,7 +143,7 @@ impl Slot {
     #[cold]
     pub(crate) unsafe fn take_back_local<T: Operation>(&self) -> (T, Option<LocalWaker>) {
         // SAFETY: the slot is this thread's, and is renewed by the caller.
-        let waker = unsafe { self.take_local_waker() };
+        let waker = unsafe { self.take_local_waker(self.local_state()) };
         // SAFETY: the operation is there, and taken once.
         (unsafe { take::<T>(self.payload()) }, waker)
     }
@@ -157,12 +157,24 @@ impl Slot {
     pub(crate) unsafe fn finish_local(&self, completion: Completion) -> (Finished, Option<Waker>) {
         // SAFETY: the slot is the reactor's (the caller's promise).
         unsafe { self.result.write(completion) };
+        let state = self.local_state();
         // SAFETY: the slot is this thread's; that it is gone is noted below.
-        let waker = unsafe { self.take_local_waker() };
-        let state = self.local_state() & !WAKER;
-        self.set_local_state(state | RESULT | DONE);
+        let waker = unsafe { self.take_local_waker(state) };
+        self.set_local_state(state & !WAKER | RESULT | DONE);
         let finished = if state & DROPPED == 0 { Finished::Waited } else { Finished::Nobody };
         (finished, waker.and_then(LocalWaker::wake_task))
+    }
+
+    /// Keeps who waits for what was begun a moment ago, in a slot without a waker.
+    ///
+    /// # Safety
+    /// - As [`poll_local`](Self::poll_local); the reactor had no turn since the slot was put.
+    #[inline(always)]
+    pub(crate) unsafe fn wait_local(&self, waker: LocalWaker) {
+        debug_assert!(self.local_state() == LOCAL, "it was begun a moment ago");
+        // SAFETY: the slot is this thread's, and no waker lies there.
+        unsafe { self.keep(waker) };
+        self.set_local_state(LOCAL | WAKER);
     }
 }
 

@@ -601,14 +601,15 @@ impl Slot {
         self.state.load(Ordering::Relaxed) & CANCEL != 0
     }
 
-    /// Begins its time limit, if it has one: the reactor has it at `now`.
-    pub(crate) fn begin_limit(&self, now: impl FnOnce() -> Timespec) {
+    /// Begins its time limit, if it has one: the reactor has it at `now`. Whether it has.
+    pub(crate) fn begin_limit(&self, now: impl FnOnce() -> Timespec) -> bool {
         if self.has(LIMITED) && self.limit.get() == Limit::After {
             let span = self.time.get();
             let span = Duration::new(span.tv_sec.unsigned_abs(), span.tv_nsec as u32);
             self.time.set(now().after(span));
             self.limit.set(Limit::At);
         }
+        self.has(LIMITED)
     }
 
     /// When its operation is to be ended, if that was said.
