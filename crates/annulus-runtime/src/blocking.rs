@@ -186,6 +186,12 @@ impl BlockingPool {
         }
     }
 
+    /// How many threads there are, and how much work waits for one.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let state = self.shared.state();
+        (state.threads as u64, state.queue.len() as u64)
+    }
+
     /// Ends the threads: what has not begun is dropped, what runs is waited for, up to `limit`.
     /// Whether all have ended.
     pub(crate) fn close(&self, limit: Duration) -> bool {

@@ -10,6 +10,7 @@ pub mod engine;
 mod error;
 mod executor;
 pub mod guide;
+mod inside;
 pub mod operation;
 mod packet;
 mod port;
@@ -23,6 +24,7 @@ pub use blocking::BlockingHandle;
 pub use engine::{Engine, File};
 pub use error::Error;
 pub use executor::{JoinError, JoinHandle};
+pub use inside::{Hung, OpInfo, OpStage, RuntimeMetrics};
 pub use runtime::{
     Handle, LocalOp, RemoteHandle, Runtime, run, spawn_blocking, spawn_local, submit, time,
     yield_now,

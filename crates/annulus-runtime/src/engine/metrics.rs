@@ -52,7 +52,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn of(ports: &Ports) -> Self {
+    pub(crate) fn of(ports: &Ports) -> Self {
         let (kernel, inline) = (ports.kernel, ports.callers.inline());
         let mut sum = Self { kernel, inline, ..Self::default() };
         for port in ports.iter() {

@@ -167,10 +167,6 @@ impl Executor {
         &self.shared.remote
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
-    }
-
     /// How many tasks there are.
     pub(crate) fn tasks_count(&self) -> usize {
         self.shared.all.len()

@@ -284,11 +284,6 @@ impl TaskRef {
     }
 
     #[inline(always)]
-    pub(super) fn as_ptr(&self) -> TaskPtr {
-        self.header
-    }
-
-    #[inline(always)]
     fn header(&self) -> &Header {
         // SAFETY: the task is alive as long as this counts, and this is its thread.
         unsafe { self.header.as_ref() }
@@ -315,12 +310,6 @@ impl TaskRef {
     #[inline(always)]
     pub(super) fn is(&self, other: &Self) -> bool {
         self.header == other.header
-    }
-
-    /// The executor that it is of.
-    #[inline(always)]
-    pub(super) fn executor(&self) -> &Shared {
-        &self.header().executor
     }
 
     /// Calls `f` with its waker.

@@ -60,6 +60,8 @@ pub(super) struct Book {
     /// many have not. What is between is in flight, and not counted as that yet.
     room_lent: u32,
     pub(super) room_left: u32,
+    /// The time of this turn, for the ages of operations, in milliseconds.
+    pub(super) now_ms: u32,
     /// Operations of this thread that ended, and were not counted in the port's metrics yet.
     completed: u64,
     /// Entries in the kernel beside them.
@@ -112,6 +114,7 @@ impl Book {
             submitted: 0,
             room_lent: 0,
             room_left: 0,
+            now_ms: 0,
             completed: 0,
             companions: 0,
             now: Timespec::default(),

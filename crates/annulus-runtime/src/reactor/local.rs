@@ -10,6 +10,7 @@ use annulus_ring::kernel::Kernel;
 use annulus_ring::{Local, RingOf};
 
 use super::{Habits, LocalReactor, Reactor, Rest};
+use crate::inside::{OpInfo, OpStage};
 use crate::port::Ports;
 use crate::slot::{Phase, Slot};
 
@@ -64,6 +65,7 @@ impl<K: Kernel> LocalReactor<K> {
             Err(_full) => return false,
         }
         slot.phase.set(Phase::InFlight);
+        slot.begun_ms.set(book.now_ms);
         book.room_left = left;
         true
     }
@@ -76,21 +78,49 @@ impl<K: Kernel> LocalReactor<K> {
     pub(crate) unsafe fn begin_later(&mut self, slot: &Slot, entry: Sqe) {
         let Self { ring, port, book, .. } = self;
         slot.keep_entry(entry);
+        slot.begun_ms.set(book.now_ms);
         book.take_room_back();
         let kernel = ring.kernel();
         book.accept(port, slot, || kernel.now());
         book.lend_room();
     }
 
-    /// How many entries wait to be submitted.
-    #[inline]
-    pub(crate) fn entries_waiting(&self) -> u32 {
-        self.ring.sq_len()
+    /// The operations that are not over.
+    pub(crate) fn ops(&self) -> Vec<OpInfo> {
+        let now_ms = self.clock_ms();
+        let slots = self.port.slots.all().filter_map(|slot| {
+            let stage = match slot.phase.get() {
+                Phase::Idle => return None,
+                Phase::Queued => OpStage::Queued,
+                Phase::InFlight if slot.is_cancelled() || self.book.closing => OpStage::Cancelling,
+                Phase::InFlight => OpStage::InFlight,
+                Phase::CancelDue | Phase::Asked => OpStage::Cancelling,
+            };
+            let age_ms = now_ms.wrapping_sub(slot.begun_ms.get());
+            let age = slot.is_local().then(|| Duration::from_millis(age_ms.into()));
+            Some(OpInfo::new(&slot.entry(), stage, age))
+        });
+        slots.collect()
     }
 
-    /// How many operations the kernel has, after a turn.
-    pub(crate) fn in_flight(&self) -> u32 {
-        self.book.in_flight
+    /// The clock by which ages are told. It goes round in 49 days.
+    fn clock_ms(&self) -> u32 {
+        let now = self.ring.kernel().now();
+        now.tv_sec.wrapping_mul(1000).wrapping_add(now.tv_nsec / 1_000_000) as u32
+    }
+
+    /// Ends everything, waiting until `limit` is over. Whether that was enough.
+    pub(crate) fn end(&mut self, limit: Duration) -> bool {
+        let end = self.now().after(limit);
+        loop {
+            // Once at least, if there is anything: what is done at once needs no time.
+            if self.drain(0) {
+                return true;
+            }
+            if self.now() >= end {
+                return false;
+            }
+        }
     }
 
     /// Submits what waits, takes what completed, and waits for more as long as it may, if there is
@@ -123,6 +153,7 @@ impl<K: Kernel> LocalReactor<K> {
         if !self.round(rest).goes_on {
             (self.habits.pause)(self.pause());
         }
+        self.book.now_ms = self.clock_ms();
         self.book.lend_room();
         true
     }

@@ -1,12 +1,18 @@
 //! What a runtime is made by.
 
+use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
-use annulus_emulate::KernelChoice;
+use annulus_emulate::{AnyKernel, KernelChoice};
+use annulus_ring::abi::{Cqe, Sqe};
+use annulus_ring::kernel::Kernel;
+use annulus_ring::register::MaxWorkers;
+use annulus_ring::{Local, RingOf};
 
 use super::Runtime;
 use super::core::{Budget, Core};
+use super::threads::{ThreadsBuilder, stay_on};
 use crate::bell::Bell;
 use crate::blocking::{BlockingPool, Plan};
 use crate::engine::Engine;
@@ -16,12 +22,22 @@ use crate::port::Ports;
 use crate::reactor::{Habits, LocalReactor};
 
 /// What a runtime is made by: [`Runtime::builder`].
+///
+/// ```
+/// use annulus_runtime::Runtime;
+/// let runtime = Runtime::builder().entries(64).blocking_threads(2).build()?;
+/// assert_eq!(runtime.block_on(async { 6 * 7 }), 42);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
+#[must_use = "nothing is made before `build` or `start`"]
 pub struct RuntimeBuilder {
     entries: u32,
     kernel: KernelChoice,
     budget: Budget,
     blocking: Plan,
+    cpu: Option<usize>,
+    io_workers: Option<MaxWorkers>,
 }
 
 impl Default for RuntimeBuilder {
@@ -29,21 +45,108 @@ impl Default for RuntimeBuilder {
         Self {
             entries: 256,
             kernel: KernelChoice::Environment,
-            budget: Budget { polls: 61, end_tenths: 50 },
+            budget: Budget { polls: 61, end: Duration::from_secs(5) },
             blocking: Plan::default(),
+            cpu: None,
+            io_workers: None,
         }
     }
 }
 
 impl RuntimeBuilder {
-    /// How many entries its ring has.
+    /// How many entries its ring has (256), rounded up to a power of two. Twice as many operations
+    /// may be in the kernel at a time; those beyond that wait in the runtime, and none is refused.
+    ///
+    /// Where locked memory is short the ring is made shorter, and a line says so.
     pub fn entries(mut self, entries: u32) -> Self {
         self.entries = entries;
         self
     }
 
+    /// Which kernel it runs on: what `ANNULUS_KERNEL` says, unless this does.
+    ///
+    /// ```
+    /// use annulus_runtime::{Runtime, engine::KernelChoice};
+    /// let runtime = Runtime::builder().kernel(KernelChoice::Host).build()?;
+    /// assert_eq!(runtime.kernel(), "host");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn kernel(mut self, kernel: KernelChoice) -> Self {
+        self.kernel = kernel;
+        self
+    }
+
+    /// How many polls of tasks there are (61) before the ring is looked at, however many more are
+    /// due: a task that wakes itself over and over holds nobody's I/O back for longer. At least 1.
+    ///
+    /// ```
+    /// use annulus_runtime::Runtime;
+    /// let runtime = Runtime::builder().poll_budget(16).build()?;
+    /// # runtime.block_on(async {});
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn poll_budget(mut self, polls: u32) -> Self {
+        self.budget.polls = polls.max(1);
+        self
+    }
+
+    /// How long the drop of the runtime waits for what is under way (5 s): see
+    /// [`Runtime::shutdown`].
+    ///
+    /// ```
+    /// use annulus_runtime::Runtime;
+    /// let runtime = Runtime::builder().end_within(std::time::Duration::from_secs(1)).build()?;
+    /// # runtime.block_on(async {});
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn end_within(mut self, limit: Duration) -> Self {
+        self.budget.end = limit;
+        self
+    }
+
+    /// Keeps the thread that [builds](Self::build) it, and from then on runs it, on one processor.
+    /// The kernel's workers for its operations stay there too, as they inherit that.
+    ///
+    /// ```
+    /// use annulus_runtime::Runtime;
+    /// let why = Runtime::builder().cpu(100_000).build().unwrap_err();
+    /// assert_eq!(why.kind(), std::io::ErrorKind::InvalidInput);
+    /// ```
+    pub fn cpu(mut self, cpu: usize) -> Self {
+        self.cpu = Some(cpu);
+        self
+    }
+
+    /// How many workers the kernel may have at once for operations of this thread that block: for
+    /// files and block devices, and for all else. 0 leaves a number as it is.
+    ///
+    /// The user-space kernel has a pool of its own, and takes no notice.
+    ///
+    /// ```
+    /// use annulus_ring::register::MaxWorkers;
+    /// use annulus_runtime::Runtime;
+    /// let few = MaxWorkers { bounded: 2, unbounded: 8 };
+    /// let runtime = Runtime::builder().io_workers(few).build()?;
+    /// # runtime.block_on(async {});
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "IORING_REGISTER_IOWQ_MAX_WORKERS")]
+    pub fn io_workers(mut self, max: MaxWorkers) -> Self {
+        self.io_workers = Some(max);
+        self
+    }
+
     /// How many threads [`spawn_blocking`](crate::spawn_blocking) may have (64). With 0 the work
     /// runs when its handle is polled.
+    ///
+    /// ```
+    /// use annulus_runtime::{Runtime, spawn_blocking};
+    /// let here = std::thread::current().id();
+    /// let runtime = Runtime::builder().blocking_threads(0).build()?;
+    /// let there = runtime.block_on(async { spawn_blocking(|| std::thread::current().id()).await })?;
+    /// assert_eq!(here, there);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn blocking_threads(mut self, max: usize) -> Self {
         self.blocking.threads_max = max;
         self
@@ -56,22 +159,42 @@ impl RuntimeBuilder {
     }
 
     /// How long a thread of that pool waits for more work (10 s).
-    pub fn blocking_keep_alive(mut self, span: core::time::Duration) -> Self {
+    pub fn blocking_keep_alive(mut self, span: Duration) -> Self {
         self.blocking.keep_alive = span;
         self
     }
 
-    /// Which kernel it runs on.
-    pub fn kernel(mut self, kernel: KernelChoice) -> Self {
-        self.kernel = kernel;
+    /// What the threads of that pool are called (`annulus-blocking`): the kernel shows 15 bytes.
+    pub fn blocking_name(mut self, name: impl Into<String>) -> Self {
+        self.blocking.name = name.into();
         self
     }
 
+    /// A runtime on each of `count` threads: thread per core.
+    ///
+    /// ```
+    /// use annulus_runtime::Runtime;
+    /// let threads = Runtime::builder().threads(2).start(|n| async move { n })?;
+    /// assert_eq!(threads.join().into_iter().flatten().collect::<Vec<_>>(), [0, 1]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn threads(self, count: usize) -> ThreadsBuilder {
+        ThreadsBuilder::new(self, count)
+    }
+
     /// Makes it, on this thread.
+    ///
+    /// # Errors
+    /// Those of setting up a ring: see [`EngineBuilder::build`](crate::engine::EngineBuilder::build).
+    /// `InvalidInput`, `EINVAL`: a processor that this thread may not run on.
     pub fn build(self) -> io::Result<Runtime> {
+        if let Some(cpu) = self.cpu {
+            stay_on(cpu)?;
+        }
         let ring = driver::sized(self.entries, |entries| {
             driver::builder(entries, self.kernel).build_local().and_then(driver::proven)
         })?;
+        self.limit_workers(&ring)?;
         let entries = ring.sq_entries();
         let mut ports = Ports::new(vec![Bell::of_kernel()?], entries - 1)?;
         ports.kernel = ring.kernel().name();
@@ -97,5 +220,15 @@ impl RuntimeBuilder {
             self.budget,
         );
         Ok(Runtime { core })
+    }
+
+    fn limit_workers(&self, ring: &RingOf<Local, Sqe, Cqe, AnyKernel>) -> io::Result<()> {
+        match self.io_workers {
+            Some(max) if ring.kernel().is_linux() => {
+                ring.register().iowq_max_workers(max)?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -19,14 +19,17 @@ use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use annulus_emulate::AnyKernel;
 use annulus_ring::abi::Sqe;
 
 use super::context;
+use super::stop::Stop;
 use crate::blocking::BlockingPool;
-use crate::engine::Engine;
+use crate::engine::{Engine, Metrics};
 use crate::executor::{Executor, Ran};
+use crate::inside::{Hung, OpInfo, RuntimeMetrics};
 use crate::operation::Origin;
 use crate::port::{OwnPort, Port, Ports};
 use crate::reactor::{LocalReactor, Patience};
@@ -38,8 +41,8 @@ use crate::timer::Wheel;
 pub(super) struct Budget {
     /// How many polls there are before the kernel is looked at.
     pub(super) polls: u32,
-    /// How many tenths of a second without progress the end of a runtime waits for the kernel.
-    pub(super) end_tenths: u16,
+    /// How long the end of a runtime that is dropped waits.
+    pub(super) end: Duration,
 }
 
 /// Where an operation is that was begun.
@@ -57,6 +60,7 @@ pub(crate) struct Core {
     reactor: RefCell<Option<ManuallyDrop<Box<LocalReactor<AnyKernel>>>>>,
     pub(super) wheel: RefCell<Wheel>,
     pub(super) blocking: BlockingPool,
+    pub(super) stop: Stop,
     ports: Arc<Ports>,
     /// The one of its reactor.
     port: OwnPort,
@@ -67,7 +71,10 @@ pub(crate) struct Core {
     wakers: Cell<Vec<Waker>>,
     /// The time when its kernel was asked last.
     last_ns: Cell<u64>,
-    budget: Budget,
+    has_ended: Cell<bool>,
+    polls: Cell<u64>,
+    turns: Cell<u64>,
+    pub(super) budget: Budget,
 }
 
 impl Core {
@@ -85,12 +92,16 @@ impl Core {
             reactor: RefCell::new(Some(ManuallyDrop::new(Box::new(reactor)))),
             wheel: RefCell::new(Wheel::new(now_ns)),
             blocking,
+            stop: Stop::default(),
             port: Arc::clone(&ports).own(0),
             ports,
             engine: RefCell::new(Some(engine)),
             free: LocalFree::default(),
             wakers: Cell::default(),
             last_ns: Cell::new(now_ns),
+            has_ended: Cell::new(false),
+            polls: Cell::new(0),
+            turns: Cell::new(0),
             budget,
         })
     }
@@ -192,7 +203,10 @@ impl Core {
         self.executor.wake_root();
         let mut budget = self.budget.polls;
         loop {
-            match self.executor.run(&mut budget) {
+            let before = budget;
+            let ran = self.executor.run(&mut budget);
+            self.polls.set(self.polls.get() + u64::from(before - budget));
+            match ran {
                 Ran::Root => {
                     let polled = self.executor.with_root(|cx| future.as_mut().poll(cx));
                     if let Poll::Ready(output) = polled {
@@ -233,6 +247,7 @@ impl Core {
 
     /// One turn of the reactor, and what it brings.
     fn turn(&self, patience: Patience) {
+        self.turns.set(self.turns.get() + 1);
         let mut has_wakers = false;
         if let Some(reactor) = &mut *self.reactor.borrow_mut() {
             let remote = self.executor.remote();
@@ -277,26 +292,54 @@ impl Core {
         self.wakers.set(wakers);
     }
 
-    /// Ends everything: every task is dropped, every operation cancelled and waited for. What the
-    /// kernel has not let go of by then is left in place for good. How many operations that are.
-    pub(super) fn end(self: &Rc<Self>) -> u32 {
+    /// The operations that are not over. None in the middle of a turn, where nobody may look.
+    pub(super) fn ops(&self) -> Vec<OpInfo> {
+        let Ok(reactor) = self.reactor.try_borrow() else { return Vec::new() };
+        reactor.as_ref().map(|reactor| reactor.ops()).unwrap_or_default()
+    }
+
+    pub(super) fn metrics(&self) -> RuntimeMetrics {
+        let (blocking_threads, blocking_queued) = self.blocking.counts();
+        RuntimeMetrics {
+            ops: Metrics::of(&self.ports),
+            tasks: self.executor.tasks_count() as u64,
+            polls: self.polls.get(),
+            turns: self.turns.get(),
+            blocking_threads,
+            blocking_queued,
+        }
+    }
+
+    /// Ends everything: every task is dropped, every operation cancelled and waited for, up to
+    /// `limit`. What the kernel has not let go of by then is left in place for good.
+    pub(super) fn end(self: &Rc<Self>, limit: Duration) -> Result<(), Hung> {
+        if self.has_ended.replace(true) {
+            return Ok(());
+        }
         let _inside = context::enter_for_end(self);
         self.executor.close();
         drop(self.engine.take());
-        let limit = Duration::from_millis(100) * u32::from(self.budget.end_tenths);
-        self.blocking.close(limit);
-        let Some(mut reactor) = self.reactor.take() else { return 0 };
-        if !reactor.drain(self.budget.end_tenths.into()) {
-            let left = reactor.in_flight();
+        if self.ports.is_forked() {
+            // The ring is the parent's, and so are its operations and threads.
+            core::mem::forget(self.reactor.take());
+            return Ok(());
+        }
+        let begun = Instant::now();
+        // What blocks may wait for an operation, and the other way round: both are told at once.
+        self.ports.iter().for_each(Port::close);
+        let blocking = !self.blocking.close(limit);
+        let Some(mut reactor) = self.reactor.take() else { return Ok(()) };
+        if !reactor.end(limit.saturating_sub(begun.elapsed())) {
+            let ops = reactor.ops();
             // Never freed: the ring, and by it the ports with all slots.
             core::mem::forget(reactor);
-            return left;
+            return Hung::found(ops, blocking);
         }
         let mut wakers = self.wakers.take();
         reactor.swap_wakers(&mut wakers);
         drop(ManuallyDrop::into_inner(reactor));
         wakers.into_iter().for_each(wake);
-        0
+        Hung::found(Vec::new(), blocking)
     }
 }
 

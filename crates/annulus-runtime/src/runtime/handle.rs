@@ -4,12 +4,14 @@ use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Wake;
 use std::thread::Thread;
 
+use super::context;
 use crate::executor::{Executor, JoinError, Remote};
 use crate::packet::{Finish, Packet};
 
@@ -77,6 +79,26 @@ impl Handle {
         RemoteHandle { packet }
     }
 
+    /// Tells the runtime to come to an end: see [`stopped`](super::stopped). Those of
+    /// [`Threads`](super::Threads) are ended after `limit`; others run on, as long as somebody runs
+    /// them. A second call changes nothing, nor does one after the end.
+    ///
+    /// ```
+    /// use annulus_runtime::{Runtime, runtime::stopped};
+    /// let runtime = Runtime::new()?;
+    /// runtime.handle().stop(std::time::Duration::ZERO);
+    /// runtime.block_on(stopped_soon());
+    /// async fn stopped_soon() {
+    ///     stopped().await
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn stop(&self, limit: Duration) {
+        let ask = move |_: &Executor| context::with(|core| core.stop.ask(limit));
+        // Refused, it has ended.
+        drop(self.remote.submit(Box::new(ask)));
+    }
+
     /// As [`spawn`](Self::spawn), and waits for it, blocking this thread.
     ///
     /// # Panics
@@ -96,7 +118,7 @@ impl Handle {
         F: Future<Output: Send + 'static> + 'static,
     {
         assert!(
-            !super::context::is_inside(),
+            !context::is_inside(),
             "this thread is inside an Annulus runtime: await the future instead of blocking on it"
         );
         let mut task = pin!(self.spawn(make));

@@ -6,17 +6,22 @@ mod core;
 mod file;
 mod handle;
 mod op;
+mod stop;
+mod threads;
 pub mod time;
 
 pub use builder::RuntimeBuilder;
 pub use file::File;
 pub use handle::{Handle, RemoteHandle};
 pub use op::{LocalOp, submit};
+pub use stop::{Stopped, stopped};
+pub use threads::{Threads, ThreadsBuilder};
 
 use ::core::fmt;
 use ::core::future::Future;
 use ::core::pin::Pin;
 use ::core::task::{Context, Poll};
+use ::core::time::Duration;
 use std::io;
 use std::rc::Rc;
 
@@ -24,6 +29,7 @@ use self::core::Core;
 use crate::blocking::BlockingHandle;
 use crate::engine::Engine;
 use crate::executor::JoinHandle;
+use crate::inside::{Hung, OpInfo, RuntimeMetrics};
 
 /// Tasks and a ring on one thread.
 pub struct Runtime {
@@ -52,6 +58,52 @@ impl Runtime {
         Handle::new(self.core.executor.remote().clone())
     }
 
+    /// Which kernel answers: `linux`, or `host`, the one in user space.
+    ///
+    /// ```
+    /// let runtime = annulus_runtime::Runtime::new()?;
+    /// assert!(["linux", "host"].contains(&runtime.kernel()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn kernel(&self) -> &'static str {
+        self.core.ports().kernel
+    }
+
+    /// The operations that are not over, whoever began them, also those whose futures are gone.
+    ///
+    /// See [`OpInfo`]; inside of the runtime: [`ops`].
+    pub fn ops(&self) -> Vec<OpInfo> {
+        self.core.ops()
+    }
+
+    /// What it has done, and has to do now. See [`RuntimeMetrics`]; inside of the runtime:
+    /// [`metrics`].
+    pub fn metrics(&self) -> RuntimeMetrics {
+        self.core.metrics()
+    }
+
+    /// Ends it: every task is dropped, every operation cancelled, and all of them waited for, up to
+    /// `limit`. Nothing new is begun meanwhile: it ends as [`is_closed`](crate::Error::is_closed).
+    ///
+    /// Dropping a runtime does the same with the builder's
+    /// [`end_within`](RuntimeBuilder::end_within), and prints the error.
+    ///
+    /// # Errors
+    /// [`Hung`]: what was still under way then. Its memory is kept for good rather than freed.
+    ///
+    /// ```
+    /// use annulus_runtime::Runtime;
+    /// use std::time::Duration;
+    /// let runtime = Runtime::new()?;
+    /// assert_eq!(runtime.block_on(async { 7 }), 7);
+    /// runtime.shutdown(Duration::from_secs(1))?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn shutdown(self, limit: Duration) -> Result<(), Hung> {
+        // The drop that follows finds nothing left.
+        self.core.end(limit)
+    }
+
     /// Its ring as an [`Engine`], for other threads.
     pub fn engine(&self) -> Option<Engine> {
         self.core.engine()
@@ -60,12 +112,8 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        let left = self.core.end();
-        if left > 0 {
-            eprintln!(
-                "annulus: a runtime was dropped, and the kernel still has {left} operations of it; \
-                 their memory is kept for good"
-            );
+        if let Err(hung) = self.core.end(self.core.budget.end) {
+            eprintln!("annulus: {hung}");
         }
     }
 }
@@ -74,6 +122,35 @@ impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime").finish_non_exhaustive()
     }
+}
+
+/// The operations of the runtime that this thread is inside of: see [`Runtime::ops`].
+///
+/// # Panics
+/// Outside of a runtime.
+///
+/// ```
+/// annulus_runtime::run(async { assert!(annulus_runtime::runtime::ops().is_empty()) })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn ops() -> Vec<OpInfo> {
+    context::with(|core| core.ops())
+}
+
+/// What the runtime has done that this thread is inside of: see [`Runtime::metrics`].
+///
+/// # Panics
+/// Outside of a runtime.
+///
+/// ```
+/// let metrics = annulus_runtime::run(async { annulus_runtime::runtime::metrics() })?;
+/// assert_eq!(metrics.tasks, 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn metrics() -> RuntimeMetrics {
+    context::with(|core| core.metrics())
 }
 
 /// Makes a runtime, runs `future` on it until it is ready, and ends it.

@@ -56,6 +56,7 @@ impl Slot {
         if unsafe { advances_of::<T>(self.payload()) } {
             self.traits.set(self.traits.get() | ADVANCES);
         }
+        self.keep_summary(&entry);
         Sqe { user_data: self.user_data(), ..entry }
     }
 
@@ -63,6 +64,16 @@ impl Slot {
     #[cold]
     pub(crate) fn keep_entry(&self, entry: Sqe) {
         self.entry.set(entry);
+    }
+
+    /// Keeps of the entry what [`OpInfo`](crate::inside::OpInfo) tells: the rest is in the ring.
+    #[inline(always)]
+    fn keep_summary(&self, entry: &Sqe) {
+        let kept = self.entry.as_ptr();
+        // SAFETY: the cell is this thread's, and nobody has a reference into it.
+        unsafe { (*kept).opcode = entry.opcode };
+        // SAFETY: as above.
+        unsafe { (*kept).fd = entry.fd };
     }
 
     /// Puts who waits into the slot.

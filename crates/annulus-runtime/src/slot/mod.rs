@@ -81,6 +81,10 @@ pub(crate) struct Slot {
     pub(crate) list_prev: Cell<Option<SlotPtr>>,
     pub(crate) list_next: Cell<Option<SlotPtr>>,
 
+    /// When it was begun, of one on the reactor's own thread: in milliseconds of a clock of theirs.
+    pub(crate) begun_ms: Cell<u32>,
+    /// The entry that is to be submitted. Of one that went to the ring at once, on the reactor's own
+    /// thread, only what it does, and on which descriptor.
     entry: Cell<Sqe>,
     payload: Turn<Payload>,
 }
@@ -249,6 +253,7 @@ impl Slot {
             phase: Cell::new(Phase::Idle),
             list_prev: Cell::new(None),
             list_next: Cell::new(None),
+            begun_ms: Cell::new(0),
             entry: Cell::new(Sqe::default()),
             payload: Turn::new(Payload([MaybeUninit::uninit(); PAYLOAD_BYTES])),
         }

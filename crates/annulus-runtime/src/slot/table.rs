@@ -67,6 +67,12 @@ impl Slots {
         Some(unsafe { &*slot })
     }
 
+    /// All slots that there are.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Slot> {
+        let next = *self.next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        (FIRST..next).flat_map(numbers).filter_map(|index| self.get(index))
+    }
+
     /// Takes a free slot, which is the caller's alone then.
     #[inline]
     pub(crate) fn take(&self) -> &Slot {

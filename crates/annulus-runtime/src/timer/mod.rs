@@ -112,12 +112,6 @@ impl Wheel {
         }
     }
 
-    /// Whether timers wait for [`settle`](Self::settle).
-    #[inline]
-    pub(crate) fn has_fresh(&self) -> bool {
-        self.fresh != NONE
-    }
-
     /// Puts a timer that is in no list into the slot of its time.
     #[inline]
     fn settle_at(&mut self, index: u32, time_ns: u64) {

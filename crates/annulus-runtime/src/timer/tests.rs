@@ -40,12 +40,12 @@ fn set(wheel: &mut Wheel, now_ns: u64, after_ns: u64, waker: &Waker) -> Key {
         wheel.insert_at(now_ns + after_ns)
     } else {
         let key = wheel.insert_after(after_ns);
-        assert!(wheel.has_fresh());
+        assert_ne!(wheel.fresh, NONE);
         key
     };
     assert!(wheel.poll(key, waker).is_some_and(|old| old.is_none()));
     wheel.settle(now_ns);
-    assert!(!wheel.has_fresh());
+    assert_eq!(wheel.fresh, NONE);
     key
 }
 

@@ -1,4 +1,4 @@
-//! Time: waiting for it, and giving up after it.
+//! [`sleep`]: waiting for a time.
 
 use core::fmt;
 use core::future::Future;
@@ -6,9 +6,10 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::rc::Rc;
+use std::time::Instant;
 
-use super::context;
-use super::core::Core;
+use super::super::context;
+use super::super::core::Core;
 use crate::timer::Key;
 
 /// Waits until a time: see [`sleep`].
@@ -46,9 +47,27 @@ pub fn sleep(duration: Duration) -> Sleep {
     })
 }
 
+/// Waits until a time, or not at all if that is over.
+///
+/// # Panics
+/// Outside of a runtime.
+///
+/// ```
+/// use annulus_runtime::time::sleep_until;
+/// use std::time::{Duration, Instant};
+/// let end = Instant::now() + Duration::from_millis(2);
+/// annulus_runtime::run(async move { sleep_until(end).await })?;
+/// assert!(Instant::now() >= end);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn sleep_until(end: Instant) -> Sleep {
+    sleep(end.saturating_duration_since(Instant::now()))
+}
+
 /// A span as the wheel has it.
 #[inline]
-fn span_ns(span: Duration) -> u64 {
+pub(super) fn span_ns(span: Duration) -> u64 {
     // Seconds that do not fit are as good as for ever.
     span.as_secs().saturating_mul(1_000_000_000).saturating_add(span.subsec_nanos().into())
 }
