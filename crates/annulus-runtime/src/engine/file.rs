@@ -115,7 +115,7 @@ pub(crate) enum Way {
 }
 
 impl OpenFile {
-    pub(crate) fn new(fd: Fd, pool: Option<PoolId>) -> Self {
+    fn new(fd: Fd, pool: Option<PoolId>) -> Self {
         let what = fd.describe().ok();
         // Direct I/O waits for the device whatever it is asked, and so does a synchronous write.
         let reads = what.is_some_and(|what| !what.is_direct);
@@ -127,11 +127,6 @@ impl OpenFile {
     #[inline]
     pub(crate) fn raw(&self) -> i32 {
         self.fd.raw()
-    }
-
-    /// The descriptor.
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
     }
 
     /// What does entries on it at once.

@@ -116,6 +116,17 @@ impl<T: Operation + Send> Op<T> {
         self
     }
 
+    /// The operation and its limit, if it was not begun; else the future.
+    pub(crate) fn into_ready(mut self) -> Result<(T, Option<Duration>), Self> {
+        match core::mem::replace(&mut self.state, State::Over) {
+            State::Ready { operation, limit } => Ok((operation, limit)),
+            state => {
+                self.state = state;
+                Err(self)
+            }
+        }
+    }
+
     /// Asks the kernel to end the operation; its result is awaited as before. It may be that of an
     /// operation that was done all the same: nothing is lost. Before the first poll this changes
     /// nothing.

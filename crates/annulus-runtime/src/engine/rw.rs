@@ -92,7 +92,7 @@ rw_operations! {
 }
 
 impl<B: IoBufMut> Read<B> {
-    /// A read at an offset, for another runtime's ring.
+    /// A read at an offset, for the ring of this thread's runtime.
     #[inline]
     pub(crate) fn at(file: Arc<OpenFile>, buf: B, offset: u64) -> Self {
         Self::new(file, Room(buf), Some(offset))
@@ -100,7 +100,7 @@ impl<B: IoBufMut> Read<B> {
 }
 
 impl<B: IoBuf> Write<B> {
-    /// A write at an offset, for another runtime's ring.
+    /// A write at an offset, for the ring of this thread's runtime.
     #[inline]
     pub(crate) fn at(file: Arc<OpenFile>, buf: B, offset: u64) -> Self {
         Self::new(file, Data(buf), Some(offset))

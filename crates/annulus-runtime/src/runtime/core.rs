@@ -64,8 +64,8 @@ pub(crate) struct Core {
     ports: Arc<Ports>,
     /// The one of its reactor.
     port: OwnPort,
-    /// For what other threads ask of this ring; gone when the runtime ends.
-    engine: RefCell<Option<Engine>>,
+    /// For what other threads ask of this ring.
+    engine: Engine,
     free: LocalFree,
     /// An empty list to exchange for that of the reactor.
     wakers: Cell<Vec<Waker>>,
@@ -95,7 +95,7 @@ impl Core {
             stop: Stop::default(),
             port: Arc::clone(&ports).own(0),
             ports,
-            engine: RefCell::new(Some(engine)),
+            engine,
             free: LocalFree::default(),
             wakers: Cell::default(),
             last_ns: Cell::new(now_ns),
@@ -116,9 +116,9 @@ impl Core {
         &self.ports
     }
 
-    /// Its ring, for other threads. None once it has ended.
-    pub(super) fn engine(&self) -> Option<Engine> {
-        self.engine.borrow().clone()
+    /// Its ring, for other threads.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// The time of its kernel, in nanoseconds of the monotonic clock.
@@ -318,7 +318,6 @@ impl Core {
         }
         let _inside = context::enter_for_end(self);
         self.executor.close();
-        drop(self.engine.take());
         if self.ports.is_forked() {
             // The ring is the parent's, and so are its operations and threads.
             core::mem::forget(self.reactor.take());

@@ -2,21 +2,50 @@
 
 use core::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
+
+use annulus_ring::abi::{FallocateMode, PollEvents};
 
 use super::context;
 use super::core::Core;
 use super::op::LocalOp;
-use crate::buffer::{IoBuf, IoBufMut};
-use crate::engine::file::OpenFile;
-use crate::engine::ops::{Read, Write};
+use crate::buffer::{
+    BackingMemory, InvalidRegion, IoBuf, IoBufMut, IoVecBuf, IoVecBufMut, MemRegions,
+};
+use crate::engine::ops::{
+    Advise, Allocate, Close, PollOnce, Read, ReadMem, ReadVectored, Stat, Sync, Truncate, Write,
+    WriteBack, WriteMem, WriteVectored,
+};
+use crate::engine::{self, Advice};
 
 /// A file, socket, pipe or whatever else a descriptor is, on the ring of the runtime that this
-/// thread is inside of.
+/// thread is inside of. Its clones are the same open file; the last of them closes it, once no
+/// operation on it is under way.
+///
+/// Each operation begins when it is first polled, with a [`LocalOp`] for a future. What they do, and
+/// which errors they have, is described where they are for any thread: at
+/// [`engine::File`](crate::engine::File).
+///
+/// # When a future is dropped
+/// All of these *cancel and discard*: a read that is given up may have taken bytes out of a pipe or
+/// a socket, a write may have written some. Where that must not be, keep the future, and
+/// [`cancel`](LocalOp::cancel) it: awaited, it says what became of it, and gives the buffer back.
+///
+/// ```
+/// use annulus_runtime::runtime::File;
+/// let read = annulus_runtime::run(async {
+///     let file = File::open("Cargo.toml").await?;
+///     let (n, buf) = file.read_at(vec![0; 9], 0).await?;
+///     file.close().await?;
+///     Ok::<_, std::io::Error>(buf[..n].to_vec())
+/// })??;
+/// assert_eq!(read, b"[package]");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct File {
-    open: Arc<OpenFile>,
+    file: engine::File,
     core: Rc<Core>,
 }
 
@@ -25,33 +54,268 @@ impl File {
     ///
     /// # Panics
     /// Outside of a runtime.
+    ///
+    /// ```
+    /// use annulus_runtime::runtime::File;
+    /// let (reader, writer) = std::io::pipe()?;
+    /// let (n, _) = annulus_runtime::run(async {
+    ///     File::new(writer).write(&b"four"[..]).await?;
+    ///     File::new(reader).read(vec![0; 16]).await
+    /// })??;
+    /// assert_eq!(n, 4);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn new(fd: impl Into<OwnedFd>) -> Self {
-        let open = Arc::new(OpenFile::new(fd.into().into(), None));
-        context::with(|core| Self { open, core: Rc::clone(core) })
+        context::with(|core| Self { file: core.engine().file(fd.into()), core: Rc::clone(core) })
+    }
+
+    /// Opens a file to be read.
+    ///
+    /// # Errors
+    /// [Those of opening](crate::engine::OpenOptions::open).
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    ///
+    /// ```
+    /// use annulus_runtime::runtime::File;
+    /// let why = annulus_runtime::run(async { File::open("/nowhere").await })?.unwrap_err();
+    /// assert_eq!(why.kind(), std::io::ErrorKind::NotFound);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, engine::PathError> {
+        let core = context::with(Rc::clone);
+        let file = core.engine().open(path).await?;
+        Ok(Self { file, core })
+    }
+
+    /// The same file for other threads, on this ring: see
+    /// [`Runtime::engine`](super::Runtime::engine).
+    ///
+    /// ```
+    /// use annulus_runtime::runtime::File;
+    /// # let (reader, _writer) = std::io::pipe()?;
+    /// let file = annulus_runtime::run(async { File::new(reader).into_shared() })?;
+    /// let read = futures::executor::block_on(file.read(vec![0; 1]));
+    /// assert!(read.unwrap_err().is_closed(), "the runtime is gone");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn into_shared(self) -> engine::File {
+        self.file
     }
 
     /// Reads at `offset`, as `pread(2)`: how many bytes, and the buffer.
+    ///
+    /// ```
+    /// # use annulus_runtime::runtime::File;
+    /// # annulus_runtime::run(async {
+    /// let file = File::new(std::fs::File::open("Cargo.toml")?);
+    /// let (n, buf) = file.read_at(vec![0; 7], 1).await?;
+    /// assert_eq!(&buf[..n], b"package");
+    /// # Ok::<(), std::io::Error>(())
+    /// # })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[inline]
     pub fn read_at<B: IoBufMut>(&self, buf: B, offset: u64) -> LocalOp<Read<B>> {
-        LocalOp::new(Rc::clone(&self.core), Read::at(Arc::clone(&self.open), buf, offset))
+        // As an engine's file makes it, without the way by its future: this is the shortest there is.
+        LocalOp::new(Rc::clone(&self.core), Read::at(self.file.open(), buf, offset))
     }
 
     /// Writes at `offset`, as `pwrite(2)`: how many bytes, and the buffer.
+    ///
+    /// ```
+    /// # use annulus_runtime::runtime::File;
+    /// # let (reader, writer) = std::io::pipe()?;
+    /// # annulus_runtime::run(async {
+    /// let file = File::new(std::fs::File::options().write(true).open("/dev/null")?);
+    /// let (n, _buf) = file.write_at(vec![1; 100], 0).await?;
+    /// assert_eq!(n, 100);
+    /// # Ok::<(), std::io::Error>(())
+    /// # })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[inline]
     pub fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> LocalOp<Write<B>> {
-        LocalOp::new(Rc::clone(&self.core), Write::at(Arc::clone(&self.open), buf, offset))
+        LocalOp::new(Rc::clone(&self.core), Write::at(self.file.open(), buf, offset))
+    }
+
+    /// An operation of the engine's, always by the ring: as many as begin together go together.
+    #[inline]
+    fn ring<T: crate::operation::Operation + Send>(&self, op: engine::Op<T>) -> LocalOp<T> {
+        LocalOp::in_ring(Rc::clone(&self.core), op)
+    }
+}
+
+/// Operations that an engine's file has, by the ring, or at once where they say so.
+macro_rules! forwarded {
+    ($($(#[$doc:meta])* $by:ident fn $name:ident $(<$($B:ident: $Bound:path),*>)?
+        (&self $(, $arg:ident: $Arg:ty)*) -> $Op:ty;)*) => {
+        impl File {
+            $(
+                $(#[$doc])*
+                #[doc = ""]
+                #[doc = concat!(
+                    "All else as [`engine::File::", stringify!($name), "`](crate::engine::File::",
+                    stringify!($name), ") says."
+                )]
+                #[track_caller]
+                pub fn $name $(<$($B: $Bound),*>)? (&self $(, $arg: $Arg)*) -> LocalOp<$Op> {
+                    forwarded!(@ $by self, self.file.$name($($arg),*))
+                }
+            )*
+        }
+    };
+    (@ ring $self:ident, $op:expr) => { $self.ring($op) };
+    (@ once $self:ident, $op:expr) => { LocalOp::once(Rc::clone(&$self.core), $op) };
+}
+
+forwarded! {
+    /// Reads at the file's own position; or what comes, of a pipe or a socket.
+    ring fn read<B: IoBufMut>(&self, buf: B) -> Read<B>;
+    /// Reads at `offset` until the buffer is full.
+    ring fn read_exact_at<B: IoBufMut>(&self, buf: B, offset: u64) -> Read<B>;
+    /// Writes at the file's own position, or to a pipe or a socket.
+    ring fn write<B: IoBuf>(&self, buf: B) -> Write<B>;
+    /// Writes all of the buffer at `offset`.
+    ring fn write_all_at<B: IoBuf>(&self, buf: B, offset: u64) -> Write<B>;
+    /// Reads at `offset` into several buffers.
+    ring fn read_vectored_at<V: IoVecBufMut>(&self, bufs: V, offset: u64) -> ReadVectored<V>;
+    /// Reads at the file's own position into several buffers.
+    ring fn read_vectored<V: IoVecBufMut>(&self, bufs: V) -> ReadVectored<V>;
+    /// Reads at `offset` until all of several buffers are full.
+    ring fn read_vectored_exact_at<V: IoVecBufMut>(&self, bufs: V, offset: u64) -> ReadVectored<V>;
+    /// Writes several buffers at `offset`.
+    ring fn write_vectored_at<V: IoVecBuf>(&self, bufs: V, offset: u64) -> WriteVectored<V>;
+    /// Writes several buffers at the file's own position.
+    ring fn write_vectored<V: IoVecBuf>(&self, bufs: V) -> WriteVectored<V>;
+    /// Writes all of several buffers at `offset`.
+    ring fn write_vectored_all_at<V: IoVecBuf>(&self, bufs: V, offset: u64) -> WriteVectored<V>;
+    /// Waits until one of `events` is so, and says which are.
+    once fn poll(&self, events: PollEvents) -> PollOnce;
+    /// Waits until there is something to read, or the end.
+    once fn readable(&self) -> PollOnce;
+    /// Waits until something can be written.
+    once fn writable(&self) -> PollOnce;
+    /// Makes all of the file durable, as `fsync(2)`.
+    once fn sync_all(&self) -> Sync;
+    /// Makes its content durable, as `fdatasync(2)`.
+    once fn sync_data(&self) -> Sync;
+    /// Makes the content of a range durable.
+    once fn sync_range(&self, offset: u64, bytes: u64) -> Sync;
+    /// Has the kernel begin to write a range back, without waiting for it.
+    once fn start_write_back(&self, offset: u64, bytes: u64) -> WriteBack;
+    /// Allocates space, as `fallocate(2)`; the file becomes as long as that.
+    once fn allocate(&self, offset: u64, bytes: u64) -> Allocate;
+    /// Makes a hole, which reads as zeros and takes no space.
+    once fn punch_hole(&self, offset: u64, bytes: u64) -> Allocate;
+    /// Has a range read as zeros, with its space allocated.
+    once fn zero_range(&self, offset: u64, bytes: u64) -> Allocate;
+    /// Takes a range out of the file: what is behind moves up.
+    once fn collapse_range(&self, offset: u64, bytes: u64) -> Allocate;
+    /// Makes room in the middle of a file: what is behind moves away.
+    once fn insert_range(&self, offset: u64, bytes: u64) -> Allocate;
+    /// Does with the space of a range what `mode` says.
+    once fn fallocate(&self, mode: FallocateMode, offset: u64, bytes: u64) -> Allocate;
+    /// Makes the file so long.
+    once fn truncate(&self, bytes: u64) -> Truncate;
+    /// Tells the kernel how a range will be used.
+    once fn advise(&self, offset: u64, bytes: u64, advice: Advice) -> Advise;
+    /// What `statx(2)` says of the file.
+    once fn metadata(&self) -> Stat;
+}
+
+impl File {
+    /// Reads at `offset` into regions of somebody's memory, as that of a virtual machine.
+    ///
+    /// # Errors
+    /// [`InvalidRegion`]: one that does not lie in the memory; nothing is begun. All else as
+    /// [`engine::File::read_mem_at`](crate::engine::File::read_mem_at) says.
+    pub fn read_mem_at<'a, M: BackingMemory + 'static>(
+        &self,
+        memory: M,
+        regions: impl Into<MemRegions<'a>>,
+        offset: u64,
+    ) -> Result<LocalOp<ReadMem<M>>, InvalidRegion> {
+        Ok(self.ring(self.file.read_mem_at(memory, regions, offset)?))
+    }
+
+    /// The same at the file's own position, or of a pipe or a socket.
+    ///
+    /// # Errors
+    /// As [`read_mem_at`](Self::read_mem_at).
+    pub fn read_mem<'a, M: BackingMemory + 'static>(
+        &self,
+        memory: M,
+        regions: impl Into<MemRegions<'a>>,
+    ) -> Result<LocalOp<ReadMem<M>>, InvalidRegion> {
+        Ok(self.ring(self.file.read_mem(memory, regions)?))
+    }
+
+    /// Writes regions of somebody's memory at `offset`.
+    ///
+    /// # Errors
+    /// As [`read_mem_at`](Self::read_mem_at).
+    pub fn write_mem_at<'a, M: BackingMemory + 'static>(
+        &self,
+        memory: M,
+        regions: impl Into<MemRegions<'a>>,
+        offset: u64,
+    ) -> Result<LocalOp<WriteMem<M>>, InvalidRegion> {
+        Ok(self.ring(self.file.write_mem_at(memory, regions, offset)?))
+    }
+
+    /// The same at the file's own position, or to a pipe or a socket.
+    ///
+    /// # Errors
+    /// As [`read_mem_at`](Self::read_mem_at).
+    pub fn write_mem<'a, M: BackingMemory + 'static>(
+        &self,
+        memory: M,
+        regions: impl Into<MemRegions<'a>>,
+    ) -> Result<LocalOp<WriteMem<M>>, InvalidRegion> {
+        Ok(self.ring(self.file.write_mem(memory, regions)?))
+    }
+
+    /// Closes the file, and says how that went: see
+    /// [`engine::File::close`](crate::engine::File::close).
+    pub fn close(self) -> LocalOp<Close> {
+        LocalOp::once(self.core, self.file.close())
+    }
+
+    /// Takes the descriptor out, if this is the last handle and no operation is under way; else
+    /// gives the handle back.
+    ///
+    /// # Errors
+    /// The handle: others have the file still.
+    ///
+    /// ```
+    /// use annulus_runtime::runtime::File;
+    /// annulus_runtime::run(async {
+    ///     let file = File::new(std::fs::File::open("Cargo.toml")?);
+    ///     let clone = file.clone();
+    ///     let file = file.try_into_fd().unwrap_err();
+    ///     drop(clone);
+    ///     let std_file = std::fs::File::from(file.try_into_fd().unwrap());
+    ///     std_file.metadata()
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn try_into_fd(self) -> Result<OwnedFd, Self> {
+        let Self { file, core } = self;
+        file.try_into_fd().map_err(|file| Self { file, core })
     }
 }
 
 impl AsFd for File {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.open.fd()
+        self.file.as_fd()
     }
 }
 
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("File").field("open", &self.open).finish_non_exhaustive()
+        f.debug_struct("File").field("file", &self.file).finish_non_exhaustive()
     }
 }

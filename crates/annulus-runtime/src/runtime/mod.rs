@@ -104,9 +104,29 @@ impl Runtime {
         self.core.end(limit)
     }
 
-    /// Its ring as an [`Engine`], for other threads.
-    pub fn engine(&self) -> Option<Engine> {
-        self.core.engine()
+    /// Its ring as an [`Engine`], for other threads: what they begin is submitted with what this
+    /// thread begins, as long as somebody runs the runtime. Once it has ended, it is refused.
+    ///
+    /// ```
+    /// use annulus_runtime::{Runtime, time::sleep};
+    /// let runtime = Runtime::new()?;
+    /// let engine = runtime.engine();
+    /// let reads = std::thread::spawn(move || {
+    ///     let (reader, writer) = std::io::pipe()?;
+    ///     let read = engine.file(reader).read(vec![0; 5]);
+    ///     std::io::Write::write_all(&mut &writer, b"hello")?;
+    ///     Ok::<_, std::io::Error>(futures::executor::block_on(read)?.1)
+    /// });
+    /// runtime.block_on(async {
+    ///     while !reads.is_finished() {
+    ///         sleep(std::time::Duration::from_millis(1)).await;
+    ///     }
+    /// });
+    /// assert_eq!(reads.join().unwrap()?, b"hello");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn engine(&self) -> Engine {
+        self.core.engine().clone()
     }
 }
 
@@ -151,6 +171,27 @@ pub fn ops() -> Vec<OpInfo> {
 #[track_caller]
 pub fn metrics() -> RuntimeMetrics {
     context::with(|core| core.metrics())
+}
+
+/// The ring of the runtime that this thread is inside of, as an [`Engine`]: see
+/// [`Runtime::engine`]. What it does not send to other threads is done
+/// [here](LocalOp::of) for less.
+///
+/// # Panics
+/// Outside of a runtime.
+///
+/// ```
+/// use annulus_runtime::{LocalOp, runtime::engine};
+/// let path = std::env::temp_dir().join(format!("annulus-engine-{}", std::process::id()));
+/// annulus_runtime::run(async {
+///     LocalOp::of(engine().create_dir(&path)).await?;
+///     LocalOp::of(engine().remove_dir(&path)).await
+/// })??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[track_caller]
+pub fn engine() -> Engine {
+    context::with(|core| core.engine().clone())
 }
 
 /// Makes a runtime, runs `future` on it until it is ready, and ends it.

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::context;
 use super::core::{Begun, Core};
+use crate::engine::Op;
 use crate::executor::LocalWaker;
 use crate::operation::{Completion, Operation, Origin};
 use crate::slot::{Abandoned, Polled, Slot, SlotPtr};
@@ -60,6 +61,8 @@ pub struct LocalOp<T: Operation> {
 enum Stage {
     /// The operation lies in the slot, which is this future's.
     Ready,
+    /// The same; it is to be done without the ring if that can be done at once.
+    Attempt,
     /// So it does, and the reactor has the slot.
     Begun,
     /// The slot is somebody else's.
@@ -91,6 +94,55 @@ impl<T: Operation> LocalOp<T> {
         Self { core, slot, stage: Stage::Ready, operation: PhantomData }
     }
 
+    /// An operation of an engine, such as that of [`engine`](super::engine), on the ring of the
+    /// runtime that this thread is inside of instead. As with an engine, it is done without a ring
+    /// where that can be done at once.
+    ///
+    /// # Panics
+    /// Outside of a runtime; if it was begun before.
+    ///
+    /// ```
+    /// use annulus_runtime::{LocalOp, runtime::engine};
+    /// let metadata = annulus_runtime::run(async {
+    ///     LocalOp::of(engine().metadata("Cargo.toml")).await
+    /// })??;
+    /// assert!(metadata.is_file());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn of(op: Op<T>) -> Self
+    where
+        T: Send,
+    {
+        Self::once(context::with(Rc::clone), op)
+    }
+
+    #[track_caller]
+    pub(super) fn once(core: Rc<Core>, op: Op<T>) -> Self
+    where
+        T: Send,
+    {
+        let mut own = Self::in_ring(core, op);
+        own.stage = Stage::Attempt;
+        own
+    }
+
+    /// The same, always by the ring.
+    #[track_caller]
+    pub(super) fn in_ring(core: Rc<Core>, op: Op<T>) -> Self
+    where
+        T: Send,
+    {
+        match op.into_ready() {
+            Ok((operation, limit)) => {
+                let own = Self::new(core, operation);
+                own.slot().set_limit(limit);
+                own
+            }
+            Err(_begun) => panic!("an operation that was begun stays where it is"),
+        }
+    }
+
     /// The slot, as long as it is not over.
     #[inline(always)]
     fn slot(&self) -> &Slot {
@@ -100,7 +152,7 @@ impl<T: Operation> LocalOp<T> {
 
     /// Ends the operation if it takes longer than `limit` from its first poll on.
     pub fn deadline(self, limit: Duration) -> Self {
-        if self.stage == Stage::Ready {
+        if matches!(self.stage, Stage::Ready | Stage::Attempt) {
             self.slot().set_limit(Some(limit));
         }
         self
@@ -116,7 +168,11 @@ impl<T: Operation> LocalOp<T> {
 
     #[inline(always)]
     fn begin(&mut self, cx: &mut Context<'_>) -> Poll<T::Output> {
-        assert!(self.stage == Stage::Ready, "an operation was polled after its result was given");
+        if self.stage != Stage::Ready
+            && let Poll::Ready(output) = self.attempt()
+        {
+            return Poll::Ready(output);
+        }
         let slot = self.slot();
         // SAFETY: `new` put a `T` there, and only this future has the slot.
         let entry = || unsafe { slot.local_entry::<T>() };
@@ -134,6 +190,22 @@ impl<T: Operation> LocalOp<T> {
         // SAFETY: it is this slot's future, and begun a moment ago.
         unsafe { self.slot().wait_local(waker) };
         Poll::Pending
+    }
+
+    /// Does it at once, if that is wanted and can be.
+    #[cold]
+    fn attempt(&mut self) -> Poll<T::Output> {
+        assert!(self.stage == Stage::Attempt, "an operation was polled after its result was given");
+        if !T::MAY_ATTEMPT || self.core.ports().is_forked() || self.core.port().is_closing() {
+            return Poll::Pending;
+        }
+        // SAFETY: `new` put a `T` there, and only this future has the slot.
+        let Some(completion) = (unsafe { self.slot().attempt_local::<T>() }) else {
+            return Poll::Pending;
+        };
+        // SAFETY: only this future has the slot.
+        let (operation, _waker) = unsafe { self.take_back() };
+        Poll::Ready(operation.complete(completion))
     }
 
     /// Looks after what was begun.
@@ -199,7 +271,7 @@ impl<T: Operation> LocalOp<T> {
     /// The drop of a future that is not over.
     #[cold]
     fn give_up(&mut self) {
-        if self.stage == Stage::Ready {
+        if matches!(self.stage, Stage::Ready | Stage::Attempt) {
             // SAFETY: only this future has the slot.
             drop(unsafe { self.take_back() });
             return;
@@ -258,7 +330,7 @@ impl<T: Operation> Drop for LocalOp<T> {
 impl<T: Operation> fmt::Debug for LocalOp<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.stage {
-            Stage::Ready => "not begun",
+            Stage::Ready | Stage::Attempt => "not begun",
             Stage::Begun => "under way",
             Stage::Over => "over",
         };

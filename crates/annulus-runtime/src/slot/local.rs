@@ -12,7 +12,7 @@ use annulus_ring::abi::Sqe;
 use super::state::LOCAL;
 use super::{
     ADVANCES, Abandoned, CANCEL, DONE, DROPPED, Finished, LINKED, Operation, Polled, RESULT, Slot,
-    SlotPtr, Slots, WAKER, advances_of, entry_of, take,
+    SlotPtr, Slots, WAKER, advances_of, entry_of, place, take,
 };
 use crate::executor::LocalWaker;
 use crate::operation::Completion;
@@ -58,6 +58,17 @@ impl Slot {
         }
         self.keep_summary(&entry);
         Sqe { user_data: self.user_data(), ..entry }
+    }
+
+    /// Has the operation do it at once, if it can: see [`Operation::attempt`].
+    ///
+    /// # Safety
+    /// - A `T` lies there, put by [`put_local`](Self::put_local), and nobody but its future has it.
+    pub(crate) unsafe fn attempt_local<T: Operation>(&self) -> Option<Completion> {
+        // SAFETY: a `T` is there (the caller's promise).
+        let operation = unsafe { place::<T>(self.payload()) };
+        // SAFETY: it is its future's alone.
+        unsafe { (*operation).attempt() }
     }
 
     /// Keeps the entry until there is room for it.
