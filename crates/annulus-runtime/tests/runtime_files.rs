@@ -11,7 +11,7 @@ use std::time::Duration;
 use annulus_ring::abi::{FallocateMode, PollEvents};
 use annulus_runtime::buffer::{MemRegion, SharedMemory};
 use annulus_runtime::engine::Advice;
-use annulus_runtime::runtime::{File, engine, metrics};
+use annulus_runtime::runtime::{Event, File, engine, metrics};
 use annulus_runtime::time::{sleep, timeout};
 use annulus_runtime::{LocalOp, Runtime, run, spawn_local};
 use common::files::{TempFile, pattern};
@@ -184,5 +184,33 @@ fn reads_that_begin_together_are_submitted_together() {
         let (reads, enters) = (after.submitted - before.submitted, after.enters - before.enters);
         assert_eq!(reads, 32 * rounds);
         assert!(enters * 16 <= reads, "{reads} reads in {enters} enters");
+    });
+}
+
+#[test]
+fn events_are_counted_and_none_is_lost_by_a_drop() {
+    on_runtime(|| async {
+        let mut event = Event::new().unwrap();
+        let other = event.try_clone_fd().unwrap();
+        for n in [55, 66, 77] {
+            event.add(n).unwrap();
+            assert_eq!(event.next().await.unwrap(), n);
+        }
+        let adds = std::thread::spawn(move || {
+            let mut other = std::fs::File::from(other);
+            for _ in 0..1000 {
+                other.write_all(&1_u64.to_ne_bytes()).unwrap();
+            }
+        });
+        let mut sum = 0;
+        while sum < 1000 {
+            // The drop of a future that has begun must not lose what it reads.
+            if let Ok(count) = timeout(Duration::from_micros(50), event.next()).await {
+                sum += count.unwrap();
+            }
+        }
+        assert_eq!(sum, 1000);
+        adds.join().unwrap();
+        assert!(timeout(Duration::from_millis(2), event.next()).await.is_err());
     });
 }

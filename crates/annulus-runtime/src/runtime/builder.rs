@@ -5,9 +5,9 @@ use std::io;
 use std::sync::Arc;
 
 use annulus_emulate::{AnyKernel, KernelChoice};
-use annulus_ring::abi::{Cqe, Sqe};
+use annulus_ring::abi::{Cqe, Op, Sqe, SqeFlags};
 use annulus_ring::kernel::Kernel;
-use annulus_ring::register::MaxWorkers;
+use annulus_ring::register::{MaxWorkers, ProbedOps, Restrictions};
 use annulus_ring::{Local, RingOf};
 
 use super::Runtime;
@@ -20,6 +20,11 @@ use crate::engine::driver::{self, Drivers};
 use crate::executor::{Executor, Remote};
 use crate::port::Ports;
 use crate::reactor::{Habits, LocalReactor};
+
+type OwnRing = RingOf<Local, Sqe, Cqe, AnyKernel>;
+
+/// What a reactor submits by itself.
+const OWN_OPS: [Op; 5] = [Op::NOP, Op::POLL_ADD, Op::TIMEOUT, Op::LINK_TIMEOUT, Op::ASYNC_CANCEL];
 
 /// What a runtime is made by: [`Runtime::builder`].
 ///
@@ -38,6 +43,7 @@ pub struct RuntimeBuilder {
     blocking: Plan,
     cpu: Option<usize>,
     io_workers: Option<MaxWorkers>,
+    allowed: Option<Vec<Op>>,
 }
 
 impl Default for RuntimeBuilder {
@@ -49,6 +55,7 @@ impl Default for RuntimeBuilder {
             blocking: Plan::default(),
             cpu: None,
             io_workers: None,
+            allowed: None,
         }
     }
 }
@@ -123,7 +130,7 @@ impl RuntimeBuilder {
     /// The user-space kernel has a pool of its own, and takes no notice.
     ///
     /// ```
-    /// use annulus_ring::register::MaxWorkers;
+    /// use annulus_ring::register::{MaxWorkers, ProbedOps, Restrictions};
     /// use annulus_runtime::Runtime;
     /// let few = MaxWorkers { bounded: 2, unbounded: 8 };
     /// let runtime = Runtime::builder().io_workers(few).build()?;
@@ -133,6 +140,31 @@ impl RuntimeBuilder {
     #[doc(alias = "IORING_REGISTER_IOWQ_MAX_WORKERS")]
     pub fn io_workers(mut self, max: MaxWorkers) -> Self {
         self.io_workers = Some(max);
+        self
+    }
+
+    /// Has the kernel refuse every operation on this ring but these, and those that the runtime
+    /// needs itself (NOP, POLL_ADD, TIMEOUT, LINK_TIMEOUT, ASYNC_CANCEL): what a program that serves
+    /// strangers gives up before it does. An operation that is refused fails with `EACCES`.
+    ///
+    /// Linux 5.10; where restrictions cannot be, [`build`](Self::build) is an error.
+    ///
+    /// ```
+    /// use annulus_ring::{Errno, abi::Op};
+    /// use annulus_runtime::{Runtime, runtime::File};
+    /// let runtime = Runtime::builder().allow_only([Op::READ]).build()?;
+    /// runtime.block_on(async {
+    ///     let file = File::new(std::fs::File::open("/dev/zero")?);
+    ///     assert_eq!(file.read_at(vec![1; 8], 0).await?.1, [0; 8]);
+    ///     let refused = file.write_at(vec![1; 8], 0).await.unwrap_err();
+    ///     assert_eq!(refused.errno(), Some(Errno::EACCES));
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "IORING_REGISTER_RESTRICTIONS")]
+    pub fn allow_only(mut self, ops: impl IntoIterator<Item = Op>) -> Self {
+        self.allowed = Some(ops.into_iter().collect());
         self
     }
 
@@ -191,14 +223,11 @@ impl RuntimeBuilder {
         if let Some(cpu) = self.cpu {
             stay_on(cpu)?;
         }
-        let ring = driver::sized(self.entries, |entries| {
-            driver::builder(entries, self.kernel).build_local().and_then(driver::proven)
-        })?;
-        self.limit_workers(&ring)?;
+        let (ring, ops) = driver::sized(self.entries, |entries| self.ring(entries))?;
         let entries = ring.sq_entries();
         let mut ports = Ports::new(vec![Bell::of_kernel()?], entries - 1)?;
         ports.kernel = ring.kernel().name();
-        ports.ops = ring.register().probe().ok();
+        ports.ops = ops;
         let ports = Arc::new(ports);
         let habits = Habits {
             in_flight_max: driver::completions(entries),
@@ -222,13 +251,30 @@ impl RuntimeBuilder {
         Ok(Runtime { core })
     }
 
-    fn limit_workers(&self, ring: &RingOf<Local, Sqe, Cqe, AnyKernel>) -> io::Result<()> {
-        match self.io_workers {
-            Some(max) if ring.kernel().is_linux() => {
-                ring.register().iowq_max_workers(max)?;
-                Ok(())
-            }
-            _ => Ok(()),
+    /// A ring of so many entries that works, and what its kernel can do.
+    fn ring(&self, entries: u32) -> annulus_ring::Result<(OwnRing, Option<ProbedOps>)> {
+        let builder = driver::builder(entries, self.kernel);
+        let Some(allowed) = &self.allowed else {
+            let ring = builder.build_local()?;
+            let ops = self.set_up(&ring)?;
+            return Ok((driver::proven(ring)?, ops));
+        };
+        let ring = builder.disabled().build_local()?;
+        let ops = self.set_up(&ring)?;
+        let all =
+            OWN_OPS.iter().chain(allowed).fold(Restrictions::new(), |list, op| list.allow(*op));
+        ring.register().restrict(&all.allow_flags(SqeFlags::IO_LINK))?;
+        ring.register().enable()?;
+        Ok((driver::proven(ring)?, ops))
+    }
+
+    /// Sets up what a restricted ring could not any more.
+    fn set_up(&self, ring: &OwnRing) -> annulus_ring::Result<Option<ProbedOps>> {
+        if let Some(max) = self.io_workers
+            && ring.kernel().is_linux()
+        {
+            ring.register().iowq_max_workers(max)?;
         }
+        Ok(ring.register().probe().ok())
     }
 }

@@ -3,6 +3,7 @@
 mod builder;
 mod context;
 mod core;
+mod event;
 mod file;
 mod handle;
 mod op;
@@ -11,6 +12,7 @@ mod threads;
 pub mod time;
 
 pub use builder::RuntimeBuilder;
+pub use event::Event;
 pub use file::File;
 pub use handle::{Handle, RemoteHandle};
 pub use op::{LocalOp, submit};
