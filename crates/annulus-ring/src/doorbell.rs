@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::EventfdFlags;
 
 use crate::abi::{PollEvents, Sqe};
 use crate::errno::Errno;
@@ -52,7 +52,7 @@ impl Doorbell {
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     pub fn new() -> Result<Self> {
-        let made = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let made = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let event = made.map_err(|error| {
             Error::os(Errno::from_raw(error.raw_os_error()), "making the eventfd of a doorbell")
         })?;
@@ -88,6 +88,27 @@ impl Doorbell {
     pub fn entry(&self) -> Sqe {
         op::PollAdd::new(self.event.as_raw_fd(), PollEvents::IN).multishot().build()
     }
+}
+
+/// A counter of the kernel's, at 0: an eventfd, which a read waits for until somebody adds to it.
+///
+/// # Errors
+/// `EMFILE`, `ENFILE`: there is no descriptor left: raise `RLIMIT_NOFILE`.
+///
+/// See [eventfd(2)](https://man7.org/linux/man-pages/man2/eventfd.2.html).
+///
+/// ```
+/// use std::io::{Read, Write};
+/// let mut event = std::fs::File::from(annulus_ring::eventfd()?);
+/// event.write_all(&3_u64.to_ne_bytes())?;
+/// let mut count = [0; 8];
+/// event.read_exact(&mut count)?;
+/// assert_eq!(u64::from_ne_bytes(count), 3);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn eventfd() -> Result<OwnedFd> {
+    rustix::event::eventfd(0, EventfdFlags::CLOEXEC)
+        .map_err(|error| Error::os(Errno::from_raw(error.raw_os_error()), "making an eventfd"))
 }
 
 impl AsFd for Doorbell {

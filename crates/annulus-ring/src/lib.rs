@@ -35,7 +35,7 @@ pub use builder::{Build, Builder, BuilderOf, Parked};
 pub use cq::{CompletionQueue, Completions, Ready, TwoSlices};
 pub use describe::{Description, FdKind};
 pub use diagnose::SetupError;
-pub use doorbell::Doorbell;
+pub use doorbell::{Doorbell, eventfd};
 pub use errno::Errno;
 pub use error::{Error, Result};
 pub use fork::ForkMark;

@@ -24,10 +24,10 @@ pub use blocking::BlockingHandle;
 pub use engine::{Engine, File};
 pub use error::Error;
 pub use executor::{JoinError, JoinHandle};
-pub use inside::{Hung, OpInfo, OpStage, RuntimeMetrics};
+pub use inside::{Hung, OpInfo, OpStage};
 pub use runtime::{
-    Handle, LocalOp, RemoteHandle, Runtime, run, spawn_blocking, spawn_local, submit, time,
-    yield_now,
+    Handle, LocalOp, RemoteHandle, Runtime, RuntimeMetrics, run, spawn_blocking, spawn_local,
+    submit, time, yield_now,
 };
 
 /// The programs of the project's front page compile and run: here, where both crates are known.

@@ -24,7 +24,8 @@ fn work_sleeps_and_tasks_go_on() {
         run(async {
             let begun = Instant::now();
             let span = Duration::from_millis(20);
-            let sleeps: Vec<_> = (0..5).map(|_| spawn_blocking(move || thread::sleep(span))).collect();
+            let sleeps: Vec<_> =
+                (0..5).map(|_| spawn_blocking(move || thread::sleep(span))).collect();
             let mut turns = 0;
             while !begun.elapsed().gt(&(span / 2)) {
                 yield_now().await;
@@ -106,7 +107,7 @@ fn what_finds_no_room_waits_in_its_handle_and_holds_nobody_up() {
         let runtime = named("pool-full").blocking_threads(1).blocking_queue(1).build().unwrap();
         runtime.block_on(async {
             let (goes_on, may_go_on) = mpsc::channel::<()>();
-            let first = spawn_blocking(move || drop(may_go_on.recv()));
+            let first = spawn_blocking(move || may_go_on.recv().is_err());
             while metrics().blocking_queued > 0 {
                 yield_now().await;
             }
@@ -116,7 +117,7 @@ fn what_finds_no_room_waits_in_its_handle_and_holds_nobody_up() {
             }
             assert!(metrics().blocking_queued <= 1);
             drop(goes_on);
-            first.await.unwrap();
+            assert!(first.await.unwrap());
             for (n, work) in rest.into_iter().enumerate() {
                 assert_eq!(work.await.unwrap().unwrap(), n);
             }
@@ -140,7 +141,7 @@ fn the_end_waits_for_what_runs_and_drops_what_has_not_begun() {
             });
             let count = Arc::clone(&ran);
             // Relaxed: as above.
-            let second = spawn_blocking(move || drop(count.fetch_add(1, Ordering::Relaxed)));
+            let second = spawn_blocking(move || count.fetch_add(1, Ordering::Relaxed));
             (first, second)
         });
         has_begun.recv().unwrap();

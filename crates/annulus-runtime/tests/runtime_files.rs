@@ -133,7 +133,7 @@ fn an_operation_that_was_begun_is_not_moved() {
         let file = engine().file(reader);
         let mut read = file.read(vec![0; 1]);
         assert!(timeout(Duration::ZERO, &mut read).await.is_err());
-        let _ = LocalOp::of(read);
+        drop(LocalOp::of(read));
     });
 }
 

@@ -270,7 +270,7 @@ fn two_runtimes_wake_each_others_tasks() {
 #[test]
 fn the_engine_of_a_runtime_serves_it() {
     let runtime = Runtime::new().unwrap();
-    let engine = runtime.engine().unwrap();
+    let engine = runtime.engine();
     let file = engine.file(std::fs::File::open("Cargo.toml").unwrap());
     let (_, text) = runtime.block_on(file.read_at(vec![0; 9], 0)).unwrap();
     assert_eq!(text, b"[package]");

@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::Register;
 use crate::abi::RegisterOp;
+use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 
@@ -57,6 +58,65 @@ impl CpuSet {
         cpu < CPUS_MAX && self.0[cpu as usize / 64] & (1 << (cpu % 64)) != 0
     }
 
+    /// The processors that this thread may run on.
+    ///
+    /// # Errors
+    /// `EINVAL`: this machine may have more processors than a set can name.
+    ///
+    /// See [sched_getaffinity(2)](https://man7.org/linux/man-pages/man2/sched_getaffinity.2.html).
+    ///
+    /// ```
+    /// assert!(!annulus_ring::register::CpuSet::of_thread()?.is_empty());
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "sched_getaffinity")]
+    pub fn of_thread() -> Result<Self> {
+        let found = rustix::thread::sched_getaffinity(None).map_err(|error| {
+            let errno = Errno::from_raw(error.raw_os_error());
+            Error::os(errno, "asking which processors this thread may run on")
+        })?;
+        let cpus = (0..CPUS_MAX).filter(|cpu| found.is_set(*cpu as usize));
+        Ok(cpus.fold(Self::new(), Self::with))
+    }
+
+    /// Has this thread, and those that it starts from then on, run on these processors alone.
+    ///
+    /// # Errors
+    /// `EINVAL`: there is no such processor, or the thread's cpuset leaves all of them out: see
+    /// [`of_thread`](Self::of_thread).
+    ///
+    /// See [sched_setaffinity(2)](https://man7.org/linux/man-pages/man2/sched_setaffinity.2.html).
+    ///
+    /// ```
+    /// use annulus_ring::register::CpuSet;
+    /// let before = CpuSet::of_thread()?;
+    /// let first = before.iter().next().expect("it runs somewhere");
+    /// CpuSet::new().with(first).keep_thread()?;
+    /// assert_eq!(CpuSet::of_thread()?, CpuSet::new().with(first));
+    /// before.keep_thread()?;
+    /// assert!(CpuSet::new().keep_thread().is_err());
+    /// # Ok::<(), annulus_ring::Error>(())
+    /// ```
+    #[doc(alias = "sched_setaffinity")]
+    pub fn keep_thread(&self) -> Result<()> {
+        let mut set = rustix::thread::CpuSet::new();
+        self.iter().for_each(|cpu| set.set(cpu as usize));
+        rustix::thread::sched_setaffinity(None, &set).map_err(|error| {
+            let errno = Errno::from_raw(error.raw_os_error());
+            Error::os(errno, "keeping this thread on some processors")
+        })
+    }
+
+    /// The processors in it, in order.
+    ///
+    /// ```
+    /// use annulus_ring::register::CpuSet;
+    /// assert_eq!(CpuSet::new().with(7).with(2).iter().collect::<Vec<_>>(), [2, 7]);
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..CPUS_MAX).filter(|cpu| self.contains(*cpu))
+    }
+
     /// Whether no processor is in it.
     ///
     /// ```
@@ -69,7 +129,7 @@ impl CpuSet {
 
 impl fmt::Debug for CpuSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries((0..CPUS_MAX).filter(|cpu| self.contains(*cpu))).finish()
+        f.debug_set().entries(self.iter()).finish()
     }
 }
 

@@ -149,7 +149,8 @@ impl JoinError {
     ///
     /// ```
     /// let ended = annulus_runtime::run(async {
-    ///     let task = annulus_runtime::spawn_local(async { std::panic::resume_unwind(Box::new(7)) });
+    ///     let panics = async { std::panic::resume_unwind(Box::new(7)) };
+    ///     let task = annulus_runtime::spawn_local(panics);
     ///     let ended: Result<(), _> = task.await;
     ///     ended
     /// })?;

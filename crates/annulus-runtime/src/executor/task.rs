@@ -113,7 +113,8 @@ impl<F: Future> TableOf<F> {
 #[inline(always)]
 unsafe fn stage<F: Future>(task: TaskPtr) -> *mut Stage<F> {
     let task = task.cast::<Task<F>>().as_ptr();
-    // SAFETY: the pointer is that of the whole task (`make`), which is alive (the caller's promise).
+    // SAFETY: the pointer is that of the whole task (`make`), which is alive (the caller's
+    // promise).
     let stage = unsafe { &raw const (*task).stage };
     UnsafeCell::raw_get(stage)
 }
@@ -188,8 +189,10 @@ unsafe fn free<F: Future>(task: TaskPtr) {
     let whole = task.cast::<Task<F>>();
     // SAFETY: the last reference is gone, so nobody uses the task, which was made by `make`.
     let header = unsafe { task.read() };
+    // SAFETY: as above.
+    let stage = unsafe { stage::<F>(task) };
     // SAFETY: as above; the stage is dropped once.
-    let stage = unsafe { stage::<F>(task).read() };
+    let stage = unsafe { stage.read() };
     let Header { executor, escaped, joiner, .. } = header;
     // Relaxed: pairs with nothing: nobody else has the task.
     let escaped = NonNull::new(escaped.load(Ordering::Relaxed));

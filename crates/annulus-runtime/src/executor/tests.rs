@@ -1,3 +1,5 @@
+//! Tasks alone: spawned, joined, aborted, woken, without a kernel.
+
 use super::*;
 use core::pin::{Pin, pin};
 use core::task::Poll;
@@ -165,7 +167,7 @@ fn a_waker_outlives_its_task_and_its_executor() {
     assert_eq!(kept.borrow().len(), 1);
     kept.borrow()[0].wake_by_ref();
     run_all(&executor);
-    kept.borrow()[1].clone().wake();
+    kept.borrow()[1].wake_by_ref();
     run_all(&executor);
     assert!(kept.borrow()[0].will_wake(&kept.borrow()[2]));
     output(handle).unwrap();
@@ -188,8 +190,11 @@ fn other_threads_wake_through_clones_and_through_a_borrow() {
             let waker = cx.waker();
             std::thread::scope(|scope| {
                 // Two at once make the waker that leaves.
+                scope.spawn(|| {
+                    let own = waker.clone();
+                    own.wake();
+                });
                 scope.spawn(|| waker.wake_by_ref());
-                scope.spawn(|| waker.clone().wake());
             });
             if polls.get() < 4 { Poll::Pending } else { Poll::Ready(()) }
         }))

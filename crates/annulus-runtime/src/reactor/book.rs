@@ -56,8 +56,8 @@ pub(super) struct Book {
     pub(super) in_flight_max: u32,
     /// How many it was given in all.
     pub(super) submitted: u64,
-    /// How many operations of this thread may go to the ring before the next turn; and of those, how
-    /// many have not. What is between is in flight, and not counted as that yet.
+    /// How many operations of this thread may go to the ring before the next turn; and of those,
+    /// how many have not. What is between is in flight, and not counted as that yet.
     room_lent: u32,
     pub(super) room_left: u32,
     /// The time of this turn, for the ages of operations, in milliseconds.
@@ -166,7 +166,8 @@ impl Book {
         if is_open { self.in_flight_max.saturating_sub(self.in_flight) } else { 0 }
     }
 
-    /// Says how many operations of the reactor's own thread may go to the ring before its next turn.
+    /// Says how many operations of the reactor's own thread may go to the ring before its next
+    /// turn.
     pub(super) fn lend_room(&mut self) {
         self.take_room_back();
         self.room_lent = self.room();

@@ -49,8 +49,8 @@ impl<K: Kernel> LocalReactor<K> {
     /// in its place. In a child of `fork(2)` there is no room.
     ///
     /// # Safety
-    /// - The slot is of this reactor's port, was filled on this thread, and is not in the inbox; the
-    ///   entry is that of the operation that lies there.
+    /// - The slot is of this reactor's port, was filled on this thread, and is not in the inbox.
+    /// - The entry is that of the operation that lies there.
     #[inline(always)]
     pub(crate) unsafe fn begin(&mut self, slot: &Slot, entry: impl FnOnce() -> Sqe) -> bool {
         let Self { ring, book, .. } = self;

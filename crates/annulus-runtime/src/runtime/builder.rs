@@ -41,7 +41,7 @@ pub struct RuntimeBuilder {
     kernel: KernelChoice,
     budget: Budget,
     blocking: Plan,
-    cpu: Option<usize>,
+    cpu: Option<u32>,
     io_workers: Option<MaxWorkers>,
     allowed: Option<Vec<Op>>,
 }
@@ -119,7 +119,7 @@ impl RuntimeBuilder {
     /// let why = Runtime::builder().cpu(100_000).build().unwrap_err();
     /// assert_eq!(why.kind(), std::io::ErrorKind::InvalidInput);
     /// ```
-    pub fn cpu(mut self, cpu: usize) -> Self {
+    pub fn cpu(mut self, cpu: u32) -> Self {
         self.cpu = Some(cpu);
         self
     }
@@ -144,8 +144,8 @@ impl RuntimeBuilder {
     }
 
     /// Has the kernel refuse every operation on this ring but these, and those that the runtime
-    /// needs itself (NOP, POLL_ADD, TIMEOUT, LINK_TIMEOUT, ASYNC_CANCEL): what a program that serves
-    /// strangers gives up before it does. An operation that is refused fails with `EACCES`.
+    /// needs itself (NOP, POLL_ADD, TIMEOUT, LINK_TIMEOUT, ASYNC_CANCEL): what a program that
+    /// serves strangers gives up before it does. An operation that is refused fails with `EACCES`.
     ///
     /// Linux 5.10; where restrictions cannot be, [`build`](Self::build) is an error.
     ///
@@ -175,7 +175,8 @@ impl RuntimeBuilder {
     /// use annulus_runtime::{Runtime, spawn_blocking};
     /// let here = std::thread::current().id();
     /// let runtime = Runtime::builder().blocking_threads(0).build()?;
-    /// let there = runtime.block_on(async { spawn_blocking(|| std::thread::current().id()).await })?;
+    /// let work = || std::thread::current().id();
+    /// let there = runtime.block_on(async { spawn_blocking(work).await })?;
     /// assert_eq!(here, there);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -217,8 +218,9 @@ impl RuntimeBuilder {
     /// Makes it, on this thread.
     ///
     /// # Errors
-    /// Those of setting up a ring: see [`EngineBuilder::build`](crate::engine::EngineBuilder::build).
-    /// `InvalidInput`, `EINVAL`: a processor that this thread may not run on.
+    /// Those of setting up a ring: see
+    /// [`EngineBuilder::build`](crate::engine::EngineBuilder::build). `InvalidInput`, `EINVAL`: a
+    /// processor that this thread may not run on.
     pub fn build(self) -> io::Result<Runtime> {
         if let Some(cpu) = self.cpu {
             stay_on(cpu)?;

@@ -19,17 +19,17 @@ use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use annulus_emulate::AnyKernel;
 use annulus_ring::abi::Sqe;
 
 use super::context;
+use super::metrics::RuntimeMetrics;
 use super::stop::Stop;
 use crate::blocking::BlockingPool;
 use crate::engine::{Engine, Metrics};
 use crate::executor::{Executor, Ran};
-use crate::inside::{Hung, OpInfo, RuntimeMetrics};
+use crate::inside::{Hung, OpInfo};
 use crate::operation::Origin;
 use crate::port::{OwnPort, Port, Ports};
 use crate::reactor::{LocalReactor, Patience};
@@ -319,20 +319,19 @@ impl Core {
         let _inside = context::enter_for_end(self);
         self.executor.close();
         if self.ports.is_forked() {
-            // The ring is the parent's, and so are its operations and threads.
-            core::mem::forget(self.reactor.take());
+            // The ring is the parent's, and so are its operations and threads: not to be dropped.
+            self.reactor.take();
             return Ok(());
         }
-        let begun = Instant::now();
+        let begun_ns = self.now_ns();
         // What blocks may wait for an operation, and the other way round: both are told at once.
         self.ports.iter().for_each(Port::close);
         let blocking = !self.blocking.close(limit);
         let Some(mut reactor) = self.reactor.take() else { return Ok(()) };
-        if !reactor.end(limit.saturating_sub(begun.elapsed())) {
-            let ops = reactor.ops();
-            // Never freed: the ring, and by it the ports with all slots.
-            core::mem::forget(reactor);
-            return Hung::found(ops, blocking);
+        let spent_ns = ns_of(reactor.now()).saturating_sub(begun_ns);
+        if !reactor.end(limit.saturating_sub(Duration::from_nanos(spent_ns))) {
+            // It is not dropped, and so neither the ring nor, by it, the ports with all slots.
+            return Hung::found(reactor.ops(), blocking);
         }
         let mut wakers = self.wakers.take();
         reactor.swap_wakers(&mut wakers);

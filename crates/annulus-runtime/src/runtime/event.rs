@@ -2,9 +2,8 @@
 
 use core::fmt;
 use std::io;
+use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-use rustix::event::{EventfdFlags, eventfd};
 
 use super::file::File;
 use super::op::LocalOp;
@@ -30,6 +29,8 @@ const COUNT_BYTES: usize = size_of::<u64>();
 #[doc(alias = "eventfd")]
 pub struct Event {
     file: File,
+    /// The same counter, to add to it: a descriptor of its own.
+    adds: std::fs::File,
     /// The read that was begun, as long as nobody was given what it reads.
     pending: Option<LocalOp<Read<Vec<u8>>>>,
     /// Its buffer, while there is none.
@@ -54,7 +55,27 @@ impl Event {
     /// ```
     #[track_caller]
     pub fn new() -> io::Result<Self> {
-        Ok(eventfd(0, EventfdFlags::CLOEXEC)?.into())
+        Self::from_fd(annulus_ring::eventfd()?)
+    }
+
+    /// That of an eventfd: of another process, or of a device model.
+    ///
+    /// # Errors
+    /// `EMFILE`: there is no descriptor left.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    ///
+    /// ```
+    /// use annulus_runtime::runtime::Event;
+    /// let fd = annulus_ring::eventfd()?;
+    /// annulus_runtime::run(async { Event::from_fd(fd)?.add(1) })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn from_fd(fd: OwnedFd) -> io::Result<Self> {
+        let adds = fd.try_clone()?.into();
+        Ok(Self { file: File::new(fd), adds, pending: None, buf: Vec::new() })
     }
 
     /// Waits until the counter is not 0: what it was; it is 0 again. One that was made with
@@ -79,7 +100,7 @@ impl Event {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn next(&mut self) -> io::Result<u64> {
-        let Self { file, pending, buf } = self;
+        let Self { file, pending, buf, .. } = self;
         let read = pending.get_or_insert_with(|| {
             let mut buf = core::mem::take(buf);
             buf.resize(COUNT_BYTES, 0);
@@ -111,11 +132,11 @@ impl Event {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn add(&self, count: u64) -> io::Result<()> {
-        rustix::io::write(&self.file, &count.to_ne_bytes())?;
-        Ok(())
+        (&self.adds).write_all(&count.to_ne_bytes())
     }
 
-    /// Its descriptor once more, for another thread or process: to write the 8 bytes of a number to.
+    /// Its descriptor once more, for another thread or process: to write the 8 bytes of a number
+    /// to.
     ///
     /// # Errors
     /// `EMFILE`: there is no descriptor left.
@@ -136,17 +157,6 @@ impl Event {
     /// ```
     pub fn try_clone_fd(&self) -> io::Result<OwnedFd> {
         self.file.as_fd().try_clone_to_owned()
-    }
-}
-
-impl From<OwnedFd> for Event {
-    /// That of an eventfd.
-    ///
-    /// # Panics
-    /// Outside of a runtime.
-    #[track_caller]
-    fn from(fd: OwnedFd) -> Self {
-        Self { file: File::new(fd), pending: None, buf: Vec::new() }
     }
 }
 

@@ -23,8 +23,8 @@ use crate::engine::{self, Advice};
 /// thread is inside of. Its clones are the same open file; the last of them closes it, once no
 /// operation on it is under way.
 ///
-/// Each operation begins when it is first polled, with a [`LocalOp`] for a future. What they do, and
-/// which errors they have, is described where they are for any thread: at
+/// Each operation begins when it is first polled, with a [`LocalOp`] for a future. What they do,
+/// and which errors they have, is described where they are for any thread: at
 /// [`engine::File`](crate::engine::File).
 ///
 /// # When a future is dropped
@@ -119,7 +119,8 @@ impl File {
     /// ```
     #[inline]
     pub fn read_at<B: IoBufMut>(&self, buf: B, offset: u64) -> LocalOp<Read<B>> {
-        // As an engine's file makes it, without the way by its future: this is the shortest there is.
+        // As an engine's file makes it, without the way by its future: this is the shortest there
+        // is.
         LocalOp::new(Rc::clone(&self.core), Read::at(self.file.open(), buf, offset))
     }
 

@@ -6,6 +6,7 @@ mod core;
 mod event;
 mod file;
 mod handle;
+mod metrics;
 mod op;
 mod stop;
 mod threads;
@@ -15,6 +16,7 @@ pub use builder::RuntimeBuilder;
 pub use event::Event;
 pub use file::File;
 pub use handle::{Handle, RemoteHandle};
+pub use metrics::RuntimeMetrics;
 pub use op::{LocalOp, submit};
 pub use stop::{Stopped, stopped};
 pub use threads::{Threads, ThreadsBuilder};
@@ -31,7 +33,7 @@ use self::core::Core;
 use crate::blocking::BlockingHandle;
 use crate::engine::Engine;
 use crate::executor::JoinHandle;
-use crate::inside::{Hung, OpInfo, RuntimeMetrics};
+use crate::inside::{Hung, OpInfo};
 
 /// Tasks and a ring on one thread.
 pub struct Runtime {

@@ -52,8 +52,8 @@ impl Stop {
 }
 
 /// Waits until the runtime is asked to come to an end: by [`Handle::stop`](super::Handle::stop), or
-/// with all [threads](super::Threads). What accepts connections stops then, what serves one comes to
-/// its end.
+/// with all [threads](super::Threads). What accepts connections stops then, what serves one comes
+/// to its end.
 ///
 /// # Panics
 /// Outside of a runtime.

@@ -1,8 +1,8 @@
 //! [`Threads`]: a runtime on each of several threads, with nothing shared between them.
 //!
-//! Each thread has a ring, tasks and timers of its own, and a factory makes the future that it runs.
-//! Work goes from one to another by [`Handle`]s. For servers each thread has a listener of its own
-//! on the same address (`SO_REUSEPORT`): the kernel spreads the connections.
+//! Each thread has a ring, tasks and timers of its own, and a factory makes the future that it
+//! runs. Work goes from one to another by [`Handle`]s. For servers each thread has a listener of
+//! its own on the same address (`SO_REUSEPORT`): the kernel spreads the connections.
 
 use core::fmt;
 use core::future::{Future, poll_fn};
@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use annulus_ring::register::CpuSet;
 
 use super::builder::RuntimeBuilder;
 use super::stop::stopped;
@@ -91,7 +91,8 @@ impl ThreadsBuilder {
     {
         let make = Arc::new(make);
         let mut threads = Threads { threads: Vec::with_capacity(self.count) };
-        let cpus = if self.is_pinned { allowed()? } else { Vec::new() };
+        let allowed = if self.is_pinned { CpuSet::of_thread()? } else { CpuSet::new() };
+        let cpus: Vec<u32> = allowed.iter().collect();
         for index in 0..self.count {
             let cpu = (!cpus.is_empty()).then(|| cpus[index % cpus.len()]);
             // Those that run already end when this is dropped.
@@ -103,7 +104,7 @@ impl ThreadsBuilder {
     fn start_one<M, F>(
         &self,
         index: usize,
-        cpu: Option<usize>,
+        cpu: Option<u32>,
         make: &Arc<M>,
     ) -> io::Result<Started<F::Output>>
     where
@@ -186,26 +187,12 @@ impl Future for Told {
     }
 }
 
-/// The processors that this thread may run on.
-fn allowed() -> io::Result<Vec<usize>> {
-    let set = sched_getaffinity(None)?;
-    Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
-}
-
 /// Has this thread run on one processor alone.
-pub(super) fn stay_on(cpu: usize) -> io::Result<()> {
-    if cpu >= CpuSet::MAX_CPU {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("there is no processor {cpu}: they are numbered up to {}", CpuSet::MAX_CPU - 1),
-        ));
-    }
-    let mut set = CpuSet::new();
-    set.set(cpu);
-    sched_setaffinity(None, &set).map_err(|errno| {
-        let errno = io::Error::from(errno);
-        let text = format!("this thread may not run on processor {cpu}: {errno}; see taskset(1)");
-        io::Error::new(errno.kind(), text)
+pub(super) fn stay_on(cpu: u32) -> io::Result<()> {
+    CpuSet::new().with(cpu).keep_thread().map_err(|why| {
+        let why = io::Error::from(why);
+        let text = format!("this thread may not run on processor {cpu}: {why}; see taskset(1)");
+        io::Error::new(why.kind(), text)
     })
 }
 

@@ -83,8 +83,8 @@ pub(crate) struct Slot {
 
     /// When it was begun, of one on the reactor's own thread: in milliseconds of a clock of theirs.
     pub(crate) begun_ms: Cell<u32>,
-    /// The entry that is to be submitted. Of one that went to the ring at once, on the reactor's own
-    /// thread, only what it does, and on which descriptor.
+    /// The entry that is to be submitted. Of one that went to the ring at once, on the reactor's
+    /// own thread, only what it does, and on which descriptor.
     entry: Cell<Sqe>,
     payload: Turn<Payload>,
 }

@@ -1,3 +1,5 @@
+//! The wheel against a list, and what it must never do.
+
 use super::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,7 +38,7 @@ fn advance(wheel: &mut Wheel, now_ns: u64) -> usize {
 
 /// Sets a timer: by its time, or, every other one, by how long it is until then.
 fn set(wheel: &mut Wheel, now_ns: u64, after_ns: u64, waker: &Waker) -> Key {
-    let key = if after_ns % 2 == 0 {
+    let key = if after_ns.is_multiple_of(2) {
         wheel.insert_at(now_ns + after_ns)
     } else {
         let key = wheel.insert_after(after_ns);

@@ -10,8 +10,8 @@
 //!                   probe     an operation, and a waker, that count what becomes of them
 //! ```
 //!
-//! A root that has this module names `bell`, `buffer`, `counts`, `executor`, `operation`, `port`, `slot` and
-//! `sync` as its own, since that is where those files look for each other.
+//! A root that has this module names `bell`, `buffer`, `counts`, `executor`, `operation`, `port`,
+//! `slot` and `sync` as its own, since that is where those files look for each other.
 
 // Each file has more than the models use.
 #![allow(dead_code)]

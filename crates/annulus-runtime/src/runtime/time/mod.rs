@@ -7,9 +7,9 @@
 //! | [`interval`] | again and again |
 //! | [`LocalOp::deadline`](super::LocalOp::deadline) | one operation, ended by the kernel |
 //!
-//! Timers are a thread's own, in a hierarchical wheel: to set one and to take it back costs the same
-//! for any number of them, allocates nothing once so many have been, and gives the kernel nothing to
-//! do: the next one is how long the runtime waits.
+//! Timers are a thread's own, in a hierarchical wheel: to set one and to take it back costs the
+//! same for any number of them, allocates nothing once so many have been, and gives the kernel
+//! nothing to do: the next one is how long the runtime waits.
 
 mod interval;
 mod sleep;
