@@ -82,9 +82,14 @@ fn operations(source: &str, futures: &BTreeSet<String>) -> Vec<Operation> {
         let output = header.rsplit_once("->").map_or("", |(_, output)| output);
         let is_async = words(&header).any(|word| word == "async");
         if is_async || words(output).any(|word| futures.contains(word)) {
-            let name = header.split("fn ").nth(1).and_then(|rest| words(rest).next());
-            let name = name.expect("a function's name").to_owned();
-            found.push((of.clone().expect("operations are methods"), name));
+            let rest = header.split("fn ").nth(1).expect("what is behind the word");
+            if rest.starts_with('$') {
+                // A macro's, for operations that the engine's files have too.
+                continue;
+            }
+            let name = words(rest).next().expect("a function's name").to_owned();
+            // A function of its own is one of the runtime that the thread is inside of.
+            found.push((of.clone().unwrap_or_else(|| "runtime".to_owned()), name));
         }
     }
     found
