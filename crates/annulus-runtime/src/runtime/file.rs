@@ -58,9 +58,10 @@ impl File {
     /// ```
     /// use annulus_runtime::runtime::File;
     /// let (reader, writer) = std::io::pipe()?;
-    /// let (n, _) = annulus_runtime::run(async {
+    /// let n = annulus_runtime::run(async {
     ///     File::new(writer).write(&b"four"[..]).await?;
-    ///     File::new(reader).read(vec![0; 16]).await
+    ///     let (n, _buf) = File::new(reader).read(vec![0; 16]).await?;
+    ///     Ok::<_, std::io::Error>(n)
     /// })??;
     /// assert_eq!(n, 4);
     /// # Ok::<(), std::io::Error>(())
