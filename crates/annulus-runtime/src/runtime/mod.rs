@@ -7,6 +7,7 @@ mod event;
 mod file;
 mod handle;
 mod metrics;
+pub mod net;
 mod op;
 mod stop;
 mod threads;

@@ -1,0 +1,106 @@
+//! Operations on sockets, for a runtime's ring: each owns its socket, and what its entry points to.
+//!
+//! [`TcpStream`](super::TcpStream) and [`TcpListener`](super::TcpListener) are made of them. Alone
+//! they lose what nobody waits for: a receive whose future is dropped may take bytes along.
+
+mod accept;
+mod connect;
+mod recv;
+mod send;
+
+pub use accept::Accept;
+pub use connect::{Connect, OpenSocket};
+pub use recv::Recv;
+pub use send::Send;
+
+use annulus_ring::Errno;
+use annulus_ring::abi::Sqe;
+use annulus_ring::kernel::{Descriptors, Process};
+
+use crate::operation::{Advance, Completion, Operation};
+
+/// How far a transfer has come.
+#[derive(Debug, Default)]
+struct Progress {
+    /// How many bytes were moved, but for those of the last completion.
+    done: usize,
+    /// Whether it goes on until all were moved.
+    is_exact: bool,
+}
+
+impl Progress {
+    /// Takes note of a completion, of `total` bytes in all, unless it is the last.
+    #[inline]
+    fn advance(&mut self, completion: &mut Completion, total: usize) -> Advance {
+        let count = completion.result.unwrap_or(0) as usize;
+        if !self.is_exact || count == 0 || self.done + count >= total {
+            return Advance::Finished;
+        }
+        self.done += count;
+        // Should it be the last all the same, it is not counted twice.
+        completion.result = Ok(0);
+        Advance::Again
+    }
+
+    /// How many bytes were moved when `completion` was the last.
+    #[inline]
+    fn done(&self, completion: &Completion) -> usize {
+        self.done + completion.result.unwrap_or(0) as usize
+    }
+}
+
+/// Does as much of a send or receive on this thread as can be done at once.
+///
+/// # Safety
+/// - What the operation's entries point to is valid while they are asked for.
+unsafe fn attempt<T: Operation>(operation: &mut T) -> Option<Completion> {
+    loop {
+        let entry: Sqe = operation.entry();
+        // SAFETY: what it points to is valid during the call (the caller's promise).
+        let result = unsafe { Process.call(&entry) };
+        if result == Err(Errno::EAGAIN) {
+            return None;
+        }
+        let mut completion = Completion::new(result);
+        if operation.advance(&mut completion) == Advance::Finished {
+            return Some(completion);
+        }
+    }
+}
+
+/// The part of a buffer that is left: where it starts and how long it is, at most as much as one
+/// entry can say.
+#[inline]
+fn left(start: *const u8, total: usize, done: usize) -> (*const u8, u32) {
+    (start.wrapping_add(done), crate::buffer::io_len(total.saturating_sub(done)))
+}
+
+#[cfg(all(test, not(any(loom, miri))))]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::engine::Engine;
+
+    #[test]
+    fn an_engine_does_them_too() {
+        let (here, there) = UnixStream::pair().expect("a pair");
+        let (here, there) = (Arc::new(OwnedFd::from(here)), Arc::new(OwnedFd::from(there)));
+        let engine = Engine::new().expect("an engine");
+        let file = engine.file(std::fs::File::open("Cargo.toml").expect("it is there"));
+        // More than fits in a socket: it goes on when there is room again.
+        let data = vec![7; 4 << 20];
+        let send = file.op(Send::new(Arc::clone(&here), data.clone()).exact());
+        let recv = file.op(Recv::new(there, Vec::with_capacity(data.len())).exact());
+        let reader = std::thread::spawn(move || block_on(recv));
+        let (sent, _) = block_on(send).map_err(std::io::Error::from).expect("it is sent");
+        let received = reader.join().expect("no panic");
+        let (count, got) = received.map_err(std::io::Error::from).expect("it is received");
+        assert_eq!((sent, count), (data.len(), data.len()));
+        assert!(got == data);
+    }
+}
