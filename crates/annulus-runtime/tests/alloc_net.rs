@@ -1,0 +1,81 @@
+//! What a runtime's sockets allocate per operation in the steady state: nothing.
+
+mod common;
+mod sockets;
+
+use annulus_runtime::run;
+use annulus_runtime::runtime::net::TcpStream;
+use common::detector::{Detector, thread_allocations};
+use common::{LIMIT, limit, on_host};
+use futures::future::poll_immediate;
+use sockets::pair;
+
+#[global_allocator]
+static ALLOCATOR: Detector = Detector;
+
+const ROUNDS: u64 = 100_000;
+
+async fn exchange(here: &mut TcpStream, there: &mut TcpStream, mut bufs: [Vec<u8>; 2], count: u64) {
+    for _ in 0..count {
+        let [sent, room] = bufs;
+        let sent = here.write_all(sent).await.expect("a write").1;
+        let (n, room) = there.read(room).await.expect("a read");
+        assert_eq!(n, sent.len());
+        bufs = [sent, room];
+    }
+}
+
+#[test]
+fn reads_and_writes_allocate_nothing() {
+    limit(2 * LIMIT, || {
+        let (here, there) = pair();
+        run(async move {
+            let (mut here, mut there) = (TcpStream::from_std(here), TcpStream::from_std(there));
+            exchange(&mut here, &mut there, [vec![7; 64], vec![0; 4096]], 10).await;
+            let bufs = [vec![7; 64], vec![0; 4096]];
+            let before = thread_allocations();
+            exchange(&mut here, &mut there, bufs, ROUNDS).await;
+            assert_eq!(thread_allocations() - before, 0);
+        })
+        .expect("a runtime");
+    });
+}
+
+/// As many times: begins a read, which is dropped or kept, has bytes sent, and reads them. How
+/// often this thread allocates meanwhile.
+async fn waits(here: &mut TcpStream, there: &mut TcpStream, count: usize, drops: bool) -> u64 {
+    let mut sent = vec![7; 64];
+    let mut rooms = Vec::from_iter((0..count).map(|_| (vec![0; 64], vec![0; 64])));
+    let before = thread_allocations();
+    while let Some((first, second)) = rooms.pop() {
+        let mut read = there.read(first);
+        assert!(poll_immediate(&mut read).await.is_none());
+        if drops {
+            drop(read);
+            sent = here.write_all(sent).await.expect("a write").1;
+            assert_eq!(there.read(second).await.expect("a read").0, 64);
+        } else {
+            sent = here.write_all(sent).await.expect("a write").1;
+            assert_eq!(read.await.expect("a read").0, 64);
+        }
+    }
+    thread_allocations() - before
+}
+
+/// The receive that is under way is the stream's: nothing is allocated where its read is dropped.
+#[test]
+fn dropped_reads_allocate_nothing() {
+    limit(2 * LIMIT, || {
+        let (here, there) = pair();
+        run(async move {
+            let (mut here, mut there) = (TcpStream::from_std(here), TcpStream::from_std(there));
+            waits(&mut here, &mut there, 100, true).await;
+            let kept = waits(&mut here, &mut there, 10_000, false).await;
+            let dropped = waits(&mut here, &mut there, 10_000, true).await;
+            // The kernel in user space allocates on this thread for what waits.
+            assert!(on_host() || kept == 0, "{kept} allocations");
+            assert!(dropped <= kept, "{dropped} allocations, and {kept} where none is dropped");
+        })
+        .expect("a runtime");
+    });
+}
