@@ -32,9 +32,9 @@ fn main() {
             "tcancel" => joined(timers_cancelled(ops)).await,
             "tfire" => joined(timers_fired(ops)).await,
             "wake" => wakes(ops).await,
-            other => fail(&format!(
-                "mode={other}: spawn, spawn1, yield, nyield, tcancel, tfire, wake"
-            )),
+            other => {
+                fail(&format!("mode={other}: spawn, spawn1, yield, nyield, tcancel, tfire, wake"))
+            }
         }
         meter.report(ops);
     });

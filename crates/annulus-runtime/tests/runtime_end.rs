@@ -77,10 +77,11 @@ fn what_hangs_is_told_and_left_alone() {
         let (begun, has_begun) = std::sync::mpsc::channel();
         let (goes_on, may_go_on) = std::sync::mpsc::channel::<()>();
         let work = runtime.block_on(async {
-            spawn_blocking(move || {
+            // In a list: it is not to be awaited here.
+            vec![spawn_blocking(move || {
                 begun.send(()).unwrap();
                 may_go_on.recv().unwrap_err();
-            })
+            })]
         });
         has_begun.recv().unwrap();
         let asked = Instant::now();

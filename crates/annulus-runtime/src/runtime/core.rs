@@ -33,7 +33,8 @@ use crate::inside::{Hung, OpInfo};
 use crate::operation::Origin;
 use crate::port::{OwnPort, Port, Ports};
 use crate::reactor::{LocalReactor, Patience};
-use crate::slot::{LocalFree, Slot};
+use crate::slot::Slot;
+use crate::slot::local::LocalFree;
 use crate::timer::Wheel;
 
 /// The budgets of a loop.

@@ -8,12 +8,11 @@
 //! hits a stranger.
 
 mod inbox;
-mod local;
+pub(crate) mod local;
 mod state;
 mod table;
 
 pub(crate) use inbox::{Inbox, Message, Posted};
-pub(crate) use local::LocalFree;
 pub(crate) use table::Slots;
 
 use core::marker::PhantomData;
