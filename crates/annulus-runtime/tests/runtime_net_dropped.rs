@@ -153,7 +153,7 @@ fn of_1000_messages_no_byte_is_lost() {
         let sent = sender.join().expect("no panic");
         eprintln!("{} bytes; {dropped} reads dropped, {early} times bytes were early", all.len());
         assert!(all == sent, "of {} bytes {} came, or others", sent.len(), all.len());
-        assert!(dropped > 500 && early > 20);
+        assert!(dropped > 50 && early > 20);
     });
 }
 

@@ -37,6 +37,13 @@
 //! - A dropped object throws it away, as closing a socket does with what nobody has read. A
 //!   connection that the kernel had accepted is closed then, and its client sees that.
 //!
+//! They stay on the thread of their runtime, as its ring does:
+//!
+//! ```compile_fail,E0277
+//! fn send<T: Send>() {}
+//! send::<annulus_runtime::runtime::net::TcpStream>();
+//! ```
+//!
 //! [`AsFd`]: std::os::fd::AsFd
 //! [`early`]: TcpStream::early
 //! [`write_all`]: TcpStream::write_all
