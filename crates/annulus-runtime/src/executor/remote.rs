@@ -162,11 +162,12 @@ impl Remote {
         chain
     }
 
-    /// Whether tasks were woken. A sleep need not be ended where nobody did: see `sleep`.
+    /// Whether tasks were woken. A sleep need not be ended where nobody was: see `sleep`. What is
+    /// closed stays so.
     #[inline(always)]
     fn has_woken(&self) -> bool {
         // Relaxed: pairs with nothing: what is missed now is found before the executor sleeps.
-        !matches!(self.head.load(Ordering::Relaxed), EMPTY | SLEEPING)
+        is_waker(self.head.load(Ordering::Relaxed))
     }
 
     /// Whether there is something to do.

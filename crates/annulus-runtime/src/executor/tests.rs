@@ -230,6 +230,20 @@ fn work_of_other_threads_is_done_or_given_back() {
 }
 
 #[test]
+fn what_is_closed_stays_so_when_it_is_looked_at() {
+    let executor = executor();
+    let mut waker = None;
+    executor.wake_root();
+    executor.with_root(|cx| waker = Some(cx.waker().clone()));
+    executor.close();
+    executor.take_remote();
+    // From outside of the executor, and so as from another thread: it is dropped at once.
+    waker.expect("the root has one").wake();
+    executor.take_remote();
+    assert!(!executor.remote().sleep(), "who is closed does not sleep");
+}
+
+#[test]
 fn what_is_spawned_while_all_ends_is_dropped() {
     struct Spawns(std::rc::Weak<Executor>, Rc<()>);
     impl Drop for Spawns {
