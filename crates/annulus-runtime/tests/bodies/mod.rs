@@ -36,6 +36,8 @@ macro_rules! slots {
             drop_against_a_close
             ship_against_a_close
             close_against_a_sleep
+            result_from_a_reactor_that_stays_asleep
+            cancel_for_a_reactor_that_stays_asleep
             close_with_a_forgotten_operation
             completion_that_comes_twice
             chain_that_is_done

@@ -34,6 +34,8 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("drop_against_a_close", drop_against_a_close),
     ("ship_against_a_close", ship_against_a_close),
     ("close_against_a_sleep", close_against_a_sleep),
+    ("result_from_a_reactor_that_stays_asleep", result_from_a_reactor_that_stays_asleep),
+    ("cancel_for_a_reactor_that_stays_asleep", cancel_for_a_reactor_that_stays_asleep),
     ("close_with_a_forgotten_operation", close_with_a_forgotten_operation),
     ("completion_that_comes_twice", completion_that_comes_twice),
     ("chain_that_is_done", chain_that_is_done),
@@ -56,18 +58,23 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(work: Work) -> Self {
-        Self::with(work, false)
+        Self::with(work, move |ports| Driver::new(ports, work, false))
     }
 
     /// One whose driver takes a slot itself in each turn: what is given too early is used at once.
     fn that_uses_slots(work: Work) -> Self {
-        Self::with(work, true)
+        Self::with(work, move |ports| Driver::new(ports, work, true))
     }
 
-    fn with(work: Work, uses_slots: bool) -> Self {
+    /// One whose driver comes back once from a sleep that nobody ended, and is said to sleep still.
+    fn that_stays_asleep(work: Work) -> Self {
+        Self::with(work, move |ports| Driver::that_stays_asleep(ports, work, 1))
+    }
+
+    fn with(work: Work, driver: impl FnOnce(Arc<Ports>) -> Driver + Send + 'static) -> Self {
         let ports = Arc::new(Ports::new(vec![Bell::new()], 8).expect("ports"));
         let own = Arc::clone(&ports);
-        let driver = spawn(move || Driver::new(own, work, uses_slots).run());
+        let driver = spawn(move || driver(own).run());
         Self { ports, log: Arc::default(), driver: Some(driver), twice: work == Work::Twice }
     }
 
@@ -261,6 +268,27 @@ fn ship_against_a_close() {
     let end = task.finish(&mut world.op());
     assert!([DONE, CLOSED].contains(&end), "{end:?}");
     closer.join().unwrap();
+    world.settle(1);
+    is_forgotten(&task);
+}
+
+/// It is awake, and whoever ships or closes finds it asleep, and rings.
+fn result_from_a_reactor_that_stays_asleep() {
+    let world = World::that_stays_asleep(Work::AtOnce);
+    let task = Task::new();
+    assert_eq!(task.finish(&mut world.op()), DONE);
+    world.settle(1);
+    is_forgotten(&task);
+}
+
+/// The same, where three things are said to it one after the other.
+fn cancel_for_a_reactor_that_stays_asleep() {
+    let world = World::that_stays_asleep(Work::Held);
+    let (task, mut op) = (Task::new(), world.op());
+    ship(&task, &mut op);
+    op.cancel();
+    assert_eq!(task.finish(&mut op), CANCELLED);
+    drop(op);
     world.settle(1);
     is_forgotten(&task);
 }
