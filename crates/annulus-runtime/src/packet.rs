@@ -1,9 +1,10 @@
 //! [`Packet`]: the output of something that runs on another thread, for who waits for it.
 
 use core::task::{Context, Poll, Waker};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::executor::JoinError;
+use crate::sync::{Mutex, MutexGuard};
 
 /// See above.
 pub(crate) struct Packet<T> {
@@ -50,6 +51,8 @@ impl<T> Packet<T> {
     /// Has it end as cancelled, unless it is over.
     pub(crate) fn abort(&self) {
         let (waiter, runner) = self.end(State::Aborted);
+        // The models must find this one: what was aborted is never dropped.
+        let runner = if cfg!(seeded_bug = "runner_untold") { None } else { runner };
         for waker in [waiter, runner].into_iter().flatten() {
             waker.wake();
         }
@@ -64,6 +67,11 @@ impl<T> Packet<T> {
         match &mut *state {
             State::Open { waiter, .. } => {
                 if waiter.as_ref().is_some_and(|own| own.will_wake(cx.waker())) {
+                    return Poll::Pending;
+                }
+                #[cfg(seeded_bug = "first_waiter_kept")]
+                // The models must find this one: who polled last is not woken.
+                if waiter.is_some() {
                     return Poll::Pending;
                 }
                 let old = waiter.replace(cx.waker().clone());
@@ -122,7 +130,8 @@ impl<T> Finish<T> {
 
 impl<T> Drop for Finish<T> {
     fn drop(&mut self) {
-        if !self.packet.is_over() {
+        // The models must find this one: who waits for what was never run waits for ever.
+        if cfg!(not(seeded_bug = "unfinished_untold")) && !self.packet.is_over() {
             self.finish(Err(JoinError::cancelled()));
         }
     }

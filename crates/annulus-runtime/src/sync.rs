@@ -9,11 +9,15 @@ pub(crate) use core::{
 #[cfg(loom)]
 pub(crate) use loom::{
     cell::Cell,
-    sync::Mutex,
     sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering},
+    sync::{Arc, Mutex, MutexGuard},
+    thread,
 };
 #[cfg(not(loom))]
-pub(crate) use std::sync::Mutex;
+pub(crate) use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    thread,
+};
 
 #[cfg(not(loom))]
 use core::cell::UnsafeCell;

@@ -25,7 +25,6 @@ pub(crate) use remote::Remote;
 pub(crate) use task::TaskRef;
 pub(crate) use waker::LocalWaker;
 
-use core::cell::Cell;
 use core::future::Future;
 use core::marker::PhantomData;
 use core::ptr;
@@ -36,9 +35,16 @@ use std::sync::Arc;
 use memory::Memory;
 use queue::{AllTasks, RunQueue};
 
+use crate::sync::Cell;
+
+#[cfg(not(loom))]
 std::thread_local! {
     /// The executor that this thread is inside of.
     static CURRENT: Cell<*const Shared> = const { Cell::new(ptr::null()) };
+}
+#[cfg(loom)]
+loom::thread_local! {
+    static CURRENT: Cell<*const Shared> = Cell::new(ptr::null());
 }
 
 /// What the tasks of an executor share: alive as long as one of them is.

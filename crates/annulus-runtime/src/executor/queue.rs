@@ -1,9 +1,8 @@
 //! The two lists that tasks are in: [`RunQueue`], those that are due, and [`AllTasks`], those that
 //! are not over. Both are links in the tasks themselves, so neither allocates.
 
-use core::cell::Cell;
-
 use super::task::{Header, TaskPtr, TaskRef};
+use crate::sync::Cell;
 
 /// The tasks that are due, oldest first. Each is in it once, and counted.
 #[derive(Default)]

@@ -14,11 +14,11 @@
 //! between the two, and who finds it asleep is the only one to ring.
 
 use core::ptr::{NonNull, null_mut, without_provenance_mut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use super::Executor;
 use super::waker::Escaped;
-use crate::sync::{AtomicBool, AtomicPtr, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicPtr, Mutex, Ordering};
 
 /// What an executor is given to do by another thread.
 pub(crate) type Work = Box<dyn FnOnce(&Executor) + Send>;
@@ -59,8 +59,8 @@ pub(crate) struct Remote {
 
 impl Remote {
     /// How an executor is reached whose thread `bell` wakes.
-    pub(crate) fn new(bell: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self {
+    pub(crate) fn new(bell: impl Fn() + Send + Sync + 'static) -> std::sync::Arc<Self> {
+        std::sync::Arc::new(Self {
             head: AtomicPtr::new(EMPTY),
             work: Mutex::new(Some(Vec::new())),
             has_work: AtomicBool::new(false),
@@ -87,8 +87,12 @@ impl Remote {
             }
             // Relaxed: pairs with the load in `drain`, ordered by the release below.
             next.store(if is_waker(head) { head } else { EMPTY }, Ordering::Relaxed);
+            #[cfg(not(seeded_bug = "wake_unordered"))]
             // Release: pairs with the acquire in `take`.
             let (success, failure) = (Ordering::Release, Ordering::Relaxed);
+            #[cfg(seeded_bug = "wake_unordered")]
+            // The models must find this one: it pairs with nothing.
+            let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
             match self.head.compare_exchange_weak(head, own, success, failure) {
                 Ok(_) if head == SLEEPING => return (self.bell)(),
                 Ok(_) => return,
@@ -118,6 +122,11 @@ impl Remote {
             // Written even where nothing changes: of two writes of one word the later sees the
             // earlier, so an executor that sleeps a moment later sees what was told before.
             let next = if head == SLEEPING { EMPTY } else { head };
+            #[cfg(seeded_bug = "remote_poke_that_looks")]
+            // The models must find this one.
+            if head != SLEEPING {
+                return;
+            }
             // Release: pairs with the acquire in `sleep`.
             let (success, failure) = (Ordering::Release, Ordering::Relaxed);
             match self.head.compare_exchange_weak(head, next, success, failure) {
@@ -131,16 +140,31 @@ impl Remote {
     /// Says that the executor sleeps from here on, unless there is something to do first.
     #[inline]
     pub(crate) fn sleep(&self) -> bool {
-        // Acquire: pairs with the release in `poke`: what was told before that is seen below.
-        let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
         // Relaxed: pairs with nothing: it sleeps still, and should that have changed a moment ago,
         // who did it rings.
-        let sleeps = self.head.load(Ordering::Relaxed) == SLEEPING;
-        if !sleeps && self.head.compare_exchange(EMPTY, SLEEPING, success, failure).is_err() {
+        if self.head.load(Ordering::Relaxed) != SLEEPING && !self.falls_asleep() {
             return false;
         }
         // Acquire: pairs with the release in `submit`.
         !self.has_work.load(Ordering::Acquire)
+    }
+
+    /// Goes to sleep, unless somebody was woken.
+    #[inline(always)]
+    fn falls_asleep(&self) -> bool {
+        #[cfg(not(seeded_bug = "remote_sleep_unordered"))]
+        // Acquire: pairs with the release in `poke`: what was told before that is seen after this.
+        let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
+        #[cfg(seeded_bug = "remote_sleep_unordered")]
+        // The models must find this one: it pairs with nothing.
+        let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+        #[cfg(not(seeded_bug = "remote_sleep_overwrites"))]
+        let sleeps = self.head.compare_exchange(EMPTY, SLEEPING, success, failure).is_ok();
+        #[cfg(seeded_bug = "remote_sleep_overwrites")]
+        // The models must find this one: who was woken since the last look is lost.
+        let sleeps =
+            self.head.load(failure) == EMPTY && self.head.swap(SLEEPING, success) != CLOSED;
+        sleeps
     }
 
     /// Takes all wakers, oldest first, and leaves `then`.
@@ -183,7 +207,11 @@ impl Remote {
         if self.has_woken() {
             for waker in self.take(EMPTY) {
                 // Before the task is polled: who wakes it from here on wakes it once more.
+                #[cfg(not(any(seeded_bug = "unqueued_late", seeded_bug = "unqueued_unordered")))]
                 waker.link.queued_swap(false);
+                #[cfg(seeded_bug = "unqueued_unordered")]
+                // The models must find this one: it pairs with nothing.
+                waker.link.queued.store(false, Ordering::Relaxed);
                 // SAFETY: the caller is the executor of these wakers, on its thread.
                 unsafe { waker.schedule() };
             }
@@ -205,14 +233,18 @@ impl Remote {
     /// Ends it: nothing can be woken or submitted any more. Work that waits is dropped.
     pub(super) fn close(&self, _executor: &Executor) {
         let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
+        #[cfg(not(seeded_bug = "remote_left_open"))]
         drop(self.take(CLOSED));
+        #[cfg(seeded_bug = "remote_left_open")]
+        // The models must find this one: whoever wakes from here on is kept for ever.
+        drop(self.take(EMPTY));
         drop(work);
     }
 }
 
 impl Link {
     /// Says whether it is in the list; what was said before.
-    fn queued_swap(&self, queued: bool) -> bool {
+    pub(super) fn queued_swap(&self, queued: bool) -> bool {
         // Acquire and release: pair with each other: see `Remote::wake`.
         self.queued.swap(queued, Ordering::AcqRel)
     }

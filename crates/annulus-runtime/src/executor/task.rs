@@ -18,7 +18,7 @@
 //! and every [`LocalWaker`].
 
 use core::alloc::Layout;
-use core::cell::{Cell, UnsafeCell};
+use core::cell::UnsafeCell;
 use core::future::Future;
 use core::mem::ManuallyDrop;
 use core::pin::Pin;
@@ -26,12 +26,11 @@ use core::ptr::{self, NonNull};
 use core::task::{Context, Poll, Waker};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::Shared;
 use super::join::{JoinError, JoinHandle};
 use super::waker::{Escaped, LocalWaker, borrowed_waker};
-use crate::sync::{AtomicPtr, Ordering};
+use crate::sync::{Arc, AtomicPtr, Cell, Ordering};
 
 /// It is in the run queue.
 const QUEUED: u8 = 1;
@@ -359,6 +358,13 @@ impl TaskRef {
         if unsafe { (header.vtable.poll)(self.header) } {
             return self.finish();
         }
+        #[cfg(seeded_bug = "unqueued_late")]
+        // The models must find this one: who woke it while it ran, woke it for nothing.
+        // Acquire: pairs with the release in `escape`.
+        if let Some(escaped) = NonNull::new(header.escaped.load(Ordering::Acquire)) {
+            // SAFETY: the header counts it.
+            unsafe { escaped.as_ref() }.link.queued_swap(false);
+        }
         self.clear(RUNNING);
         if self.is_any(ABORTED) {
             self.cancel();
@@ -397,8 +403,12 @@ impl TaskRef {
         self.set(COMPLETE);
         // Acquire: pairs with the release in `escape`, by which another thread may have made it.
         if let Some(escaped) = NonNull::new(header.escaped.load(Ordering::Acquire)) {
+            #[cfg(not(seeded_bug = "task_not_forgotten"))]
             // SAFETY: the header counts it; the task in it is this thread's to change.
             unsafe { escaped.as_ref() }.forget_task();
+            #[cfg(seeded_bug = "task_not_forgotten")]
+            // The models must find this one: it would wake who has the memory next.
+            let _ = escaped;
         }
         // SAFETY: a task is in the list of its executor from when it was spawned until now.
         let _listed = unsafe { header.executor.all.remove(self.header) };

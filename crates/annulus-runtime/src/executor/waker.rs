@@ -7,17 +7,15 @@
 //! | [`Escaped`] | an `Arc` that knows its task while that runs: what `Waker::clone` makes | an atomic count; one allocation per task that ever needs it |
 //! | [`LocalWaker`] | a counted reference to the task | a count |
 
-use core::cell::Cell;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
 use core::task::{RawWaker, RawWakerVTable, Waker};
-use std::sync::Arc;
 
 use super::remote::{Link, Remote};
 use super::task::{TaskPtr, TaskRef};
 use super::{Shared, current};
-use crate::sync::{AtomicPtr, Ordering};
+use crate::sync::{Arc, AtomicPtr, Cell, Ordering};
 
 /// The waker of a task, as long as somebody polls it. Made without a count, and dropped without.
 #[inline(always)]
@@ -56,7 +54,7 @@ unsafe fn borrowed_wake_by_ref(data: *const ()) {
         // SAFETY: it is alive while its waker is lent out, and this is its thread.
         unsafe { TaskRef::of(task) }.into_schedule();
     } else {
-        escape(task).wake_remotely();
+        Escaped::wake_remotely(escape(task));
     }
 }
 
@@ -97,13 +95,18 @@ fn make_escaped(task: TaskPtr, at: &AtomicPtr<Escaped>) -> *mut Escaped {
     let remote = unsafe { &(*executor).remote };
     let escaped = Arc::new(Escaped {
         link: Link::default(),
-        remote: Arc::clone(remote),
+        remote: remote.clone(),
         task: Cell::new(Some(task)),
     });
     let own = Arc::into_raw(escaped).cast_mut();
     // Release: pairs with the acquire of who finds it. Acquire: pairs with this release by another.
     let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
-    match at.compare_exchange(ptr::null_mut(), own, success, failure) {
+    #[cfg(not(seeded_bug = "escaped_overwritten"))]
+    let made = at.compare_exchange(ptr::null_mut(), own, success, failure);
+    #[cfg(seeded_bug = "escaped_overwritten")]
+    // The models must find this one: a task has two, and counts one. It pairs as above.
+    let made: Result<_, *mut Escaped> = Ok((at.swap(own, success), failure));
+    match made {
         Ok(_) => own,
         Err(other) => {
             // SAFETY: it was made above, and nobody has seen it.
@@ -116,7 +119,7 @@ fn make_escaped(task: TaskPtr, at: &AtomicPtr<Escaped>) -> *mut Escaped {
 /// A waker that left its task: any thread's.
 pub(super) struct Escaped {
     pub(super) link: Link,
-    remote: Arc<Remote>,
+    remote: std::sync::Arc<Remote>,
     /// The task, as long as it is not over: its own thread's to look at.
     task: Cell<Option<TaskPtr>>,
 }
@@ -153,12 +156,13 @@ impl Escaped {
         }
         // SAFETY: who entered an executor keeps it until it leaves.
         let current = unsafe { &*current };
-        Arc::ptr_eq(&current.remote, &self.remote)
+        ptr::eq(&*current.remote, &*self.remote)
     }
 
-    fn wake_remotely(self: Arc<Self>) {
-        let remote = Arc::clone(&self.remote);
-        remote.wake(self);
+    /// Wakes it as from another thread.
+    fn wake_remotely(this: Arc<Self>) {
+        let remote = this.remote.clone();
+        remote.wake(this);
     }
 }
 
@@ -185,7 +189,7 @@ unsafe fn escaped_wake_by_ref(data: *const ()) {
         // SAFETY: it is that of the executor that this thread is inside of.
         unsafe { escaped.schedule() };
     } else {
-        Arc::clone(&escaped).wake_remotely();
+        Escaped::wake_remotely(Arc::clone(&escaped));
     }
 }
 
@@ -196,7 +200,7 @@ unsafe fn escaped_wake(data: *const ()) {
         // SAFETY: it is that of the executor that this thread is inside of.
         unsafe { escaped.schedule() };
     } else {
-        escaped.wake_remotely();
+        Escaped::wake_remotely(escaped);
     }
 }
 

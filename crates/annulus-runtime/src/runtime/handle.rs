@@ -9,11 +9,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Wake;
-use std::thread::Thread;
 
 use super::context;
 use crate::executor::{Executor, JoinError, Remote};
 use crate::packet::{Finish, Packet};
+use crate::sync::thread::{Thread, current, park};
 
 /// A runtime, for other threads: they hand tasks to it, and wait for them as futures or by
 /// blocking. It keeps nothing alive: once the runtime has ended, tasks end as cancelled.
@@ -122,12 +122,12 @@ impl Handle {
             "this thread is inside an Annulus runtime: await the future instead of blocking on it"
         );
         let mut task = pin!(self.spawn(make));
-        let waker = Arc::new(Unparks(std::thread::current())).into();
+        let waker = Arc::new(Unparks(current())).into();
         let mut cx = Context::from_waker(&waker);
         loop {
             match task.as_mut().poll(&mut cx) {
                 Poll::Ready(output) => return output,
-                Poll::Pending => std::thread::park(),
+                Poll::Pending => park(),
             }
         }
     }

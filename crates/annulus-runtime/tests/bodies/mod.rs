@@ -20,6 +20,7 @@ macro_rules! tests {
 }
 
 /// Futures and a driver. Under Miri the seeds vary what happens, and each run is dear.
+#[allow(unused_macros)]
 macro_rules! slots {
     () => {
         tests! {
@@ -47,6 +48,36 @@ macro_rules! slots {
             inbox_closed_meanwhile
             slots_taken_and_given
             slots_that_grow
+        }
+    };
+}
+
+/// An executor and other threads.
+#[allow(unused_macros)]
+macro_rules! tasks {
+    () => {
+        tests! {
+            tasks::scenarios::ALL, if cfg!(miri) { 2 } else { 500 };
+            wakes_of_two_threads
+            wakes_of_two_tasks
+            wakes_of_one_thread
+            wakes_that_come_early
+            wakes_of_the_root
+            work_beside_a_sleep
+            work_of_two_threads
+            work_and_a_wake
+            wake_beside_a_close
+            work_beside_a_close
+            wakers_made_at_once
+            waker_that_outlives_its_task
+            waker_that_outlives_its_executor
+            join_handle_of_a_woken_task
+            handle_of_a_thread_that_blocks
+            handle_dropped_meanwhile
+            handle_aborted_meanwhile
+            handle_of_a_panic
+            handle_at_the_end
+            handle_polled_by_two
         }
     };
 }

@@ -14,7 +14,7 @@
 //! `slot` and `sync` as its own, since that is where those files look for each other.
 
 // Each file has more than the models use.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 pub(crate) mod bell;
 pub(crate) mod buffer;
