@@ -13,7 +13,7 @@ use crate::{metadata, skips};
 
 /// Runs the models, then once more per seeded bug.
 pub fn run() -> ExitCode {
-    let commands: Vec<Command> = MODELLED.iter().filter_map(|p| command(p, &[])).collect();
+    let commands: Vec<Command> = MODELLED.iter().filter_map(|p| command(p, None, &[])).collect();
     if commands.is_empty() {
         return skips::step("loom", "no crate has tests loom_* yet");
     }
@@ -24,12 +24,15 @@ pub fn run() -> ExitCode {
     }
     let hunt =
         Hunt { check: "loom", packages: MODELLED, profile: "release", tries: 1, finds: |_| Ok(()) };
-    code(hunt.run(command))
+    code(hunt.run(|package, file, options| command(package, Some(file), options)))
 }
 
-/// The models of `package`, if it has any.
-fn command(package: &str, options: &[String]) -> Option<Command> {
-    let models = packages::tests_named(package, &["loom_"]);
+/// The models of `package`, if it has any: those of a source `file`, if one is given.
+fn command(package: &str, file: Option<&str>, options: &[String]) -> Option<Command> {
+    let mut models = packages::tests_named(package, &["loom_"]);
+    if let Some(file) = file {
+        models = packages::covering(package, models, file);
+    }
     if models.is_empty() {
         return None;
     }

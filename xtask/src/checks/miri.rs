@@ -29,7 +29,8 @@ pub fn run() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let mut any = false;
-    for (package, mut command) in PACKAGES.iter().filter_map(|p| Some((p, models(p, SEEDS, &[])?)))
+    for (package, mut command) in
+        PACKAGES.iter().filter_map(|p| Some((p, models(p, None, SEEDS, &[])?)))
     {
         any = true;
         if !models_pass(package, &mut command) {
@@ -40,7 +41,7 @@ pub fn run() -> ExitCode {
         return skips::step("miri: models", "no crate has tests miri_* yet");
     }
     let hunt = Hunt { check: "miri", packages: PACKAGES, profile: "dev", tries: 1, finds };
-    code(hunt.run(|package, options| models(package, SEEDS_MAX, options)))
+    code(hunt.run(|package, file, options| models(package, Some(file), SEEDS_MAX, options)))
 }
 
 /// What chance finds in some dozens of schedules: an access without its ordering.
@@ -79,9 +80,12 @@ fn base(package: &str) -> Command {
 /// The waits' arguments hold addresses as numbers, as the kernel wants them.
 const FLAGS: &str = "-Zmiri-permissive-provenance";
 
-/// The models of `package`, if it has any.
-fn models(package: &str, seeds: u32, options: &[String]) -> Option<Command> {
-    let models = packages::tests_named(package, &["miri_"]);
+/// The models of `package`, if it has any: those of a source `file`, if one is given.
+fn models(package: &str, file: Option<&str>, seeds: u32, options: &[String]) -> Option<Command> {
+    let mut models = packages::tests_named(package, &["miri_"]);
+    if let Some(file) = file {
+        models = packages::covering(package, models, file);
+    }
     if models.is_empty() {
         return None;
     }

@@ -76,6 +76,37 @@ pub fn tests_named(package: &str, prefixes: &[&str]) -> Vec<String> {
     tests(package).into_iter().filter(|name| begins(name, prefixes)).collect()
 }
 
+/// Those of `programs` that compile the source `file` of `package` into themselves, as models do;
+/// all of them where none does.
+pub fn covering(package: &str, programs: Vec<String>, file: &str) -> Vec<String> {
+    let (tests, own) = (folder(package).join("tests"), format!("crates/{package}/src/"));
+    let Some(file) = file.strip_prefix(&own) else { return programs };
+    let covers = |name: &&String| texts(&tests, name).iter().any(|text| compiles(text, file));
+    let covering: Vec<String> = programs.iter().filter(covers).cloned().collect();
+    if covering.is_empty() { programs } else { covering }
+}
+
+/// The texts of a program of tests: of its root, and of the modules that this names.
+fn texts(tests: &Path, name: &str) -> Vec<String> {
+    let Ok(root) = std::fs::read_to_string(tests.join(format!("{name}.rs"))) else { return vec![] };
+    let modules = root.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
+    let files = modules.flat_map(|module| std::fs::read_dir(tests.join(module)).ok());
+    let mut texts: Vec<String> = files
+        .flatten()
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok())
+        .collect();
+    texts.push(root);
+    texts
+}
+
+/// Whether `text` has the source `file` as a module, by its path, or the folder that it is in.
+fn compiles(text: &str, file: &str) -> bool {
+    text.split("/src/").skip(1).filter_map(|rest| rest.split('"').next()).any(|path| {
+        let folder = path.strip_suffix("mod.rs").filter(|folder| !folder.is_empty());
+        path == file || folder.is_some_and(|folder| file.starts_with(folder))
+    })
+}
+
 /// Those of them that the sanitizer `check` can run; it says which it leaves out.
 pub fn tests_under(check: &str, package: &str) -> Vec<String> {
     let (left_out, run): (Vec<_>, Vec<_>) =
@@ -136,7 +167,22 @@ pub fn built(text: &str) -> Result<Vec<Program>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{begins, built, folder, options, sanitized, tests, tests_named};
+    use super::{
+        begins, built, compiles, covering, folder, options, sanitized, tests, tests_named,
+    };
+
+    #[test]
+    fn a_bug_is_hunted_by_the_models_that_have_its_file() {
+        let text =
+            "#[path = \"../../src/executor/mod.rs\"]\nmod e;\n#[path = \"../src/packet.rs\"]";
+        assert!(compiles(text, "executor/remote.rs") && compiles(text, "packet.rs"));
+        assert!(!compiles(text, "slot/mod.rs") && !compiles(text, "sync.rs"));
+        let all = || vec!["loom_slots".to_owned(), "loom_tasks".to_owned()];
+        let of = |file| covering("annulus-runtime", all(), file);
+        assert_eq!(of("crates/annulus-runtime/src/executor/remote.rs"), ["loom_tasks"]);
+        assert_eq!(of("crates/annulus-runtime/src/slot/inbox.rs"), ["loom_slots"]);
+        assert_eq!(of("crates/annulus-runtime/src/no_models.rs"), all());
+    }
 
     #[test]
     fn the_crates_under_check_are_there() {

@@ -5,7 +5,7 @@
 //! check's command is built with one bug at a time, by flags for that crate alone, so that its
 //! dependencies are built once. That needs an unstable option of cargo.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
 use super::{End, LIMIT, run_within};
@@ -17,10 +17,15 @@ use crate::tree::{Tree, root};
 /// others take their time. An unstable option, as the seeding's own.
 const FAIL_FAST: [&str; 3] = ["--", "-Zunstable-options", "--fail-fast"];
 
-/// The names of all bugs seeded in `package`.
-fn names(tree: &Tree, package: &str) -> BTreeSet<String> {
+/// The names of all bugs seeded in `package`, and in which file each is.
+fn names(tree: &Tree, package: &str) -> BTreeMap<String, String> {
     let folder = format!("crates/{package}/src");
-    tree.sources.iter().filter(|s| s.is_under(&folder)).flat_map(names_in).collect()
+    let sources = tree.sources.iter().filter(|s| s.is_under(&folder));
+    let named = |s: &Source| {
+        let path = s.path.clone();
+        names_in(s).into_iter().map(move |name| (name, path.clone())).collect::<Vec<_>>()
+    };
+    sources.flat_map(named).collect()
 }
 
 fn names_in(source: &Source) -> Vec<String> {
@@ -52,20 +57,21 @@ pub struct Hunt {
 
 impl Hunt {
     /// Runs the check once per seeded bug; false where one was not found. `command` makes the
-    /// check's command of a crate and the options of cargo that it is to have, if the check has one
-    /// there.
-    pub fn run(&self, command: impl Fn(&str, &[String]) -> Option<Command>) -> bool {
+    /// check's command of a crate, the file that the bug is in and the options of cargo that it is
+    /// to have, if the check has one there.
+    pub fn run(&self, command: impl Fn(&str, &str, &[String]) -> Option<Command>) -> bool {
         let (check, tree) = (self.check, Tree::read(&root()));
         let mut all_found = true;
         for package in self.packages {
-            for name in names(&tree, package) {
+            for (name, file) in names(&tree, package) {
                 if let Err(reason) = (self.finds)(&name) {
                     println!("{check}: seeded bug {name}: not looked for: {reason}");
                     continue;
                 }
                 let options = options(self.profile, package, &format!("seeded_bug=\"{name}\""));
-                let outcome =
-                    outcome(self.tries, |more| command(package, &[&options[..], more].concat()));
+                let outcome = outcome(self.tries, |more| {
+                    command(package, &file, &[&options[..], more].concat())
+                });
                 println!("{check}: seeded bug {name}: {outcome}");
                 all_found &= outcome.starts_with("found");
             }
@@ -116,8 +122,10 @@ mod tests {
         };
         let sources = vec![source("annulus-ring", "a"), source("annulus-runtime", "b")];
         let tree = Tree { root: "/nonexistent".into(), sources, texts: vec![] };
-        assert_eq!(names(&tree, "annulus-ring").into_iter().collect::<Vec<_>>(), ["a"]);
-        assert_eq!(names(&tree, "annulus-runtime").into_iter().collect::<Vec<_>>(), ["b"]);
+        let ring = names(&tree, "annulus-ring");
+        assert_eq!(ring["a"], "crates/annulus-ring/src/a.rs");
+        assert_eq!(ring.len(), 1);
+        assert!(names(&tree, "annulus-runtime").into_keys().eq(["b"]));
     }
 
     #[test]

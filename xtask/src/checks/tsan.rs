@@ -119,8 +119,9 @@ fn is_report_of(printed: &str, function: &str) -> bool {
 /// Looks for the seeded bugs that are races, in the models.
 fn hunt(host: &str) -> bool {
     let hunt = Hunt { check: "tsan", packages: PACKAGES, profile: "dev", tries: TRIES, finds };
-    hunt.run(|package, options| {
+    hunt.run(|package, file, options| {
         let models = packages::tests_named(package, &["miri_"]);
+        let models = packages::covering(package, models, file);
         let mut command = base(package, host);
         command.args(packages::options(&models)).args(options);
         (!models.is_empty()).then_some(command)

@@ -21,7 +21,7 @@ mod task;
 mod waker;
 
 pub use join::{JoinError, JoinHandle};
-pub(crate) use remote::Remote;
+pub(crate) use remote::{Remote, Work};
 pub(crate) use task::TaskRef;
 pub(crate) use waker::LocalWaker;
 

@@ -4,14 +4,13 @@ use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Wake;
 
 use super::context;
-use crate::executor::{Executor, JoinError, Remote};
+use crate::executor::{Executor, JoinError, Remote, Work};
 use crate::packet::{Finish, Packet};
 use crate::sync::thread::{Thread, current, park};
 
@@ -79,24 +78,9 @@ impl Handle {
         RemoteHandle { packet }
     }
 
-    /// Tells the runtime to come to an end: see [`stopped`](super::stopped). Those of
-    /// [`Threads`](super::Threads) are ended after `limit`; others run on, as long as somebody runs
-    /// them. A second call changes nothing, nor does one after the end.
-    ///
-    /// ```
-    /// use annulus_runtime::{Runtime, runtime::stopped};
-    /// let runtime = Runtime::new()?;
-    /// runtime.handle().stop(std::time::Duration::ZERO);
-    /// runtime.block_on(stopped_soon());
-    /// async fn stopped_soon() {
-    ///     stopped().await
-    /// }
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn stop(&self, limit: Duration) {
-        let ask = move |_: &Executor| context::with(|core| core.stop.ask(limit));
-        // Refused, it has ended.
-        drop(self.remote.submit(Box::new(ask)));
+    /// Has the runtime's thread do something, unless the runtime has ended.
+    pub(super) fn submit(&self, work: Work) {
+        drop(self.remote.submit(work));
     }
 
     /// As [`spawn`](Self::spawn), and waits for it, blocking this thread.

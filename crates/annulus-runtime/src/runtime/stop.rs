@@ -12,8 +12,9 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::rc::Rc;
 
-use super::context;
 use super::core::Core;
+use super::{Handle, context};
+use crate::executor::Executor;
 
 /// Whether a runtime is to come to an end, and who wants to know.
 #[derive(Default)]
@@ -48,6 +49,27 @@ impl Stop {
         drop(waiting);
         // As above.
         drop(waker);
+    }
+}
+
+impl Handle {
+    /// Tells the runtime to come to an end: see [`stopped`](super::stopped). Those of
+    /// [`Threads`](super::Threads) are ended after `limit`; others run on, as long as somebody runs
+    /// them. A second call changes nothing, nor does one after the end.
+    ///
+    /// ```
+    /// use annulus_runtime::{Runtime, runtime::stopped};
+    /// let runtime = Runtime::new()?;
+    /// runtime.handle().stop(std::time::Duration::ZERO);
+    /// runtime.block_on(stopped_soon());
+    /// async fn stopped_soon() {
+    ///     stopped().await
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn stop(&self, limit: Duration) {
+        let ask = move |_: &Executor| context::with(|core| core.stop.ask(limit));
+        self.submit(Box::new(ask));
     }
 }
 
