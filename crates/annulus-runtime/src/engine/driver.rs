@@ -63,7 +63,6 @@ impl Plan {
             in_flight_max: self.in_flight_max.unwrap_or(completions(entries)),
             pause: std::thread::sleep,
             complain,
-            is_timed: true,
         }
     }
 }

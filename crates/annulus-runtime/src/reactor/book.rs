@@ -411,19 +411,22 @@ impl Book {
             port.counts.strays.add(1);
             return;
         };
-        let is_common = cqe.flags.is_empty() && slot.ends_with_any_result();
-        match cqe.result() {
-            Ok(result) if is_common => {
+        if cqe.flags.is_empty() && cqe.res >= 0 && slot.phase.get() == Phase::InFlight {
+            let completion = Completion::new(Ok(cqe.res as u32));
+            if slot.is_bare() {
                 self.in_flight -= 1;
                 slot.phase.set(Phase::Idle);
-                if slot.is_local() {
-                    self.finish_local(port, slot, Completion::new(Ok(result)));
-                } else {
-                    self.finish(port, slot, Completion::new(Ok(result)));
-                }
+                // SAFETY: the slot is filled, and the reactor's: the kernel has done with it.
+                let finished = unsafe { slot.finish_shared(completion) };
+                return self.finished(port, slot, finished);
             }
-            result => self.complete_other(port, slot, completion_of(result, cqe.flags)),
+            if slot.is_bare_local() {
+                self.in_flight -= 1;
+                slot.phase.set(Phase::Idle);
+                return self.finish_local(port, slot, completion);
+            }
         }
+        self.complete_other(port, slot, completion_of(cqe.result(), cqe.flags));
     }
 
     /// Takes a completion that is an error, of one of a group or with a limit, of one that may go
@@ -523,12 +526,19 @@ impl Book {
     /// Gives an operation its result. The slot is its future's afterwards, or free.
     #[inline]
     fn finish(&mut self, port: &Port, slot: &Slot, completion: Completion) {
-        port.counts.completed.add(1);
         if matches!(completion.origin, Origin::Cancelled | Origin::Closed) {
             port.counts.cancelled.add(1);
         }
         // SAFETY: the slot is filled, and the reactor's: neither the kernel nor a list has it.
-        let (finished, waker) = unsafe { slot.finish(completion) };
+        let finished = unsafe { slot.finish(completion) };
+        self.finished(port, slot, finished);
+    }
+
+    /// Takes note of an operation that has its result.
+    #[inline(always)]
+    fn finished(&mut self, port: &Port, slot: &Slot, how: (Finished, Option<Waker>)) {
+        port.counts.completed.add(1);
+        let (finished, waker) = how;
         if let Some(waker) = waker {
             self.wakers.push(waker);
         }
@@ -551,6 +561,11 @@ impl Book {
         }
     }
 
+    /// Counts in the port's metrics what ended on this thread.
+    pub(super) fn count_completed(&mut self, port: &Port) {
+        port.counts.completed.add(core::mem::take(&mut self.completed));
+    }
+
     /// Whether so many wakers may become due without an allocation.
     pub(super) fn has_room_to_wake(&self, completions: u32) -> bool {
         self.defers || completions as usize <= self.wakers.capacity() - self.wakers.len()
@@ -558,7 +573,6 @@ impl Book {
 
     /// Wakes who is due. Nothing of the reactor is borrowed by what runs here.
     pub(super) fn wake(&mut self, port: &Port) {
-        port.counts.completed.add(core::mem::take(&mut self.completed));
         if self.wakers.is_empty() || self.defers {
             return;
         }

@@ -111,6 +111,7 @@ impl<K: Kernel> LocalReactor<K> {
 
     /// Ends everything, waiting until `limit` is over. Whether that was enough.
     pub(crate) fn end(&mut self, limit: Duration) -> bool {
+        self.book.take_room_back();
         let end = self.now().after(limit);
         loop {
             // Once at least, if there is anything: what is done at once needs no time.
@@ -131,8 +132,8 @@ impl<K: Kernel> LocalReactor<K> {
         patience: Patience,
         may_sleep: impl FnOnce() -> bool,
     ) -> bool {
+        self.book.take_room_back();
         let all_pushed = if self.is_quiet() {
-            self.book.take_room_back();
             self.publish_counts();
             true
         } else {
@@ -150,9 +151,10 @@ impl<K: Kernel> LocalReactor<K> {
             Patience::Endless if sleeps => Some(Rest::Sleep),
             _ => (self.ring.sq_len() > 0).then_some(Rest::No),
         };
-        if !self.round(rest).goes_on {
+        if !self.round::<false>(rest).goes_on {
             (self.habits.pause)(self.pause());
         }
+        self.book.count_completed(&self.port);
         self.book.now_ms = self.clock_ms();
         self.book.lend_room();
         true

@@ -64,8 +64,6 @@ pub(crate) struct Habits {
     pub(crate) pause: fn(Duration),
     /// Says that the kernel refuses to be entered.
     pub(crate) complain: fn(Option<&Error>),
-    /// Whether the time in the kernel is counted: two looks at the clock for each enter.
-    pub(crate) is_timed: bool,
 }
 
 /// Whether a turn waited.
@@ -130,15 +128,17 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             // ends would keep what was pushed from the kernel.
             return true;
         }
-        if !self.round(Some(rest)).goes_on {
+        if !self.round::<true>(Some(rest)).goes_on {
             (self.habits.pause)(self.pause());
         }
         true
     }
 
     /// Enters the kernel, if it is said how to wait there, takes what completed, and wakes.
-    fn round(&mut self, rest: Option<Rest>) -> Round {
-        let entered = rest.map_or(Ok(0), |rest| self.enter(rest));
+    ///
+    /// With `TIMED`, the time in the kernel is counted: two looks at the clock for each enter.
+    fn round<const TIMED: bool>(&mut self, rest: Option<Rest>) -> Round {
+        let entered = rest.map_or(Ok(0), |rest| self.enter::<TIMED>(rest));
         let completed = self.take_completions();
         self.book.wake(&self.port);
         let goes_on = match entered {
@@ -156,7 +156,6 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     /// Takes what came, and pushes it: whether there was room for all. Nothing, if it is all over.
     fn prepare(&mut self) -> Option<bool> {
         let Self { ring, port, book, .. } = self;
-        book.take_room_back();
         let (sq, _, submitter) = ring.parts();
         let now = || submitter.kernel().now();
         // SAFETY: an operation owns what its entry points to, and its slot keeps it until the
@@ -258,8 +257,8 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     }
 
     /// Enters the kernel with all that was pushed.
-    fn enter(&mut self, rest: Rest) -> Result<u32> {
-        let begun = self.habits.is_timed.then(|| self.ring.kernel().now());
+    fn enter<const TIMED: bool>(&mut self, rest: Rest) -> Result<u32> {
+        let begun = TIMED.then(|| self.ring.kernel().now());
         let entered = match rest {
             Rest::No => self.ring.submit(),
             Rest::Sleep => self.ring.submit_and_wait(1),
@@ -335,7 +334,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
                 return true;
             }
             let before = self.book.in_flight;
-            if !self.round(Some(Rest::Closing)).goes_on {
+            if !self.round::<true>(Some(Rest::Closing)).goes_on {
                 (self.habits.pause)(self.pause());
             }
             if self.book.in_flight == before {

@@ -235,7 +235,6 @@ impl RuntimeBuilder {
             in_flight_max: driver::completions(entries),
             pause: std::thread::sleep,
             complain: driver::complain,
-            is_timed: false,
         };
         let reactor = LocalReactor::of_executor(ring, Arc::clone(&ports), 0, habits);
         let (drivers, _ended) = Drivers::driven(Arc::clone(&ports), entries);

@@ -46,15 +46,6 @@ pub(super) struct Budget {
     pub(super) end: Duration,
 }
 
-/// Where an operation is that was begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Begun {
-    /// Its entry is in the ring, which has not been entered since.
-    InRing,
-    /// It waits for room, or its result is there.
-    Waits,
-}
-
 /// See above.
 pub(crate) struct Core {
     pub(super) executor: Executor,
@@ -154,34 +145,26 @@ impl Core {
         unsafe { self.free.give(slot) };
     }
 
-    /// Begins what lies in a slot: `entry` asks it for its entry. Why not, if that could not be:
-    /// then it is the caller's still.
+    /// Begins what lies in a slot: `entry` asks it for its entry, which is in the ring then.
+    /// Whether that could be at once.
     ///
     /// # Safety
     /// - The slot is of this port, and was filled by `put_local` on this thread.
     #[inline(always)]
-    pub(super) unsafe fn begin(
-        &self,
-        slot: &Slot,
-        entry: impl Fn() -> Sqe,
-    ) -> Result<Begun, Origin> {
-        if let Ok(mut reactor) = self.reactor.try_borrow_mut()
-            && let Some(reactor) = &mut *reactor
-            // SAFETY: the caller's promise.
-            && unsafe { reactor.begin(slot, &entry) }
-        {
-            return Ok(Begun::InRing);
-        }
+    pub(super) unsafe fn begin(&self, slot: &Slot, entry: impl FnOnce() -> Sqe) -> bool {
+        let Ok(mut reactor) = self.reactor.try_borrow_mut() else { return false };
+        let Some(reactor) = &mut *reactor else { return false };
         // SAFETY: the caller's promise.
-        unsafe { self.begin_later(slot, entry()) }
+        unsafe { reactor.begin(slot, entry) }
     }
 
-    /// Has what lies in a slot wait for room in the ring, or for the end of the turn.
+    /// Has what lies in a slot wait for room in the ring, or for the end of the turn. Why not, if
+    /// that cannot be: then it is the caller's still.
     ///
     /// # Safety
-    /// - As [`begin`](Self::begin).
+    /// - As [`begin`](Self::begin), which said no; the entry is the slot's.
     #[cold]
-    unsafe fn begin_later(&self, slot: &Slot, entry: Sqe) -> Result<Begun, Origin> {
+    pub(super) unsafe fn begin_later(&self, slot: &Slot, entry: Sqe) -> Result<(), Origin> {
         if self.ports.is_forked() {
             return Err(Origin::Forked);
         }
@@ -189,11 +172,11 @@ impl Core {
             let Some(reactor) = &mut *reactor else { return Err(Origin::Closed) };
             // SAFETY: the caller's promise.
             unsafe { reactor.begin_later(slot, entry) };
-            return Ok(Begun::Waits);
+            return Ok(());
         }
         slot.keep_entry(entry);
         // SAFETY: the caller's promise.
-        if unsafe { self.port.ship(slot) } { Ok(Begun::Waits) } else { Err(Origin::Closed) }
+        if unsafe { self.port.ship(slot) } { Ok(()) } else { Err(Origin::Closed) }
     }
 
     /// Runs until `future` is ready.

@@ -4,12 +4,12 @@ use core::fmt;
 use core::future::Future;
 use core::marker::PhantomData;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::rc::Rc;
 
 use super::context;
-use super::core::{Begun, Core};
+use super::core::Core;
 use crate::engine::Op;
 use crate::executor::LocalWaker;
 use crate::operation::{Completion, Operation, Origin};
@@ -166,67 +166,69 @@ impl<T: Operation> LocalOp<T> {
         }
     }
 
+    /// The first poll, where it goes as it mostly does: whether it did, and the operation waits for
+    /// the next turn.
     #[inline(always)]
-    fn begin(&mut self, cx: &mut Context<'_>) -> Poll<T::Output> {
-        if self.stage != Stage::Ready
-            && let Poll::Ready(output) = self.attempt()
-        {
-            return Poll::Ready(output);
+    fn begins(&mut self, waker: &Waker) -> bool {
+        if self.stage != Stage::Ready {
+            return false;
         }
         let slot = self.slot();
         // SAFETY: `new` put a `T` there, and only this future has the slot.
         let entry = || unsafe { slot.local_entry::<T>() };
         // SAFETY: it is of this port, and filled.
-        match unsafe { self.core.begin(slot, entry) } {
-            Ok(Begun::InRing) => self.stage = Stage::Begun,
-            Ok(Begun::Waits) => {
-                self.stage = Stage::Begun;
-                return self.look(cx);
-            }
-            Err(origin) => return Poll::Ready(self.refuse(origin)),
+        if !unsafe { self.core.begin(slot, entry) } {
+            return false;
         }
+        self.stage = Stage::Begun;
         // Where this is not our code, and panics, nobody waits for what was begun.
-        let waker = LocalWaker::of(cx.waker());
+        let waker = LocalWaker::of(waker);
         // SAFETY: it is this slot's future, and begun a moment ago.
         unsafe { self.slot().wait_local(waker) };
-        Poll::Pending
+        true
+    }
+
+    /// The first poll, where it goes otherwise: the operation is done at once, refused, or waits
+    /// for room. It is begun then, with its result in the slot if there is one.
+    #[cold]
+    fn begin_otherwise(&mut self) {
+        assert!(self.stage != Stage::Over, "an operation was polled after its result was given");
+        let slot = self.slot();
+        let done = self.attempt().or_else(|| {
+            // SAFETY: `new` put a `T` there, and only this future has the slot.
+            let entry = unsafe { slot.local_entry::<T>() };
+            // SAFETY: it is of this port, and filled.
+            unsafe { self.core.begin_later(slot, entry) }.err().map(Completion::refused)
+        });
+        if let Some(completion) = done {
+            // SAFETY: the slot is this future's: nothing was begun.
+            unsafe { slot.settle_local(completion) };
+        }
+        self.stage = Stage::Begun;
     }
 
     /// Does it at once, if that is wanted and can be.
-    #[cold]
-    fn attempt(&mut self) -> Poll<T::Output> {
-        assert!(self.stage == Stage::Attempt, "an operation was polled after its result was given");
-        if !T::MAY_ATTEMPT || self.core.ports().is_forked() || self.core.port().is_closing() {
-            return Poll::Pending;
+    fn attempt(&self) -> Option<Completion> {
+        let is_wanted = T::MAY_ATTEMPT && self.stage == Stage::Attempt;
+        if !is_wanted || self.core.ports().is_forked() || self.core.port().is_closing() {
+            return None;
         }
         // SAFETY: `new` put a `T` there, and only this future has the slot.
-        let Some(completion) = (unsafe { self.slot().attempt_local::<T>() }) else {
-            return Poll::Pending;
-        };
-        // SAFETY: only this future has the slot.
-        let (operation, _waker) = unsafe { self.take_back() };
-        Poll::Ready(operation.complete(completion))
+        unsafe { self.slot().attempt_local::<T>() }
     }
 
-    /// Looks after what was begun.
-    #[inline(always)]
-    fn look(&mut self, cx: &mut Context<'_>) -> Poll<T::Output> {
-        // SAFETY: this is the slot's future.
-        match unsafe { self.slot().poll_local(cx.waker()) } {
-            Polled::Pending if self.core.ports().is_forked() => Poll::Ready(self.displace_forked()),
-            Polled::Pending => Poll::Pending,
-            // SAFETY: it was found done.
-            Polled::Done => Poll::Ready(unsafe { self.finish(T::complete) }),
-        }
-    }
-
-    /// The result of what was not begun.
+    /// Waits for what was begun. Whether its result is there all the same.
     #[cold]
-    fn refuse(&mut self, origin: Origin) -> T::Output {
-        // The waker is dropped at the end, whatever happens until then.
-        // SAFETY: nobody else has the slot.
-        let (operation, _waker) = unsafe { self.take_back() };
-        operation.complete(Completion::refused(origin))
+    fn waits_in_vain(&mut self, waker: &Waker) -> bool {
+        let slot = self.slot();
+        if self.core.ports().is_forked() {
+            // The kernel writes to the parent's memory: nothing will ever arrive here.
+            // SAFETY: this copy of the slot is this thread's alone.
+            unsafe { slot.settle_local(Completion::refused(Origin::Forked)) };
+            return true;
+        }
+        // SAFETY: this is the slot's future.
+        matches!(unsafe { slot.poll_local(waker) }, Polled::Done)
     }
 
     /// Takes the operation out of the slot, and who waits, and gives the slot back.
@@ -256,16 +258,6 @@ impl<T: Operation> LocalOp<T> {
         let (operation, completion) = unsafe { slot.take::<T>() };
         let _emptied = Emptied { core: &self.core, slot };
         end(operation, completion)
-    }
-
-    /// Takes the copy of the operation that a forked child has out of the slot, where nothing will
-    /// ever arrive.
-    #[cold]
-    fn displace_forked(&mut self) -> T::Output {
-        self.stage = Stage::Over;
-        // SAFETY: a `T` was put there, and this copy is this thread's alone.
-        let operation = unsafe { self.slot().take_copy::<T>() };
-        operation.complete(Completion::refused(Origin::Forked))
     }
 
     /// The drop of a future that is not over.
@@ -314,7 +306,19 @@ impl<T: Operation> Future for LocalOp<T> {
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
         let this = &mut *self;
-        if this.stage == Stage::Begun { this.look(cx) } else { this.begin(cx) }
+        let waker = cx.waker();
+        if this.stage != Stage::Begun {
+            if this.begins(waker) {
+                return Poll::Pending;
+            }
+            this.begin_otherwise();
+        }
+        // SAFETY: this is the slot's future.
+        if !unsafe { this.slot().is_done_local() } && !this.waits_in_vain(waker) {
+            return Poll::Pending;
+        }
+        // SAFETY: it was found done.
+        Poll::Ready(unsafe { this.finish(T::complete) })
     }
 }
 

@@ -9,10 +9,9 @@ use core::task::Waker;
 
 use annulus_ring::abi::Sqe;
 
-use super::state::LOCAL;
 use super::{
-    ADVANCES, Abandoned, CANCEL, DONE, DROPPED, Finished, LINKED, Operation, Polled, RESULT, Slot,
-    SlotPtr, Slots, WAKER, advances_of, entry_of, place, take,
+    ADVANCES, Abandoned, CANCEL, DONE, DROPPED, Finished, LINKED, OWN_THREAD, Operation, Polled,
+    RESULT, Slot, SlotPtr, Slots, WAKER, advances_of, entry_of, place, take,
 };
 use crate::executor::LocalWaker;
 use crate::operation::Completion;
@@ -41,7 +40,7 @@ impl Slot {
     pub(crate) unsafe fn put_local<T: Operation>(&self, operation: T) {
         // SAFETY: the caller's promise.
         unsafe { self.lay(operation) };
-        self.set_local_state(LOCAL);
+        self.traits.set(OWN_THREAD);
     }
 
     /// Asks the operation for its entry, which has the name of this use of the slot then.
@@ -117,7 +116,22 @@ impl Slot {
     /// Whether its future is on the reactor's own thread.
     #[inline(always)]
     pub(crate) fn is_local(&self) -> bool {
-        self.local_state() & LOCAL != 0
+        self.has(OWN_THREAD)
+    }
+
+    /// The same, and any result of it is the end of it.
+    #[inline(always)]
+    pub(crate) fn is_bare_local(&self) -> bool {
+        self.traits.get() == OWN_THREAD
+    }
+
+    /// Whether the result is there.
+    ///
+    /// # Safety
+    /// - As [`poll_local`](Self::poll_local).
+    #[inline(always)]
+    pub(crate) unsafe fn is_done_local(&self) -> bool {
+        self.local_state() & DONE != 0
     }
 
     /// Looks whether the result is there; else sees to it that `waker` is woken when it is.
@@ -187,16 +201,27 @@ impl Slot {
         (finished, waker.and_then(LocalWaker::wake_task))
     }
 
+    /// Gives it a result that no reactor gave. A waker that lies there is forgotten.
+    ///
+    /// # Safety
+    /// - The slot is this thread's, and no reactor has it.
+    #[cold]
+    pub(crate) unsafe fn settle_local(&self, completion: Completion) {
+        // SAFETY: the slot is this thread's (the caller's promise).
+        unsafe { self.result.write(completion) };
+        self.set_local_state(RESULT | DONE);
+    }
+
     /// Keeps who waits for what was begun a moment ago, in a slot without a waker.
     ///
     /// # Safety
     /// - As [`poll_local`](Self::poll_local); the reactor had no turn since the slot was put.
     #[inline(always)]
     pub(crate) unsafe fn wait_local(&self, waker: LocalWaker) {
-        debug_assert!(self.local_state() == LOCAL, "it was begun a moment ago");
+        debug_assert!(self.local_state() == 0, "it was begun a moment ago");
         // SAFETY: the slot is this thread's, and no waker lies there.
         unsafe { self.keep(waker) };
-        self.set_local_state(LOCAL | WAKER);
+        self.set_local_state(WAKER);
     }
 }
 

@@ -65,7 +65,7 @@ pub(crate) struct Slot {
     /// When the operation is to be ended, if it takes long: see `limit`. The kernel reads it here.
     time: core::cell::Cell<Timespec>,
     limit: Cell<Limit>,
-    /// [`GROUPED`], [`LIMITED`] and [`ADVANCES`]: none of them for most.
+    /// [`GROUPED`], [`LIMITED`], [`ADVANCES`] and [`OWN_THREAD`]: none of them for most.
     traits: Cell<u8>,
     /// Whether one before it in its group has not succeeded yet.
     pub(crate) is_behind: Cell<bool>,
@@ -104,6 +104,9 @@ const GROUPED: u8 = 1;
 const LIMITED: u8 = 1 << 1;
 /// Its operation is to be shown its completions.
 const ADVANCES: u8 = 1 << 2;
+/// Its future is on the reactor's own thread, and so is whoever it wakes: the state word is read
+/// and written by that thread alone.
+const OWN_THREAD: u8 = 1 << 3;
 
 /// When an operation is to be ended that has a limit: what the slot's time says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,10 +311,11 @@ impl Slot {
         !self.has(GROUPED | LIMITED)
     }
 
-    /// Whether the kernel has it, and any result of its is the end of it.
+    /// Whether any result of it is the end of it, and no more is to be known; its future may be on
+    /// any thread.
     #[inline(always)]
-    pub(crate) fn ends_with_any_result(&self) -> bool {
-        self.phase.get() == Phase::InFlight && self.traits.get() == 0
+    pub(crate) fn is_bare(&self) -> bool {
+        self.traits.get() == 0
     }
 
     /// What names it, in this use of it, to the kernel.
@@ -680,8 +684,19 @@ impl Slot {
     pub(crate) unsafe fn finish(&self, completion: Completion) -> (Finished, Option<Waker>) {
         if self.is_local() {
             // SAFETY: the caller's promise.
-            return unsafe { self.finish_local(completion) };
+            unsafe { self.finish_local(completion) }
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { self.finish_shared(completion) }
         }
+    }
+
+    /// The same, where its future may be on any thread.
+    ///
+    /// # Safety
+    /// - As [`finish`](Self::finish).
+    #[inline(always)]
+    pub(crate) unsafe fn finish_shared(&self, completion: Completion) -> (Finished, Option<Waker>) {
         // Each bit is set once, so it is added: an `or` whose old value is asked for is a loop.
         // SAFETY: until `DONE` the result is the reactor's.
         unsafe { self.result.write(completion) };

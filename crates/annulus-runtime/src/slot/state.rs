@@ -31,6 +31,3 @@ pub(crate) const LINKED: u32 = 1 << 4;
 pub(crate) const RELEASED: u32 = 1 << 5;
 /// A cancel was asked for.
 pub(crate) const CANCEL: u32 = 1 << 6;
-/// Its future is on the reactor's own thread, and so is whoever it wakes: the word is read and
-/// written by that thread alone.
-pub(crate) const LOCAL: u32 = 1 << 7;
