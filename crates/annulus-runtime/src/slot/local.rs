@@ -79,11 +79,17 @@ impl Slot {
     /// Keeps of the entry what [`OpInfo`](crate::inside::OpInfo) tells: the rest is in the ring.
     #[inline(always)]
     fn keep_summary(&self, entry: &Sqe) {
-        let kept = self.entry.as_ptr();
-        // SAFETY: the cell is this thread's, and nobody has a reference into it.
-        unsafe { (*kept).opcode = entry.opcode };
-        // SAFETY: as above.
-        unsafe { (*kept).fd = entry.fd };
+        #[cfg(not(loom))]
+        {
+            let kept = self.entry.as_ptr();
+            // SAFETY: the cell is this thread's, and nobody has a reference into it.
+            unsafe { (*kept).opcode = entry.opcode };
+            // SAFETY: as above.
+            unsafe { (*kept).fd = entry.fd };
+        }
+        #[cfg(loom)]
+        // A cell that watches its uses has no address.
+        self.entry.set(*entry);
     }
 
     /// Puts who waits into the slot.
