@@ -41,6 +41,9 @@ fn command(package: &str, file: Option<&str>, options: &[String]) -> Option<Comm
         // The seeding needs an unstable option; with the clean run alike, both share their build.
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", "--cfg loom")
+        // Most of the time goes into building the models once per bug, not into running them.
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
         .args(["test", "--quiet", "--release", "--target-dir=target/loom", "-p", package])
         .args(packages::options(&models))
         .args(options);

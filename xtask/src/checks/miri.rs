@@ -15,7 +15,7 @@ use crate::skips;
 use crate::tree::root;
 
 /// How many schedules each model is run with as it is.
-const SEEDS: u32 = 16;
+const SEEDS: u32 = 8;
 /// How many at most until a seeded bug is found.
 const SEEDS_MAX: u32 = 40;
 
