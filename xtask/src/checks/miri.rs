@@ -46,7 +46,8 @@ pub fn run() -> ExitCode {
 
 /// What chance finds in some dozens of schedules: an access without its ordering.
 fn finds(bug: &str) -> Result<(), &'static str> {
-    if bug.ends_with("_relaxed") || bug == "no_wakeup_fence" {
+    // What that one breaks is seen in atomics alone, and only by who comes between two of them.
+    if (bug.ends_with("_relaxed") && bug != "unlink_relaxed") || bug == "no_wakeup_fence" {
         return Ok(());
     }
     Err("it takes a rare schedule, and loom explores them all")
