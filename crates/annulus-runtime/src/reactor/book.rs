@@ -62,8 +62,6 @@ pub(super) struct Book {
     pub(super) room_left: u32,
     /// The time of this turn, for the ages of operations, in milliseconds.
     pub(super) now_ms: u32,
-    /// Operations of this thread that ended, and were not counted in the port's metrics yet.
-    completed: u64,
     /// Entries in the kernel beside them.
     pub(super) companions: u32,
     /// Whether the bell's poll is armed, or there is none; or a timer tells when to try again.
@@ -115,7 +113,6 @@ impl Book {
             room_lent: 0,
             room_left: 0,
             now_ms: 0,
-            completed: 0,
             companions: 0,
             now: Timespec::default(),
             has_limits: false,
@@ -423,7 +420,9 @@ impl Book {
             if slot.is_bare_local() {
                 self.in_flight -= 1;
                 slot.phase.set(Phase::Idle);
-                return self.finish_local(port, slot, completion);
+                // SAFETY: as above; it is this thread's.
+                let finished = unsafe { slot.finish_local(completion) };
+                return self.finished(port, slot, finished);
             }
         }
         self.complete_other(port, slot, completion_of(cqe.result(), cqe.flags));
@@ -545,25 +544,6 @@ impl Book {
         if finished == Finished::Nobody {
             reclaim(port, slot);
         }
-    }
-
-    /// The same, for an operation of the reactor's own thread that the kernel ended.
-    #[inline(always)]
-    fn finish_local(&mut self, port: &Port, slot: &Slot, completion: Completion) {
-        self.completed += 1;
-        // SAFETY: as in `finish`; it is this thread's.
-        let (finished, waker) = unsafe { slot.finish_local(completion) };
-        if let Some(waker) = waker {
-            self.wakers.push(waker);
-        }
-        if finished == Finished::Nobody {
-            reclaim(port, slot);
-        }
-    }
-
-    /// Counts in the port's metrics what ended on this thread.
-    pub(super) fn count_completed(&mut self, port: &Port) {
-        port.counts.completed.add(core::mem::take(&mut self.completed));
     }
 
     /// Whether so many wakers may become due without an allocation.

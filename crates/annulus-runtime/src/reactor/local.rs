@@ -154,7 +154,6 @@ impl<K: Kernel> LocalReactor<K> {
         if !self.round::<false>(rest).goes_on {
             (self.habits.pause)(self.pause());
         }
-        self.book.count_completed(&self.port);
         self.book.now_ms = self.clock_ms();
         self.book.lend_room();
         true
