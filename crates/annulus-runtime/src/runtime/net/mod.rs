@@ -66,11 +66,21 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 
+use annulus_ring::Errno;
+
+use crate::buffer::BufError;
+use crate::operation::{Completion, Origin};
+
 /// Calls `f` with the socket of a descriptor as the standard library has it.
 fn as_std<T: FromRawFd, R>(fd: &OwnedFd, f: impl FnOnce(&T) -> R) -> R {
     // SAFETY: it is open as long as `fd` is borrowed, and is not closed by what is made here.
     let socket = ManuallyDrop::new(unsafe { T::from_raw_fd(fd.as_raw_fd()) });
     f(&socket)
+}
+
+/// What becomes of a buffer whose operation was cancelled before it was begun.
+fn cancelled<B>(buf: B) -> BufError<B> {
+    BufError::of(&Completion::refused(Origin::Cancelled), Errno::ECANCELED, buf)
 }
 
 /// The descriptor that operations were made for, all of which are over.

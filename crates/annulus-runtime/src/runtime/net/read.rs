@@ -7,12 +7,11 @@ use core::task::{Context, Poll, ready};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::TcpStream;
 use super::kept::Kept;
 use super::ops::Recv;
+use super::{TcpStream, cancelled};
 use crate::buffer::{BufError, BufResult, IoBufMut};
 use crate::error::Error;
-use crate::operation::{Completion, Origin};
 use crate::runtime::LocalOp;
 
 /// What a stream has of bytes that come.
@@ -174,9 +173,7 @@ impl<'a, B: IoBufMut> Reading<'a, B> {
             return Poll::Ready(Err(Ok((0, buf))));
         }
         if self.is_cancelled {
-            let completion = Completion::refused(Origin::Cancelled);
-            let errno = annulus_ring::Errno::ECANCELED;
-            return Poll::Ready(Err(Err(BufError::of(&completion, errno, buf))));
+            return Poll::Ready(Err(Err(cancelled(buf))));
         }
         let mut filled = 0;
         let polled = self.stream.incoming.poll_early(cx, |bytes| {

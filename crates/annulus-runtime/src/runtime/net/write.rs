@@ -7,12 +7,9 @@ use core::task::{Context, Poll};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use annulus_ring::Errno;
-
-use super::TcpStream;
 use super::ops::Send;
-use crate::buffer::{BufError, BufResult, IoBuf};
-use crate::operation::{Completion, Origin};
+use super::{TcpStream, cancelled};
+use crate::buffer::{BufResult, IoBuf};
 use crate::runtime::LocalOp;
 
 /// The future of [`TcpStream::write`] and [`TcpStream::write_all`].
@@ -60,8 +57,8 @@ impl<'a, B: IoBuf> Writing<'a, B> {
     }
 
     /// Ends it: await it for the buffer, with what went first: *cancel and return the buffer*. Of
-    /// an error of which [`is_cancelled`](BufError::is_cancelled) says that this ended it,
-    /// [`done`](BufError::done) says how many bytes went.
+    /// an error of which [`is_cancelled`](crate::buffer::BufError::is_cancelled) says that this
+    /// ended it, [`done`](crate::buffer::BufError::done) says how many bytes went.
     ///
     /// ```
     /// use annulus_runtime::runtime::net::TcpStream;
@@ -95,8 +92,7 @@ impl<'a, B: IoBuf> Writing<'a, B> {
     #[inline]
     fn begin(&mut self, cx: &mut Context<'_>, buf: B) -> Poll<BufResult<usize, B>> {
         if self.is_cancelled {
-            let completion = Completion::refused(Origin::Cancelled);
-            return Poll::Ready(Err(BufError::of(&completion, Errno::ECANCELED, buf)));
+            return Poll::Ready(Err(cancelled(buf)));
         }
         let stream = &mut *self.stream;
         if !stream.outgoing.is_empty() && stream.poll_outgoing(cx).is_pending() {
