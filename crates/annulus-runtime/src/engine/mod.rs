@@ -22,7 +22,7 @@ mod space;
 mod stat;
 mod sync;
 mod to_end;
-mod transfer;
+pub(crate) mod transfer;
 
 pub use annulus_emulate::KernelChoice;
 pub use builder::EngineBuilder;

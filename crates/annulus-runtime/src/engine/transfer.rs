@@ -45,7 +45,7 @@ const OWN_POSITION: u64 = u64::MAX;
 
 /// How far a transfer has come.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     /// Where it began, or the file's own position.
     offset: u64,
     /// How many bytes were moved, but for those of the last completion.
@@ -57,7 +57,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(offset: Option<u64>) -> Self {
+    pub(crate) fn new(offset: Option<u64>) -> Self {
         // An offset that happens to be the number for "none" is as far out of range as its
         // neighbour, which the kernel refuses.
         let offset = offset.map_or(OWN_POSITION, |offset| offset.min(OWN_POSITION - 1));
@@ -71,17 +71,17 @@ impl Progress {
     }
 
     #[inline]
-    pub(super) fn done(&self) -> usize {
+    pub(crate) fn done(&self) -> usize {
         self.done
     }
 
     #[inline]
-    pub(super) fn set_exact(&mut self) {
+    pub(crate) fn set_exact(&mut self) {
         self.exact = true;
     }
 
     #[inline]
-    pub(super) fn is_exact(&self) -> bool {
+    pub(crate) fn is_exact(&self) -> bool {
         self.exact
     }
 
@@ -96,7 +96,7 @@ impl Progress {
 
     /// Takes note of a completion, of `total` bytes in all, unless it is the last.
     #[inline]
-    pub(super) fn advance(&mut self, completion: &mut Completion, total: usize) -> Advance {
+    pub(crate) fn advance(&mut self, completion: &mut Completion, total: usize) -> Advance {
         let count = completion.result.unwrap_or(0) as usize;
         if !self.exact || count == 0 || self.done + count >= total {
             return Advance::Finished;
@@ -140,17 +140,35 @@ impl Progress {
         load: L,
     ) -> BufResult<usize, L::Buf> {
         let total = load.bytes();
-        let done = self.done + completion.result.unwrap_or(0) as usize;
         // SAFETY: the kernel said that it moved so many bytes, from the first on.
-        let buf = unsafe { load.give_back(done) };
+        let buf = unsafe { load.give_back(self.done_with(&completion)) };
+        self.outcome(&completion, total, L::WAY, buf)
+    }
+
+    /// How many bytes were moved when `completion` was the last.
+    #[inline]
+    pub(crate) fn done_with(&self, completion: &Completion) -> usize {
+        self.done + completion.result.unwrap_or(0) as usize
+    }
+
+    /// The same as [`complete`](Self::complete), the buffer of `total` bytes being given back.
+    #[inline]
+    pub(crate) fn outcome<B>(
+        &self,
+        completion: &Completion,
+        total: usize,
+        way: Way,
+        buf: B,
+    ) -> BufResult<usize, B> {
+        let done = self.done_with(completion);
         match completion.result {
             Ok(_) if !self.exact => Ok((done, buf)),
-            Ok(_) if done < total => Err(match L::WAY {
+            Ok(_) if done < total => Err(match way {
                 Way::Read => BufError::unexpected_eof(done, buf),
                 Way::Write => BufError::write_zero(done, buf),
             }),
             Err(errno) if done == 0 || self.exact => {
-                Err(BufError::of(&completion, errno, buf).after(done))
+                Err(BufError::of(completion, errno, buf).after(done))
             }
             _ => Ok((done, buf)),
         }

@@ -19,36 +19,6 @@ use annulus_ring::kernel::{Descriptors, Process};
 
 use crate::operation::{Advance, Completion, Operation};
 
-/// How far a transfer has come.
-#[derive(Debug, Default)]
-struct Progress {
-    /// How many bytes were moved, but for those of the last completion.
-    done: usize,
-    /// Whether it goes on until all were moved.
-    is_exact: bool,
-}
-
-impl Progress {
-    /// Takes note of a completion, of `total` bytes in all, unless it is the last.
-    #[inline]
-    fn advance(&mut self, completion: &mut Completion, total: usize) -> Advance {
-        let count = completion.result.unwrap_or(0) as usize;
-        if !self.is_exact || count == 0 || self.done + count >= total {
-            return Advance::Finished;
-        }
-        self.done += count;
-        // Should it be the last all the same, it is not counted twice.
-        completion.result = Ok(0);
-        Advance::Again
-    }
-
-    /// How many bytes were moved when `completion` was the last.
-    #[inline]
-    fn done(&self, completion: &Completion) -> usize {
-        self.done + completion.result.unwrap_or(0) as usize
-    }
-}
-
 /// Does as much of a send or receive on this thread as can be done at once.
 ///
 /// # Safety

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use annulus_ring::abi::{MsgFlags, Sqe};
 use annulus_ring::op;
 
-use super::{Progress, attempt, left};
-use crate::buffer::{BufError, BufResult, IoBufMut};
+use super::{attempt, left};
+use crate::buffer::{BufResult, IoBufMut};
+use crate::engine::file::Way;
+use crate::engine::transfer::Progress;
 use crate::operation::{Advance, Completion, Operation};
 
 /// Receiving into a buffer, as `recv(2)`: how many bytes, and the buffer.
@@ -62,7 +64,7 @@ impl<B: IoBufMut> Recv<B> {
     /// ```
     #[inline]
     pub fn new(socket: Arc<OwnedFd>, buf: B) -> Self {
-        Self { socket, buf, flags: MsgFlags::empty(), progress: Progress::default() }
+        Self { socket, buf, flags: MsgFlags::empty(), progress: Progress::new(None) }
     }
 
     /// Goes on until the buffer is full.
@@ -84,7 +86,7 @@ impl<B: IoBufMut> Recv<B> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn exact(mut self) -> Self {
-        self.progress.is_exact = true;
+        self.progress.set_exact();
         self
     }
 
@@ -124,13 +126,13 @@ unsafe impl<B: IoBufMut> Operation for Recv<B> {
     #[inline]
     fn entry(&mut self) -> Sqe {
         let total = self.buf.bytes_total();
-        let (start, len) = left(self.buf.stable_mut_ptr(), total, self.progress.done);
+        let (start, len) = left(self.buf.stable_mut_ptr(), total, self.progress.done());
         op::Recv::new(self.socket.as_raw_fd(), start.cast_mut(), len).flags(self.flags).build()
     }
 
     #[inline]
     fn advances(&self) -> bool {
-        self.progress.is_exact
+        self.progress.is_exact()
     }
 
     #[inline]
@@ -141,20 +143,12 @@ unsafe impl<B: IoBufMut> Operation for Recv<B> {
     #[inline]
     fn complete(self, completion: Completion) -> Self::Output {
         let Self { socket: _socket, mut buf, progress, .. } = self;
-        let done = progress.done(&completion);
+        let (total, done) = (buf.bytes_total(), progress.done_with(&completion));
         if done > 0 {
             // SAFETY: the kernel said that it wrote so many, from the first on.
             unsafe { buf.set_init(done) };
         }
-        match completion.result {
-            Ok(_) if progress.is_exact && done < buf.bytes_total() => {
-                Err(BufError::unexpected_eof(done, buf))
-            }
-            Err(errno) if progress.is_exact || done == 0 => {
-                Err(BufError::of(&completion, errno, buf).after(done))
-            }
-            _ => Ok((done, buf)),
-        }
+        progress.outcome(&completion, total, Way::Read, buf)
     }
 
     fn reclaim(self, _: Completion) {

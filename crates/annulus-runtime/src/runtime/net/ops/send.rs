@@ -6,8 +6,10 @@ use std::sync::Arc;
 use annulus_ring::abi::{MsgFlags, Sqe};
 use annulus_ring::op;
 
-use super::{Progress, attempt, left};
-use crate::buffer::{BufError, BufResult, IoBuf};
+use super::{attempt, left};
+use crate::buffer::{BufResult, IoBuf};
+use crate::engine::file::Way;
+use crate::engine::transfer::Progress;
 use crate::operation::{Advance, Completion, Operation};
 
 /// Sending a buffer, as `send(2)` with `MSG_NOSIGNAL`: how many bytes, and the buffer.
@@ -64,7 +66,7 @@ impl<B: IoBuf> Send<B> {
     /// ```
     #[inline]
     pub fn new(socket: Arc<OwnedFd>, buf: B) -> Self {
-        Self { socket, buf, flags: MsgFlags::NOSIGNAL, progress: Progress::default() }
+        Self { socket, buf, flags: MsgFlags::NOSIGNAL, progress: Progress::new(None) }
     }
 
     /// Goes on until all is sent.
@@ -83,7 +85,7 @@ impl<B: IoBuf> Send<B> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn exact(mut self) -> Self {
-        self.progress.is_exact = true;
+        self.progress.set_exact();
         self
     }
 
@@ -118,13 +120,13 @@ unsafe impl<B: IoBuf> Operation for Send<B> {
     #[inline]
     fn entry(&mut self) -> Sqe {
         let total = self.buf.bytes_init();
-        let (start, len) = left(self.buf.stable_ptr(), total, self.progress.done);
+        let (start, len) = left(self.buf.stable_ptr(), total, self.progress.done());
         op::Send::new(self.socket.as_raw_fd(), start, len).flags(self.flags).build()
     }
 
     #[inline]
     fn advances(&self) -> bool {
-        self.progress.is_exact
+        self.progress.is_exact()
     }
 
     #[inline]
@@ -135,16 +137,7 @@ unsafe impl<B: IoBuf> Operation for Send<B> {
     #[inline]
     fn complete(self, completion: Completion) -> Self::Output {
         let Self { socket: _socket, buf, progress, .. } = self;
-        let done = progress.done(&completion);
-        match completion.result {
-            Ok(_) if progress.is_exact && done < buf.bytes_init() => {
-                Err(BufError::write_zero(done, buf))
-            }
-            Err(errno) if progress.is_exact || done == 0 => {
-                Err(BufError::of(&completion, errno, buf).after(done))
-            }
-            _ => Ok((done, buf)),
-        }
+        progress.outcome(&completion, buf.bytes_init(), Way::Write, buf)
     }
 
     fn reclaim(self, _: Completion) {
