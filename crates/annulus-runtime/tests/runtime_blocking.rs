@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -127,13 +128,26 @@ fn what_finds_no_room_waits_in_its_handle_and_holds_nobody_up() {
 
 #[test]
 fn the_end_waits_for_what_runs_and_drops_what_has_not_begun() {
+    /// Dropped with its thread, which takes a while: only who joins it sees the end.
+    struct Late(Arc<AtomicU32>);
+    impl Drop for Late {
+        fn drop(&mut self) {
+            thread::sleep(Duration::from_millis(20));
+            // Relaxed: pairs with the load of who has joined the thread.
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    thread_local!(static LATE: RefCell<Option<Late>> = const { RefCell::new(None) });
     limit(LIMIT, || {
         let runtime = named("pool-end").blocking_threads(1).build().unwrap();
         let (begun, has_begun) = mpsc::channel();
+        let joined = Arc::new(AtomicU32::new(0));
+        let late = Late(Arc::clone(&joined));
         let ran = Arc::new(AtomicU32::new(0));
         let (first, second) = runtime.block_on(async {
             let count = Arc::clone(&ran);
             let first = spawn_blocking(move || {
+                LATE.set(Some(late));
                 begun.send(()).unwrap();
                 thread::sleep(Duration::from_millis(20));
                 // Relaxed: a count; pairs with nothing: the thread is joined.
@@ -148,7 +162,9 @@ fn the_end_waits_for_what_runs_and_drops_what_has_not_begun() {
         runtime.shutdown(LIMIT).unwrap();
         // Relaxed: as above.
         assert_eq!(ran.load(Ordering::Relaxed), 1);
-        assert!(threads_named("pool-end").is_empty(), "they are joined");
+        assert_eq!(joined.load(Ordering::Relaxed), 1, "they are joined");
+        // Linux lists a thread for a moment after it was joined.
+        common::engines::until(|| threads_named("pool-end").is_empty());
         futures::executor::block_on(first).unwrap();
         assert!(futures::executor::block_on(second).unwrap_err().is_cancelled());
     });
