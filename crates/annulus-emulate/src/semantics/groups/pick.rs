@@ -97,9 +97,10 @@ impl<W: World> Core<W> {
         if work.sqe.opcode == Op::READ_MULTISHOT && !waits {
             return Err(Errno::EBADFD);
         }
-        // A thread has one buffer, and keeps it.
-        let by_thread =
-            work.sqe.flags.contains(SqeFlags::ASYNC) && (request.in_thread || !request.was_polled);
+        // A thread has one buffer, and keeps it. It does what was to wait first when it is ready,
+        // but no multishot.
+        let is_multishot = is_multishot(work.sqe.opcode, work.sqe.ioprio);
+        let by_thread = work.sqe.flags.contains(SqeFlags::ASYNC) && !is_multishot;
         let is_send = work.sqe.opcode == Op::SEND;
         let is_socket = || work.file.as_ref().is_none_or(|file| self.world.is_socket(file));
         let uses_up = !waits || by_thread || is_send;

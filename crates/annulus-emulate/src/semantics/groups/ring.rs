@@ -172,7 +172,9 @@ impl RingGroup {
             if taken.is_cut && taken.spans.len() > before {
                 break;
             }
-            taken.add(Span { bytes, ..rest }, !is_part);
+            // A thread has the whole of such a buffer, whatever it wants of it.
+            let is_whole = !self.incremental && taken.most == 1;
+            taken.add(Span { bytes, ..rest }, !is_part || is_whole);
             left -= bytes as u32;
             if left == 0 {
                 taken.passed -= u16::from(!is_part);

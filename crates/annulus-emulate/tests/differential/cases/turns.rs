@@ -5,7 +5,8 @@ use super::*;
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    [pieces(), cancelled(), first(), bundles(), ends(), counts(), rounds(), threads()].concat()
+    let families = [pieces(), cancelled(), first(), bundles(), ends(), counts(), rounds()];
+    [families.concat(), threads(), threads_of_groups()].concat()
 }
 
 /// A receive with a buffer of a group.
@@ -233,6 +234,29 @@ fn threads() -> Vec<Case> {
         case(
             "a sum that an eventfd has no room for",
             [submit([on(Op::WRITE, COUNTER, 8), on(Op::WRITE, COUNTER, 8)])],
+        ),
+    ]
+}
+
+/// What threads pick of groups.
+fn threads_of_groups() -> Vec<Case> {
+    let bundle = RecvSendFlags::BUNDLE;
+    let asks = |group, flags, len| with(SqeFlags::ASYNC, receive(group, bundle | flags, len));
+    vec![
+        case_full(
+            "a bundle of whole buffers, of a thread",
+            4,
+            [
+                submit([on(Op::WRITE, SOCKET + 1, 4096)]),
+                submit([asks(RING, RecvSendFlags::empty(), 100)]),
+            ],
+        ),
+        case(
+            "a bundle of no group, of a thread that waits first",
+            [
+                submit([asks(RING, RecvSendFlags::POLL_FIRST, 10)]),
+                Step::Happen(Event::ShutDown { slot: SOCKET + 1 }),
+            ],
         ),
     ]
 }
