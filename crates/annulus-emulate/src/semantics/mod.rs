@@ -46,6 +46,7 @@ use buffers::BufferTable;
 use files::FileTable;
 use groups::Groups;
 use rules::Rules;
+use tags::Tag;
 use times::Times;
 
 pub(crate) use cancel::Criteria;
@@ -90,6 +91,8 @@ pub(crate) struct Core<W: World> {
     signal: bool,
     /// What is being told comes from a worker.
     by_worker: bool,
+    /// What requests held that ended in this round.
+    let_go: Vec<Tag>,
     /// Messages for other rings, and for this one.
     outbox: Vec<Message<W>>,
     own_messages: Vec<Completion>,
@@ -123,6 +126,7 @@ impl<W: World> Core<W> {
             eventfd: None,
             signal: false,
             by_worker: false,
+            let_go: Vec::new(),
             outbox: Vec::new(),
             own_messages: Vec::new(),
             closing: false,
@@ -217,9 +221,7 @@ impl<W: World> Core<W> {
         if ended.notifies {
             self.notify(&ended);
         }
-        for tag in holds {
-            self.release(tag);
-        }
+        self.let_go.extend(holds);
         if ended.partner.is_some() {
             self.end_partner(&ended);
         }
@@ -253,6 +255,7 @@ impl<W: World> Core<W> {
         if self.begun_at != self.queues.posted() {
             self.begun_at = self.queues.posted();
             self.pass_counts_early();
+            self.release_held();
         }
         let is_told = self.queues.post_if_room(&Completion { user_data, res, flags, big: None });
         if is_told {

@@ -30,6 +30,18 @@ impl<W: World> Core<W> {
         }
     }
 
+    /// Lets go what requests held that ended in this round: Linux does when it has told their ends,
+    /// which count by then.
+    pub(super) fn release_held(&mut self) {
+        if self.let_go.is_empty() {
+            return;
+        }
+        self.begun_at = self.queues.posted();
+        for tag in core::mem::take(&mut self.let_go) {
+            self.release(tag);
+        }
+    }
+
     /// Has a request hold a resource until it is over.
     pub(super) fn hold(&mut self, token: Token, tag: Tag) {
         if let Some(request) = self.requests.get_mut(token).filter(|_| tag.is_some()) {

@@ -143,6 +143,15 @@ fn counts() -> Vec<Case> {
             [submit([link(install), link_timeout(Time::Long), change])],
         ),
         case_with(
+            "a tag that another holds counts when that is told",
+            tagged.clone(),
+            [submit([
+                fixed(0, plain(Op::FIXED_FD_INSTALL)),
+                files_update(0, &[Fd::NONE]),
+                timeout(Time::Long, 3),
+            ])],
+        ),
+        case_with(
             "what tags end counts at once",
             tagged,
             [submit([
