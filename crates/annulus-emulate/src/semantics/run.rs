@@ -13,6 +13,8 @@ use crate::world::{Attempt, Token, Work, World};
 const SHOTS_MAX: u32 = 32;
 /// How often a request is woken in vain before it is asked why.
 const WAKES_MAX: u32 = 4;
+/// Interrupted, to be called again (`ERESTARTSYS`): of operations, no program's concern.
+const RESTART: Errno = Errno::from_raw(512);
 
 impl<W: World> Core<W> {
     /// Lets everything begin whose turn it is, in rounds: what is linked behind others begins when
@@ -269,6 +271,7 @@ impl<W: World> Core<W> {
             Err(Errno::EINTR) if request.cancelled && could_poll(request.opcode) => {
                 Err(Errno::ECANCELED)
             }
+            Err(Errno::EINTR) if tells_restart(request.opcode) => Err(RESTART),
             result => result,
         };
         self.by_worker = true;
@@ -423,6 +426,11 @@ fn breaks(opcode: Op, errno: Errno) -> bool {
         Op::SHUTDOWN,
     ];
     !goes_on.contains(&opcode) || opcode == Op::SHUTDOWN && errno == Errno::ENOTSOCK
+}
+
+/// Whether Linux lets out of it what it says inside of a call that was interrupted.
+fn tells_restart(opcode: Op) -> bool {
+    matches!(opcode, Op::OPENAT | Op::OPENAT2 | Op::SPLICE | Op::TEE)
 }
 
 /// Whether Linux would have it wait for its file, where a cancel finds it, and not in a thread,
