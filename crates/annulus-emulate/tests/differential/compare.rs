@@ -18,7 +18,7 @@
 //!    listener, the buffers of one group among threads. While one chain may wait for a thing no
 //!    other uses it.
 //! 2. What threads of the kernel do, beside what else is done in the same submit to the same thing.
-//!    Threads do what files, `ASYNC` and drains ask for.
+//!    Threads do what files, `ASYNC`, drains and shutdowns ask for.
 //! 3. How far a thread is when it is cancelled, counted or waited for.
 //! 4. Which one of several is cancelled, or changed, where one is meant.
 //! 5. Whether what has come, and goes within the same step, was seen by a poll; or which of several

@@ -122,7 +122,12 @@ impl Generator {
         let slots = [SOCKET, SOCKET + 1, LOCAL + 1, INTERNET + 1, PIPE_READ];
         let thing = self.random.pick(&slots);
         let (fd, fixed, things) = self.name_file(thing);
-        if !self.claim(&things, Way::Write, false) || !self.claim(&things, Way::Read, false) {
+        // A thread finds what is in a slot of the table.
+        let is_fixed = fixed.contains(SqeFlags::FIXED_FILE);
+        if is_fixed && !self.claim_table()
+            || !self.claim(&things, Way::Write, false)
+            || !self.claim(&things, Way::Read, false)
+        {
             return None;
         }
         let mut entry = self.new_entry(Op::SHUTDOWN);
