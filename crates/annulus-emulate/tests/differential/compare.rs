@@ -19,7 +19,9 @@
 //!    other uses it.
 //! 2. What threads of the kernel do, beside what else is done in the same submit to the same thing.
 //!    Threads do what files, `ASYNC`, drains and shutdowns ask for.
-//! 3. How far a thread is when it is cancelled, counted or waited for.
+//! 3. How far a thread is when it is cancelled, counted or waited for. One of the host accepts what
+//!    comes to a listener that waits: of a step with several submits the next comes when both
+//!    kernels are as far (`run`).
 //! 4. Which one of several is cancelled, or changed, where one is meant.
 //! 5. Whether what has come, and goes within the same step, was seen by a poll; or which of several
 //!    that come.

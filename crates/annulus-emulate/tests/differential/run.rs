@@ -78,8 +78,7 @@ impl Both {
         let mut differs = None;
         for (n, step) in program.steps.iter().enumerate() {
             let waits_ms = open.begin(step);
-            self.linux.step(step);
-            self.host.step(step);
+            self.step(step, patience);
             if !self.see_step(&mut open, patience, waits_ms) {
                 differs = Some(n);
                 break;
@@ -93,6 +92,25 @@ impl Both {
         }
         let (linux, host) = (self.linux.outcomes.clone(), self.host.outcomes.clone());
         Some(Divergence { step: differs, linux, host, note })
+    }
+
+    /// Has both do a step: in as many submits as their queues have room for.
+    fn step(&mut self, step: &Step, patience: Patience) {
+        self.linux.begin_step(step);
+        self.host.begin_step(step);
+        let Step::Submit(entries) = step else { return };
+        while self.linux.submit_next(entries) | self.host.submit_next(entries) {
+            self.go_on(patience);
+        }
+    }
+
+    /// Lets go on what was submitted, until both are as far: a thread of the host may still accept
+    /// what Linux has accepted, and what comes next may count what is told.
+    fn go_on(&mut self, patience: Patience) {
+        let begun = Instant::now();
+        while self.linux.go_on() != self.host.go_on() && begun.elapsed() < patience.missing {
+            std::thread::sleep(Duration::from_micros(50));
+        }
     }
 
     /// Waits for what comes of a step. Whether both told the same.

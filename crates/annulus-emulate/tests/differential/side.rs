@@ -28,6 +28,8 @@ pub struct Side {
     polls: HashSet<u64>,
     /// What answers with a descriptor.
     makers: HashSet<u64>,
+    /// How many entries of a step were pushed.
+    pushed: usize,
     stuck: bool,
 }
 
@@ -41,6 +43,7 @@ impl Side {
             outcomes: Vec::new(),
             polls: HashSet::new(),
             makers: HashSet::new(),
+            pushed: 0,
             stuck: false,
         }
     }
@@ -69,33 +72,40 @@ impl Side {
         self.ring.as_mut().expect("between begin and end")
     }
 
-    pub fn step(&mut self, step: &Step) {
+    /// Begins a step: an event happens; what is submitted is by [`submit_next`](Self::submit_next).
+    pub fn begin_step(&mut self, step: &Step) {
         let answer = match step {
             Step::Happen(event) => self.happen(event),
             Step::Submit(entries) => {
                 self.world.memory.begin_step(entries.len());
-                let number = self.ring().raw_fd();
-                let mut answer = 0;
-                for (n, entry) in entries.iter().enumerate() {
-                    if entry.op == Op::POLL_ADD && entry.len > 0 {
-                        self.polls.insert(entry.user_data);
-                    }
-                    if entry.makes_descriptor() {
-                        self.makers.insert(entry.user_data);
-                    }
-                    let sqe = self.world.sqe(entry, number);
-                    // No chain goes on behind a submit: threads would do it.
-                    let begins = n == 0 || !entries[n - 1].flags.intersects(LINKS);
-                    while begins && self.ring().sq_space_left() < chain_len(&entries[n..]) {
-                        answer = and_then(answer, self.submit());
-                        self.go_on();
-                    }
-                    self.push(sqe);
-                }
-                and_then(answer, self.submit())
+                self.pushed = 0;
+                0
             }
         };
         self.outcomes.push(Outcome { answer, told: Vec::new() });
+    }
+
+    /// Submits what there is room for of a step's entries: no chain goes on behind a submit, since
+    /// threads would do it. Whether there are more.
+    pub fn submit_next(&mut self, entries: &[Entry]) -> bool {
+        let number = self.ring().raw_fd();
+        while let Some(entry) = entries.get(self.pushed) {
+            let begins = self.pushed == 0 || !entries[self.pushed - 1].flags.intersects(LINKS);
+            if begins && self.ring().sq_space_left() < chain_len(&entries[self.pushed..]) {
+                break;
+            }
+            if entry.op == Op::POLL_ADD && entry.len > 0 {
+                self.polls.insert(entry.user_data);
+            }
+            if entry.makes_descriptor() {
+                self.makers.insert(entry.user_data);
+            }
+            let sqe = self.world.sqe(entry, number);
+            self.push(sqe);
+            self.pushed += 1;
+        }
+        self.submit_rest();
+        self.pushed < entries.len()
     }
 
     fn happen(&mut self, event: &Event) -> i64 {
@@ -127,11 +137,13 @@ impl Side {
         }
     }
 
-    /// Lets chains go on before more is submitted, and takes nothing of what is told.
-    fn go_on(&mut self) {
+    /// Lets chains go on before more is submitted, and takes nothing of what is told: how much is
+    /// there then.
+    pub fn go_on(&mut self) -> u32 {
         for _ in 0..ROUNDS {
             self.ring().parts().2.get_events().expect("a ring");
         }
+        self.ring().cq_len()
     }
 
     /// Whether a refused entry has kept others from being taken.

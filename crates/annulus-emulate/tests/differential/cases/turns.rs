@@ -136,7 +136,22 @@ fn counts() -> Vec<Case> {
     let mut tagged = Setting { tagged: true, ..Setting::default() };
     tagged.table = vec![Fd::Slot(PIPE_WRITE); TABLE as usize];
     let install = fixed(7, plain(Op::FIXED_FD_INSTALL));
+    let hard = |entry| with(SqeFlags::IO_HARDLINK, entry);
     vec![
+        case_with(
+            "a count behind what a thread of the host accepts",
+            Setting { cq_entries: 4, ..Setting::default() },
+            [
+                Step::Happen(Event::Connect { slot: LOCAL + 1 }),
+                submit([
+                    link(accept(LOCAL, AcceptFlags::empty())),
+                    nop(),
+                    nop(),
+                    hard(timeout(Time::Long, 2)),
+                    nop(),
+                ]),
+            ],
+        ),
         case_full(
             "a link timeout of no slot",
             0,
