@@ -149,8 +149,8 @@ fn check(shared: &Shared<'_>, both: &mut Both, seed: u64, n: usize) -> bool {
     let program = generate::program(seed);
     let Some(mut found) = both.run(&program, Patience::SHORT) else { return true };
     // What differs by chance, for want of time, does not differ each time.
-    for _ in 0..3 {
-        match both.run(&program, Patience::LONG) {
+    for patience in [Patience::LONG, Patience::LONG, Patience::LAST] {
+        match both.run(&program, patience) {
             Some(again) => found = again,
             None => {
                 // Relaxed: pairs with the load at the end: a count.

@@ -42,6 +42,12 @@ impl Patience {
         hold: Duration::from_millis(40),
         silence: Duration::from_millis(400),
     };
+    /// On a machine that has no time for threads, where all before has differed.
+    pub const LAST: Self = Self {
+        missing: Duration::from_millis(2000),
+        hold: Duration::from_millis(500),
+        silence: Duration::from_millis(1000),
+    };
     pub const SHRINKING: Self = Self {
         missing: Duration::from_millis(60),
         hold: Duration::from_millis(6),
