@@ -388,6 +388,12 @@ impl Generator {
         (Fd::Number(slot as i32), SqeFlags::FIXED_FILE, self.in_slot(slot).to_vec())
     }
 
+    /// Whether an entry may name its file so: a thread finds what is in a slot of the table when it
+    /// begins, and nobody changes that beside it.
+    fn may_name(&mut self, fixed: SqeFlags) -> bool {
+        !self.threaded || !fixed.contains(SqeFlags::FIXED_FILE) || self.claim_table()
+    }
+
     /// Claims what an entry uses; `waits` says whether it may wait for others.
     fn claim(&mut self, things: &[Thing], way: Way, waits: bool) -> bool {
         let user = self.user();

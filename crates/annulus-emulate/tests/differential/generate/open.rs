@@ -53,7 +53,7 @@ impl Generator {
     fn accept(&mut self, listener: Thing) -> Option<Entry> {
         let (fd, fixed, things) = self.name_file(listener);
         let asks = self.wants_thread();
-        if asks && !self.uses_threads() {
+        if asks && !self.uses_threads() || !self.may_name(fixed) {
             return None;
         }
         let mut entry = self.new_entry(Op::ACCEPT);
@@ -106,7 +106,7 @@ impl Generator {
         let (fd, fixed, things) = self.name_file(thing);
         // In which order two connect is for their order to say.
         let whole = [things.as_slice(), &[listener]].concat();
-        if !self.claim(&whole, Way::Write, true) {
+        if !self.may_name(fixed) || !self.claim(&whole, Way::Write, true) {
             return None;
         }
         let mut entry = self.new_entry(Op::CONNECT);
@@ -122,9 +122,7 @@ impl Generator {
         let slots = [SOCKET, SOCKET + 1, LOCAL + 1, INTERNET + 1, PIPE_READ];
         let thing = self.random.pick(&slots);
         let (fd, fixed, things) = self.name_file(thing);
-        // A thread finds what is in a slot of the table.
-        let is_fixed = fixed.contains(SqeFlags::FIXED_FILE);
-        if is_fixed && !self.claim_table()
+        if !self.may_name(fixed)
             || !self.claim(&things, Way::Write, false)
             || !self.claim(&things, Way::Read, false)
         {
