@@ -85,7 +85,11 @@ impl<W: World> Core<W> {
     fn pick(&mut self, token: Token) -> Result<(), Errno> {
         let Some(request) = self.requests.get_mut(token) else { return Ok(()) };
         let selects = request.flags.contains(SqeFlags::BUFFER_SELECT);
-        if !selects || request.picked.is_some() {
+        if !selects {
+            return Ok(());
+        }
+        if request.picked.is_some() {
+            self.pick_second(token);
             return Ok(());
         }
         let Some(work) = &mut request.work else { return Ok(()) };
@@ -136,6 +140,28 @@ impl<W: World> Core<W> {
             return Err(errno);
         }
         Ok(())
+    }
+
+    /// Picks a second buffer of a ring for a bundle that a thread receives, and has waited for:
+    /// what has arrived fills more than what is left of the first.
+    fn pick_second(&mut self, token: Token) {
+        let Some(request) = self.requests.get_mut(token) else { return };
+        let (Some(picked), Some(work)) = (&mut request.picked, &mut request.work) else { return };
+        let by_thread = work.sqe.flags.contains(SqeFlags::ASYNC);
+        let goes_on = by_thread && is_bundle(&work.sqe) && extends(&work.sqe) && !request.took_all;
+        let is_one = !matches!(work.stable, Stable::Message(_));
+        let (From::Used(_), true, true) = (&picked.from, goes_on, is_one) else { return };
+        let queued = work.file.as_ref().and_then(|file| self.world.queued(file)).unwrap_or(0);
+        let behind = queued.saturating_sub(work.sqe.len.saturating_sub(work.done));
+        if behind < 2 {
+            return;
+        }
+        let Some(Group::Ring(ring)) = self.groups.get_mut(&picked.group) else { return };
+        let Ok((second, _)) = ring.peek(self.user, behind) else { return };
+        picked.from = From::Used(ring.commit(self.user, second.bytes as u32, 1));
+        let first = Span { addr: work.sqe.addr, bytes: work.sqe.len as usize };
+        let placed = place(&mut work.sqe, &mut work.stable, Spans::Many(vec![first, second]));
+        debug_assert!(placed.is_ok(), "{placed:?}");
     }
 
     /// Takes from a request what it has picked; its entry is as it was.

@@ -275,6 +275,39 @@ fn threads_of_groups() -> Vec<Case> {
                 submit([asks(RING, RecvSendFlags::empty(), 100)]),
             ],
         ),
+        case_full(
+            "a bundle of whole buffers, of a thread that waits",
+            4,
+            [submit([asks(RING, RecvSendFlags::empty(), 200)]), write(SOCKET + 1, 300)],
+        ),
+        case_full(
+            "a bundle of a buffer and a part, of a thread that waits",
+            4,
+            [submit([asks(PIECEWISE, RecvSendFlags::empty(), 100)]), write(SOCKET + 1, 110)],
+        ),
+        case_full(
+            "a bundle of pieces, of a thread that waits",
+            4,
+            [
+                submit([asks(PIECEWISE, RecvSendFlags::empty(), 200)]),
+                write(SOCKET + 1, 300),
+                submit([receive(PIECEWISE, RecvSendFlags::empty(), 0)]),
+            ],
+        ),
+        case_full(
+            "a bundle of the last buffer, of a thread that waits",
+            1,
+            [submit([asks(RING, RecvSendFlags::empty(), 200)]), write(SOCKET + 1, 300)],
+        ),
+        case_full(
+            "all of a bundle, of a thread that waits",
+            4,
+            [
+                submit([op_flags(WAITALL, asks(RING, RecvSendFlags::empty(), 100))]),
+                write(SOCKET + 1, 20),
+                write(SOCKET + 1, 200),
+            ],
+        ),
         case(
             "a bundle of no group, of a thread that waits first",
             [
