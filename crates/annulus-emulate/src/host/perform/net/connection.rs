@@ -67,14 +67,17 @@ fn address(work: &HostWork) -> &[u8] {
     }
 }
 
-/// Of a CONNECT that has begun: it has no other use for the field.
+/// Of a CONNECT that has begun, and of one that was told once of an attempt before it: it has no
+/// other use for the field.
 const BEGUN: u32 = 1;
+const TOLD: u32 = 2;
 
 /// A connect. There is no flag by which this one call would not wait: a blocking socket is made
 /// non-blocking while it is made. Nobody else can do much with it before it is connected.
 pub(super) fn connect(work: &mut HostWork) -> Result<Attempt, Errno> {
     let fd = number(work)?;
-    if work.sqe.len == BEGUN {
+    let has_begun = work.sqe.len & BEGUN != 0;
+    if has_begun {
         let events = sys::poll(fd, PollEvents::OUT.bits())?;
         if PollEvents(events).contains(PollEvents::ERR) {
             return failure(fd).map(Attempt::Done);
@@ -92,19 +95,22 @@ pub(super) fn connect(work: &mut HostWork) -> Result<Attempt, Errno> {
     }
     match connected {
         Err(Errno::EINPROGRESS) => {
-            work.sqe.len = BEGUN;
+            work.sqe.len |= BEGUN;
             // To this host it is done by now: the second call says so.
             match sys::poll(fd, PollEvents::OUT.bits())? {
                 0 => Ok(Attempt::Wait(PollEvents::OUT)),
                 _ => connect(work),
             }
         }
-        Err(Errno::EALREADY) if work.sqe.len == BEGUN => Ok(Attempt::Wait(PollEvents::OUT)),
+        Err(Errno::EALREADY) if has_begun => Ok(Attempt::Wait(PollEvents::OUT)),
+        // That an attempt before this one has failed: as Linux, which goes on.
+        Err(Errno::ECONNABORTED) if work.sqe.len & TOLD == 0 => {
+            work.sqe.len |= TOLD;
+            connect(work)
+        }
         // The listener's queue is full, and no file says when it is not.
         Err(Errno::EAGAIN) if blocks => Ok(Attempt::Blocks),
-        Err(Errno::EISCONN | Errno::EBADFD) if work.sqe.len == BEGUN => {
-            failure(fd).map(Attempt::Done)
-        }
+        Err(Errno::EISCONN | Errno::EBADFD) if has_begun => failure(fd).map(Attempt::Done),
         connected => Ok(Attempt::Done(connected)),
     }
 }
