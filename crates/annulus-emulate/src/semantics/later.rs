@@ -36,6 +36,7 @@ impl<W: World> Core<W> {
             if opcode != Op::ACCEPT {
                 work.sqe.rw_flags &= !MsgFlags::DONTWAIT.bits();
             }
+            self.see_end(token);
             self.wait(token, PollEvents::IN);
             return true;
         }
@@ -56,6 +57,27 @@ impl<W: World> Core<W> {
         if let Some(request) = self.requests.get_mut(token) {
             request.in_thread = is_ready;
         }
+    }
+
+    /// Has what waits first go on later, since it need not. A multishot waits, where its stream has
+    /// ended: it is woken once, since something is there.
+    pub(super) fn go_on_first(&mut self, token: Token, events: PollEvents) {
+        let Some(request) = self.requests.get(token) else { return };
+        let has_several = is_multishot(request.opcode, request.ioprio());
+        if has_several && self.see_end(token) {
+            return self.wait(token, events);
+        }
+        self.go_on_later(token);
+    }
+
+    /// Takes note of whether a stream has ended that a request waits for first: nothing will wake
+    /// it for that.
+    fn see_end(&mut self, token: Token) -> bool {
+        let has_ended = self.is_ready(token, PollEvents::RDHUP);
+        if let Some(request) = self.requests.get_mut(token) {
+            request.has_ended = has_ended;
+        }
+        has_ended
     }
 
     /// Whether the file of a request is one that is waited for, and is ready for it.
@@ -120,8 +142,11 @@ impl<W: World> Core<W> {
         if !may_wait && !request.was_polled {
             return self.finish(token, Err(Errno::EAGAIN));
         }
-        // Nothing comes that would wake it.
-        if request.work.as_ref().is_some_and(|work| work.outcome.is_ready) {
+        // Nothing comes that would wake it. Linux looks again only if something has since it waits.
+        let is_ready = |work: &Work<W::File>| {
+            work.outcome.is_ready && !(work.outcome.is_drained && request.has_ended)
+        };
+        if request.work.as_ref().is_some_and(is_ready) {
             return self.go_on_later(token);
         }
         self.wait(token, events);

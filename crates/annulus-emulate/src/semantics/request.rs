@@ -56,6 +56,8 @@ pub(crate) struct Request<F> {
     pub(crate) room: u32,
     /// It has waited for its file.
     pub(crate) was_polled: bool,
+    /// When it was to wait first, its stream had ended.
+    pub(crate) has_ended: bool,
     /// Linux has a thread wait in it: a cancel finds that it runs.
     pub(crate) in_thread: bool,
     /// How often it went on to wait.
@@ -115,6 +117,7 @@ impl<F> Request<F> {
             took_all: false,
             room: 0,
             was_polled: false,
+            has_ended: false,
             in_thread: false,
             wakes: 0,
             result: 0,
@@ -154,6 +157,7 @@ impl<F> Request<F> {
             took_all,
             room,
             was_polled,
+            has_ended,
             in_thread,
             wakes,
             result,
@@ -171,7 +175,8 @@ impl<F> Request<F> {
         (*state, *failed, *is_over) = (State::Queued, false, false);
         *silent = sqe.flags.contains(SqeFlags::CQE_SKIP_SUCCESS);
         (*silences, *notifies, *took_all, *was_polled) = (false, false, false, false);
-        (*in_thread, *room, *wakes, *result) = (false, 0, 0, 0);
+        (*has_ended, *in_thread) = (false, false);
+        (*room, *wakes, *result) = (0, 0, 0);
         (*cflags, *big) = (CqeFlags::empty(), None);
         (*next, *partner, *due, *order, *cancelled) = (None, None, None, 0, false);
     }

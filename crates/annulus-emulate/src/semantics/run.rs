@@ -154,7 +154,7 @@ impl<W: World> Core<W> {
                     let moved = work.done;
                     self.leave_buffer(token, moved);
                     if waits_first && self.is_ready(token, events) {
-                        return self.go_on_later(token);
+                        return self.go_on_first(token, events);
                     }
                     if moved == 0 {
                         return self.wait(token, events);

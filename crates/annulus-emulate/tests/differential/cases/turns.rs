@@ -120,6 +120,27 @@ fn ends() -> Vec<Case> {
             8,
             [last(), submit([receive(RING, multishot, 0), by_name(3)])],
         ),
+        case_full(
+            "the end of a stream that was there before it was waited for",
+            8,
+            [last(), submit([receive(RING, multishot | RecvSendFlags::POLL_FIRST, 0)])],
+        ),
+        case_full(
+            "the end of a stream that was there before a thread waited for it",
+            8,
+            [last(), submit([with(SqeFlags::ASYNC, receive(RING, multishot, 0))])],
+        ),
+        case_full(
+            "the end of a stream that comes when it is waited for",
+            8,
+            [
+                submit([on(Op::SEND, SOCKET + 1, 64)]),
+                submit([
+                    receive(RING, multishot | RecvSendFlags::POLL_FIRST, 0),
+                    close(SOCKET + 1),
+                ]),
+            ],
+        ),
         case(
             "nothing to a place in a socket",
             [submit([Entry { off: 10, ..on(Op::WRITE, DATAGRAM, 0) }])],
