@@ -39,7 +39,7 @@ impl<W: World> Core<W> {
             limit.result = -Errno::ECANCELED.raw();
             // Until then it can still be changed.
             (limit.partner, limit.state, limit.is_over) = (None, State::Queued, true);
-            self.due.push_back(partner);
+            self.behind.push_back(partner);
         }
     }
 
@@ -50,7 +50,7 @@ impl<W: World> Core<W> {
         if request.failed && !request.flags.contains(SqeFlags::IO_HARDLINK) {
             self.cancel_behind(next, request.silences);
         } else {
-            self.due.push_back(next);
+            self.behind.push_back(next);
         }
     }
 
@@ -65,7 +65,7 @@ impl<W: World> Core<W> {
         limit.result = -Errno::ECANCELED.raw();
         limit.is_over = true;
         let behind = limit.next.take();
-        self.due.push_back(next);
+        self.behind.push_back(next);
         behind
     }
 
@@ -80,7 +80,7 @@ impl<W: World> Core<W> {
                 request.result = -Errno::ECANCELED.raw();
             }
             (request.silent, request.is_over) = (silent, true);
-            self.due.push_back(token);
+            self.behind.push_back(token);
         }
     }
 }

@@ -62,6 +62,8 @@ pub(crate) struct Core<W: World> {
     requests: Requests<W::File>,
     /// Whose turn it is to begin.
     due: VecDeque<Token>,
+    /// Who comes behind those: when all that ended in this round is told, chains go on.
+    behind: VecDeque<Token>,
     /// First ones of chains that wait for those before them to end.
     deferred: VecDeque<Token>,
     /// How many requests are in those chains.
@@ -110,6 +112,7 @@ impl<W: World> Core<W> {
             flags,
             requests: Requests::new(),
             due: VecDeque::new(),
+            behind: VecDeque::new(),
             deferred: VecDeque::new(),
             held_back: 0,
             drains: false,
@@ -255,6 +258,7 @@ impl<W: World> Core<W> {
         if self.begun_at != self.queues.posted() {
             self.begun_at = self.queues.posted();
             self.pass_counts_early();
+            self.due.append(&mut self.behind);
             self.release_held();
         }
         let is_told = self.queues.post_if_room(&Completion { user_data, res, flags, big: None });

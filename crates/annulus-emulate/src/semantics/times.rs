@@ -113,9 +113,8 @@ impl<W: World> Core<W> {
     /// Ends what waited for so many completions as were told by now: in the next round, before what
     /// is linked behind those.
     pub(super) fn pass_counts(&mut self) {
-        for (place, token) in self.end_counts(self.queues.posted()).into_iter().enumerate() {
-            self.due.insert(place, token);
-        }
+        let over = self.end_counts(self.queues.posted());
+        self.due.extend(over);
     }
 
     /// As [`pass_counts`](Self::pass_counts), in the middle of a round, of what counts by now: what

@@ -211,11 +211,31 @@ fn rounds() -> Vec<Case> {
         ..plain(Op::POLL_REMOVE)
     };
     let read = Entry { off: u64::MAX, ..bare(Op::READ_MULTISHOT, SMALL_READ) };
+    let hard = |entry| with(SqeFlags::IO_HARDLINK, entry);
     vec![
         case_full(
             "a long bundle that is not to wait",
             4,
             [write(SOCKET + 1, 600), submit([op_flags(DONTWAIT, receive(RING, multishot, 100))])],
+        ),
+        case(
+            "what is behind a cancelled time, and what is behind another",
+            [
+                submit([hard(timeout(Time::Long, 0)), cancel(0, CancelFlags::ANY)]),
+                submit([
+                    hard(nop()),
+                    hard(nop()),
+                    timeout(Time::Long, 0),
+                    cancel(0, CancelFlags::ANY),
+                ]),
+            ],
+        ),
+        case(
+            "a second connection to nobody",
+            [
+                Step::Happen(Event::Close { slot: INTERNET }),
+                submit([hard(connect(INTERNET + 1)), connect(INTERNET + 1)]),
+            ],
         ),
         case(
             "a pipe whose reader is cancelled",
