@@ -21,13 +21,12 @@ impl<W: World> Core<W> {
         let Some(work) = work.filter(|work| work.sqe.flags.contains(SqeFlags::ASYNC)) else {
             return false;
         };
-        let Some(file) = &work.file else { return false };
-        let (opcode, is_send) = (work.sqe.opcode, work.sqe.opcode == Op::SEND);
-        let has_several = is_send && is_bundle(&work.sqe) || is_multishot(opcode, work.sqe.ioprio);
-        if !has_several {
+        if !waits_for_thread(&work.sqe) {
             self.see_thread(token);
             return false;
         }
+        let Some(file) = &work.file else { return false };
+        let (opcode, is_send) = (work.sqe.opcode, work.sqe.opcode == Op::SEND);
         if !self.world.is_pollable(file) {
             self.finish(token, Err(Errno::EBADFD));
             return true;
@@ -151,6 +150,14 @@ impl<W: World> Core<W> {
         }
         self.wait(token, events);
     }
+}
+
+/// Whether an entry is a thread's, which has it wait before its first attempt: not earlier than
+/// that a time limits it.
+pub(super) fn waits_for_thread(sqe: &Sqe) -> bool {
+    let has_several =
+        sqe.opcode == Op::SEND && is_bundle(sqe) || is_multishot(sqe.opcode, sqe.ioprio);
+    sqe.flags.contains(SqeFlags::ASYNC) && has_several
 }
 
 /// Whether an entry is to wait before it is first tried.

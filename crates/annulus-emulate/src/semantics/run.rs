@@ -3,7 +3,7 @@
 use annulus_ring::Errno;
 use annulus_ring::abi::{CqeFlags, Op, PollEvents, SpliceFlags, SqeFlags};
 
-use super::later::waits_first;
+use super::later::{waits_first, waits_for_thread};
 use super::request::State;
 use super::sockets::{Shot, is_multishot};
 use super::{Core, prepare};
@@ -72,12 +72,13 @@ impl<W: World> Core<W> {
         if self.closing {
             return self.finish(token, Err(Errno::ECANCELED));
         }
-        let (opcode, has_next) = (request.opcode, request.next.is_some());
+        let waits = request.work.as_ref().is_some_and(|work| waits_for_thread(&work.sqe));
+        let (opcode, has_limit) = (request.opcode, request.next.is_some() && !waits);
         // Without its file it does not begin, and no time limits it.
         if let Err(errno) = self.name_files(token) {
             return self.finish(token, Err(errno));
         }
-        if has_next {
+        if has_limit {
             self.arm_partner(token);
         }
         if !is_tried_at_once(opcode) && self.begin_control(token) {
@@ -251,11 +252,14 @@ impl<W: World> Core<W> {
         }
         request.state = State::Begun;
         request.was_polled = true;
+        let has_next = request.next.is_some();
         if request.opcode == Op::POLL_ADD {
-            self.polled(token);
-        } else {
-            self.attempt(token);
+            return self.polled(token);
         }
+        if has_next {
+            self.arm_partner(token);
+        }
+        self.attempt(token);
     }
 
     /// A thread has done the work.

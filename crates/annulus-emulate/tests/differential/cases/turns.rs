@@ -275,6 +275,7 @@ fn threads() -> Vec<Case> {
         let entry = how(RecvSendFlags::POLL_FIRST, on(Op::RECV, SOCKET, 100));
         with(SqeFlags::ASYNC, op_flags(WAITALL, entry))
     };
+    let accepts = with(SqeFlags::ASYNC, accept(LOCAL, AcceptFlags::MULTISHOT));
     let piece = with(SqeFlags::ASYNC, receive(PIECEWISE, RecvSendFlags::POLL_FIRST, 0));
     let part = || write(SOCKET + 1, 20);
     vec![
@@ -294,6 +295,13 @@ fn threads() -> Vec<Case> {
         case(
             "a time that limits a thread that need not wait first",
             [part(), submit([link(recv()), link_timeout(Time::Short)])],
+        ),
+        case(
+            "a time that limits a multishot of a thread",
+            [
+                submit([link(accepts), link_timeout(Time::Short)]),
+                Step::Happen(Event::Connect { slot: LOCAL + 1 }),
+            ],
         ),
         case("a part, of a thread that waits first", [submit([recv()]), part(), submit([any()])]),
         case(
