@@ -110,7 +110,11 @@ pub fn run_cases(cases: &[(&str, Program)]) -> usize {
     let mut both = Both::new(&directory, BASE + count);
     let mut differing = 0;
     for (name, program) in cases {
-        if let Some(found) = both.run(program, Patience::LONG) {
+        let mut found = both.run(program, Patience::LONG);
+        if found.is_some() {
+            found = both.run(program, Patience::LAST);
+        }
+        if let Some(found) = found {
             eprintln!("{name}: differs:\n{program}\n{found}\n");
             differing += 1;
         }
