@@ -60,11 +60,10 @@ impl<W: World> Core<W> {
             request.state = State::Watching;
             return self.ready(token);
         }
-        let is_leaving = request.state == State::Leaving;
         request.state = State::Begun;
         if request.failed || request.is_over {
             // Those that begin in the same round find that its file is open still.
-            if is_leaving && let Some(file) = request.work.as_mut().and_then(|w| w.file.take()) {
+            if let Some(file) = request.work.as_mut().and_then(|work| work.file.take()) {
                 self.world.hold(file);
             }
             return self.complete(token);

@@ -58,7 +58,17 @@ fn cancelled() -> Vec<Case> {
             2,
             [write(SOCKET + 1, 300), submit([select(PIECEWISE, multishot), any])],
         ),
-        case("a poll that is cancelled, and removed", [submit([poll, by_name(1), remove])]),
+        case(
+            "a poll that is cancelled, and removed",
+            [submit([poll.clone(), by_name(1), remove.clone()])],
+        ),
+        case(
+            "a socket whose poll is removed",
+            [
+                submit([Entry { fd: Fd::Slot(SOCKET), ..poll }]),
+                submit([remove, link(close(SOCKET)), on(Op::WRITE, SOCKET + 1, 64)]),
+            ],
+        ),
     ]
 }
 
