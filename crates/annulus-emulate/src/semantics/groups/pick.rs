@@ -10,7 +10,7 @@ use super::{Group, Provided, RingGroup};
 use crate::semantics::Core;
 use crate::semantics::sockets::{OUT_BYTES, is_bundle, is_multishot};
 use crate::uaccess::Uaccess;
-use crate::world::{Message, Span, Stable, Token, World};
+use crate::world::{Message, Span, Stable, Token, Work, World};
 
 /// Where the number of a buffer is among a completion's flags.
 const ID_SHIFT: u32 = 16;
@@ -250,7 +250,7 @@ impl<W: World> Core<W> {
                 picked.from = From::Used(true);
             }
             _ => {
-                let bytes = request.work.as_ref().map_or(0, |work| room(&work.sqe));
+                let bytes = request.work.as_ref().map_or(0, room);
                 request.room = bytes;
                 self.put_back_buffer(token);
             }
@@ -397,12 +397,12 @@ fn wanted(sqe: &Sqe) -> u32 {
     }
 }
 
-/// How much an entry that has picked takes at most when it has waited: 0 for as much as there is
-/// then.
-fn room(sqe: &Sqe) -> u32 {
-    match sqe.opcode {
-        Op::READ | Op::READV => sqe.len,
-        Op::RECV if !is_bundle(sqe) => sqe.len,
+/// How much an entry that has picked takes at most when it has waited: 0 for as much as it asked
+/// for. What had one buffer takes no more than that had, a bundle too.
+fn room<F>(work: &Work<F>) -> u32 {
+    match work.sqe.opcode {
+        Op::READ | Op::READV => work.sqe.len,
+        Op::RECV if !matches!(work.stable, Stable::Message(_)) => work.sqe.len,
         _ => 0,
     }
 }

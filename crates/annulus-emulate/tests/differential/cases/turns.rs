@@ -108,6 +108,19 @@ fn bundles() -> Vec<Case> {
         of("a bundle of no length that empties its group", 2, 300, receive(RING, bundle, 0)),
         of("a bundle that empties a group of pieces", 1, 300, receive(PIECEWISE, bundle, 0)),
         of("a bundle that leaves something of a piece", 1, 30, receive(PIECEWISE, bundle, 0)),
+        case_full(
+            "a bundle that waited, and had one buffer",
+            2,
+            [submit([
+                receive(RING, bundle, 200),
+                select(RING, Entry { memory: Memory::Plain(0), ..on(Op::SEND, SOCKET + 1, 0) }),
+            ])],
+        ),
+        case_full(
+            "a bundle that waited, and had two buffers",
+            4,
+            [submit([receive(RING, bundle, 256)]), write(SOCKET + 1, 100), write(SOCKET + 1, 300)],
+        ),
     ]
 }
 
