@@ -28,6 +28,8 @@
 //! 6. How often a timer tells at a short interval.
 //! 7. How many buffers a bundle without a length takes ahead: Linux takes as many as what a message
 //!    before it has left room for, and ends with the last of its group.
+//! 8. How many links of a chain one enter goes through. Where the queue is short, chains go on as
+//!    far as they can before what they tell is taken (`side`).
 
 use core::cmp::Ordering;
 

@@ -171,8 +171,12 @@ impl Side {
         self.outcomes.push(Outcome { answer, told: Vec::new() });
     }
 
-    /// Takes what was told. Whether there was anything.
+    /// Takes what was told. Whether there was anything. Where there is little room, how much is
+    /// left of it when chains go on is not for their pace to say.
     pub fn collect(&mut self) -> bool {
+        if self.setting.cq_entries > 0 {
+            self.go_on();
+        }
         let ring = self.ring.as_mut().expect("between begin and end");
         ring.parts().2.get_events().expect("a ring");
         let told: Vec<Told> = ring.completions().expect("a ring").map(Told::from).collect();

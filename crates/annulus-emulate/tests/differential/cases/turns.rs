@@ -196,6 +196,19 @@ fn counts() -> Vec<Case> {
                 ]),
             ],
         ),
+        case_with(
+            "a count behind links that find no room",
+            Setting { cq_entries: 4, ..Setting::default() },
+            [submit([
+                nop(),
+                nop(),
+                nop(),
+                link(nop()),
+                link(nop()),
+                link(nop()),
+                timeout(Time::Long, 1),
+            ])],
+        ),
         case_full(
             "a link timeout of no slot",
             0,
