@@ -125,7 +125,8 @@ impl<W: World> Core<W> {
         let found = self.groups.get_mut(&group).ok_or(none)?;
         // What else has arrived is received at once.
         let queued = || {
-            let file = work.file.as_ref().filter(|_| is_bundle && extends(&work.sqe));
+            let may_extend = is_bundle && extends(&work.sqe) && !request.took_all;
+            let file = work.file.as_ref().filter(|_| may_extend);
             file.and_then(|file| self.world.queued(file))
         };
         let found = match found {
@@ -133,7 +134,8 @@ impl<W: World> Core<W> {
             Group::Ring(ring) => take_of_ring(self.user, ring, &want, queued)?,
         };
         let Found { spans, id, from, took_all } = found;
-        request.took_all = took_all;
+        // Until something is told of it: when it waited, there may have been none left.
+        request.took_all |= took_all;
         request.picked = Some(Picked { group, id, asked, from });
         if let Err(errno) = place(&mut work.sqe, &mut work.stable, spans) {
             self.put_back_buffer(token);

@@ -117,6 +117,11 @@ fn bundles() -> Vec<Case> {
             ])],
         ),
         case_full(
+            "a bundle that waited, and had the last buffer",
+            1,
+            [submit([receive(RING, bundle, 200)]), write(SOCKET + 1, 8)],
+        ),
+        case_full(
             "a bundle that waited, and had two buffers",
             4,
             [submit([receive(RING, bundle, 256)]), write(SOCKET + 1, 100), write(SOCKET + 1, 300)],
