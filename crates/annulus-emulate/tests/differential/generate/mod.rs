@@ -306,7 +306,12 @@ impl Generator {
     /// Whether there may be multishots. Where there is little room, how much of it is left when
     /// chains go on is for the program to say.
     fn may_repeat(&mut self, percent: u64) -> bool {
-        matches!(self.setting.cq_entries, 0 | 2) && self.random.chance(percent)
+        // What a thread does, or an eventfd is tried again for, may find it first.
+        let has_room = match self.setting.cq_entries {
+            0 => true,
+            entries => entries == 2 && !self.has_threads,
+        };
+        has_room && self.random.chance(percent)
     }
 
     /// Whether there are files of any kind.
