@@ -20,15 +20,18 @@ impl Key {
     }
 }
 
-/// Where a timer is.
+/// Where a timer is: in a slot of a level, or in neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) struct Place {
+    pub(super) level: u8,
+    pub(super) slot: u8,
+}
+
+impl Place {
     /// In the list of those whose time is not known yet.
-    Fresh,
-    /// In a slot of a level.
-    Slot { level: u8, slot: u8 },
+    pub(super) const FRESH: Self = Self { level: u8::MAX - 1, slot: 0 };
     /// Nowhere: it has fired.
-    Fired,
+    pub(super) const FIRED: Self = Self { level: u8::MAX, slot: 0 };
 }
 
 /// A timer, or a place for one.
@@ -75,7 +78,7 @@ impl Entries {
     fn grow(&mut self, when: u64) -> Key {
         let index = u32::try_from(self.entries.len()).ok().filter(|index| *index != NONE);
         let index = index.expect("2³² timers wait on one thread: bound them");
-        let place = Place::Fired;
+        let place = Place::FIRED;
         self.entries.push(Entry {
             when,
             waker: None,
@@ -102,13 +105,11 @@ impl Entries {
 
     /// Gives the place of a timer to others, which is in no slot. Its waker, if it has not fired.
     #[inline]
-    pub(super) fn remove(&mut self, key: Key) -> Option<LocalWaker> {
-        let free = self.free;
-        let entry = self.get(key)?;
+    pub(super) fn remove(&mut self, index: u32) -> Option<LocalWaker> {
+        let free = core::mem::replace(&mut self.free, index);
+        let entry = self.at(index);
         entry.generation = entry.generation.wrapping_add(1);
         entry.next = free;
-        let waker = entry.waker.take();
-        self.free = key.index;
-        waker
+        entry.waker.take()
     }
 }

@@ -95,7 +95,7 @@ impl Wheel {
     pub(crate) fn insert_after(&mut self, span_ns: u64) -> Key {
         let key = self.entries.insert(span_ns);
         let next = core::mem::replace(&mut self.fresh, key.index());
-        self.lead(key.index(), next, Place::Fresh);
+        self.lead(key.index(), next, Place::FRESH);
         key
     }
 
@@ -126,7 +126,7 @@ impl Wheel {
     #[inline]
     pub(crate) fn poll(&mut self, key: Key, waker: &Waker) -> Option<Option<LocalWaker>> {
         let entry = self.entries.get(key)?;
-        if entry.place == Place::Fired {
+        if entry.place == Place::FIRED {
             return None;
         }
         if entry.waker.as_ref().is_some_and(|own| own.will_wake(waker)) {
@@ -139,9 +139,10 @@ impl Wheel {
     /// ours.
     #[inline]
     pub(crate) fn remove(&mut self, key: Key) -> Option<LocalWaker> {
-        self.entries.get(key)?;
-        self.unlink(key.index());
-        self.entries.remove(key)
+        if self.entries.get(key)?.place != Place::FIRED {
+            self.unlink(key.index());
+        }
+        self.entries.remove(key.index())
     }
 
     /// Whether there are none, but for those that have fired.
@@ -173,7 +174,7 @@ impl Wheel {
                 let entry = self.entries.at(index);
                 next = entry.next;
                 if entry.when <= now {
-                    entry.place = Place::Fired;
+                    entry.place = Place::FIRED;
                     if let Some(waker) = entry.waker.take() {
                         wake(waker);
                     }
@@ -221,7 +222,7 @@ impl Wheel {
         self.occupied |= 1 << level;
         at.earliest[slot] = at.earliest[slot].min(tick);
         let (level, slot) = (level as u8, slot as u8);
-        self.lead(index, next, Place::Slot { level, slot });
+        self.lead(index, next, Place { level, slot });
     }
 
     /// Links a timer as the first of a list, in front of `next`.
@@ -234,15 +235,12 @@ impl Wheel {
         (entry.prev, entry.next, entry.place) = (NONE, next, place);
     }
 
-    /// Takes a timer out of its list, if it is in one.
+    /// Takes a timer out of its list.
     #[inline]
     fn unlink(&mut self, index: u32) {
         let entry = self.entries.at(index);
         let (prev, next, place) = (entry.prev, entry.next, entry.place);
-        if place == Place::Fired {
-            return;
-        }
-        entry.place = Place::Fired;
+        entry.place = Place::FIRED;
         if next != NONE {
             self.entries.at(next).prev = prev;
         }
@@ -250,11 +248,11 @@ impl Wheel {
             self.entries.at(prev).next = next;
             return;
         }
-        let Place::Slot { level, slot } = place else {
+        if place == Place::FRESH {
             self.fresh = next;
             return;
-        };
-        let (level, slot) = (level as usize, slot as usize);
+        }
+        let (level, slot) = (usize::from(place.level), usize::from(place.slot));
         self.levels[level].first[slot] = next;
         if next == NONE {
             self.empty(level, slot);

@@ -104,7 +104,8 @@ impl Sleep {
 impl Future for Sleep {
     type Output = ();
 
-    #[inline]
+    // Small, and called twice for each sleep.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let found = self.core.wheel.borrow_mut().poll(self.key, cx.waker());
         match found {
