@@ -124,10 +124,12 @@ fn a_tick_that_is_dropped_is_the_next_ones() {
             ticks.tick().await;
             let begun = Instant::now();
             for _ in 0..100 {
-                assert!(timeout(Duration::ZERO, ticks.tick()).await.is_err());
+                let dropped = timeout(Duration::ZERO, ticks.tick()).await.is_err();
                 if begun.elapsed() >= A_WHILE / 2 {
+                    // Others had the processor: the tick may have been due.
                     break;
                 }
+                assert!(dropped);
             }
             ticks.tick().await;
             assert!(begun.elapsed() < LATE);
