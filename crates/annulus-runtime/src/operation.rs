@@ -49,6 +49,8 @@ pub struct Completion {
     pub flags: CqeFlags,
     /// Who ended it.
     pub origin: Origin,
+    /// Nothing. With these no byte is without a meaning, so that all of them are written at once.
+    _rest: [u8; 3],
 }
 
 impl Completion {
@@ -61,12 +63,12 @@ impl Completion {
     /// ```
     #[inline]
     pub fn new(result: Result<u32, Errno>) -> Self {
-        Self { result, flags: CqeFlags::empty(), origin: Origin::Kernel }
+        Self { result, flags: CqeFlags::empty(), origin: Origin::Kernel, _rest: [0; 3] }
     }
 
     /// One that did not happen: `ECANCELED`, and why.
     pub(crate) fn refused(origin: Origin) -> Self {
-        Self { result: Err(Errno::ECANCELED), flags: CqeFlags::empty(), origin }
+        Self { origin, ..Self::new(Err(Errno::ECANCELED)) }
     }
 }
 
@@ -151,9 +153,6 @@ pub unsafe trait Operation: 'static {
     /// What whoever waits is given.
     type Output;
 
-    /// Whether [`attempt`](Self::attempt) does anything.
-    const MAY_ATTEMPT: bool = false;
-
     /// Whether the kernel gives it to one of its threads (io-wq) without trying it first: while it
     /// waits for such a thread, and in it, a link timeout does not reach it, so the reactor cancels
     /// it at its deadline.
@@ -173,8 +172,30 @@ pub unsafe trait Operation: 'static {
     /// The kernel is asked by `what_waits_for_a_worker_is_known`, in `tests/worker_routes.rs`.
     const WAITS_IN_WORKER: bool = false;
 
+    /// Whether an [`attempt`](Self::attempt) is worth its while: asked before each, it costs less
+    /// than one that fails.
+    ///
+    /// ```
+    /// # use annulus_ring::{Errno, abi::Sqe, op};
+    /// # use annulus_runtime::operation::{Completion, Operation};
+    /// # struct Nop;
+    /// # // SAFETY: a NOP points to nothing and names no descriptor.
+    /// # unsafe impl Operation for Nop {
+    /// #     type Output = Result<u32, Errno>;
+    /// #     fn entry(&mut self) -> Sqe { op::Nop::new().build() }
+    /// #     fn complete(self, completion: Completion) -> Self::Output { completion.result }
+    /// #     fn reclaim(self, _: Completion) {}
+    /// # }
+    /// assert!(!Nop.may_attempt(), "it goes to the ring");
+    /// ```
+    #[inline]
+    fn may_attempt(&self) -> bool {
+        false
+    }
+
     /// Does it at once on this thread if that cannot block: what is in the page cache is copied for
-    /// a tenth of what a hand-over costs.
+    /// a tenth of what a hand-over costs. Where [`may_attempt`](Self::may_attempt) says no, this is
+    /// not called.
     ///
     /// `None` sends it to the ring. What was done until then is kept in `self`.
     ///
@@ -185,7 +206,7 @@ pub unsafe trait Operation: 'static {
     /// # // SAFETY: a NOP points to nothing and names no descriptor.
     /// # unsafe impl Operation for Cached {
     /// #     type Output = Result<u32, Errno>;
-    /// #     const MAY_ATTEMPT: bool = true;
+    /// #     fn may_attempt(&self) -> bool { true }
     /// #     fn entry(&mut self) -> Sqe { op::Nop::new().build() }
     /// #     fn attempt(&mut self) -> Option<Completion> {
     /// #         self.value.map(|value| Completion::new(Ok(value)))

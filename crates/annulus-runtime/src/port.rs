@@ -87,7 +87,8 @@ impl Port {
     /// Whether it was closed.
     #[inline]
     pub(crate) fn is_closing(&self) -> bool {
-        // Relaxed: pairs with the store in `close`; ordered by `Inbox::sleep` where that matters.
+        // Relaxed: pairs with the store in `close`; ordered by `Inbox::sleep`, and by `Inbox::take`
+        // behind what was shipped later, where that matters.
         self.closing.load(Ordering::Relaxed)
     }
 

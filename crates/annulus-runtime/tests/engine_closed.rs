@@ -56,6 +56,30 @@ fn every_operation_is_refused_with_its_buffer() {
     );
 }
 
+/// Also while the driver has not seen yet that it is closed, and what would be done at once if it
+/// were begun.
+#[test]
+fn what_comes_a_moment_after_the_close_is_refused() {
+    for _ in 0..50 {
+        engines::each(
+            |builder| builder.entries(8),
+            |rig| {
+                limit(LIMIT, || {
+                    let (reader, mut writer) = shipped_pipe();
+                    let pipe = rig.file(reader);
+                    writer.write_all(b"there").expect("room in the pipe");
+                    rig.engine().shutdown(Duration::ZERO);
+                    refused(block_on(pipe.read(vec![1; 8])), vec![1; 8]);
+                    let chain = pipe.read(vec![2; 8]).then(pipe.read(vec![3; 8]));
+                    let (first, second) = block_on(chain);
+                    refused(first, vec![2; 8]);
+                    refused(second, vec![3; 8]);
+                });
+            },
+        );
+    }
+}
+
 /// What every one of so many reads gives that is under way when the engine is closed.
 #[test]
 fn what_is_under_way_ends() {

@@ -34,7 +34,11 @@ enum State {
 // SAFETY: the entry points to nothing, and names the helper's descriptor, which is kept open here.
 unsafe impl Operation for Close {
     type Output = Result<(), Error>;
-    const MAY_ATTEMPT: bool = true;
+
+    #[inline]
+    fn may_attempt(&self) -> bool {
+        true
+    }
 
     // Never an `IORING_OP_CLOSE`: if that is cancelled, or a file system answers as if it were,
     // nobody knows whether the number is free already, and may be another file's.

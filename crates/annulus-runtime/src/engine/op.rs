@@ -279,13 +279,17 @@ impl<T: Operation + Send> Op<T> {
             State::Over => panic!("an operation was polled after its result was given"),
         };
         let port = ports.of_thread(caller::number);
-        if let Some(origin) = ports.refusal(port) {
-            return Poll::Ready(self.refused(Completion::refused(origin)));
+        if ports.is_forked() {
+            return Poll::Ready(self.refused(Completion::refused(Origin::Forked)));
         }
         if *delay == Delay::Cancelled {
             return Poll::Ready(self.refused(Completion::refused(Origin::Cancelled)));
         }
-        if T::MAY_ATTEMPT {
+        // What is shipped to a port that is closing is refused by the reactor.
+        if operation.may_attempt() {
+            if port.is_closing() {
+                return Poll::Ready(self.refused(Completion::refused(Origin::Closed)));
+            }
             if !caller::may_go_on() {
                 *delay = Delay::GaveWay;
                 cx.waker().wake_by_ref();

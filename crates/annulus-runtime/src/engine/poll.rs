@@ -20,7 +20,11 @@ pub struct PollOnce {
 // SAFETY: the entry points to nothing, and names a descriptor that is kept open here.
 unsafe impl Operation for PollOnce {
     type Output = Result<PollEvents, Error>;
-    const MAY_ATTEMPT: bool = true;
+
+    #[inline]
+    fn may_attempt(&self) -> bool {
+        true
+    }
 
     fn attempt(&mut self) -> Option<Completion> {
         let entry = self.entry();

@@ -58,8 +58,12 @@ impl Truncate {
 // or the helper's.
 unsafe impl Operation for Truncate {
     type Output = Result<(), Error>;
-    const MAY_ATTEMPT: bool = true;
     const WAITS_IN_WORKER: bool = true;
+
+    #[inline]
+    fn may_attempt(&self) -> bool {
+        true
+    }
 
     fn attempt(&mut self) -> Option<Completion> {
         if self.by_ring {
@@ -144,8 +148,12 @@ pub struct Advise {
 // SAFETY: the entry points to nothing, and names a descriptor that is kept open here.
 unsafe impl Operation for Advise {
     type Output = Result<(), Error>;
-    const MAY_ATTEMPT: bool = true;
     const WAITS_IN_WORKER: bool = true;
+
+    #[inline]
+    fn may_attempt(&self) -> bool {
+        true
+    }
 
     fn attempt(&mut self) -> Option<Completion> {
         let entry = self.entry();

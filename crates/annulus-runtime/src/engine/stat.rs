@@ -30,8 +30,12 @@ impl Stat {
 // stays in place; the descriptor is kept open here.
 unsafe impl Operation for Stat {
     type Output = Result<Metadata, Error>;
-    const MAY_ATTEMPT: bool = true;
     const WAITS_IN_WORKER: bool = true;
+
+    #[inline]
+    fn may_attempt(&self) -> bool {
+        true
+    }
 
     fn attempt(&mut self) -> Option<Completion> {
         if !self.file.is_local() {

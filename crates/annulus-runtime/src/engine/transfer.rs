@@ -23,6 +23,12 @@ pub(super) unsafe trait Load {
     /// How many bytes are to be moved.
     fn bytes(&self) -> usize;
 
+    /// Whether it is to be tried on this thread.
+    #[inline]
+    fn may_attempt(&self, file: &OpenFile) -> bool {
+        file.may_attempt(Self::WAY)
+    }
+
     /// The entry of what is left after so much progress.
     fn next(&mut self, file: &OpenFile, progress: &Progress) -> Sqe;
 
@@ -46,7 +52,7 @@ const OWN_POSITION: u64 = u64::MAX;
 /// How far a transfer has come.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    /// Where it began, or the file's own position.
+    /// Where it goes on, or the file's own position.
     offset: u64,
     /// How many bytes were moved, but for those of the last completion.
     done: usize,
@@ -67,7 +73,15 @@ impl Progress {
     /// The offset of what comes next.
     #[inline]
     pub(super) fn offset(&self) -> u64 {
-        if self.offset == OWN_POSITION { OWN_POSITION } else { self.offset + self.done as u64 }
+        self.offset
+    }
+
+    /// Takes note of so many bytes that were moved, before more are.
+    fn moved(&mut self, count: usize) {
+        self.done += count;
+        if self.offset != OWN_POSITION {
+            self.offset += count as u64;
+        }
     }
 
     #[inline]
@@ -101,7 +115,7 @@ impl Progress {
         if !self.exact || count == 0 || self.done + count >= total {
             return Advance::Finished;
         }
-        self.done += count;
+        self.moved(count);
         // Should it be the last all the same, it is not counted twice.
         completion.result = Ok(0);
         Advance::Again
@@ -110,9 +124,6 @@ impl Progress {
     /// Does as much as can be done at once. `None` where something is left for the ring.
     #[inline]
     pub(super) fn attempt<L: Load>(&mut self, file: &OpenFile, load: &mut L) -> Option<Completion> {
-        if !file.may_attempt(L::WAY) {
-            return None;
-        }
         let total = load.bytes();
         loop {
             let entry = load.next(file, self);
@@ -127,7 +138,7 @@ impl Progress {
             if !goes_on {
                 return Some(Completion::new(result));
             }
-            self.done += count;
+            self.moved(count);
         }
     }
 
@@ -203,7 +214,11 @@ macro_rules! rw_operations {
         // and is not touched until the completion (`Load`). The descriptor is kept open here.
         unsafe impl<$B: $Bound $(+ $static)?> Operation for $Type<$B> {
             type Output = BufResult<usize, $B>;
-            const MAY_ATTEMPT: bool = true;
+
+            #[inline]
+            fn may_attempt(&self) -> bool {
+                self.load.may_attempt(&self.file)
+            }
 
             #[inline]
             fn attempt(&mut self) -> Option<Completion> {

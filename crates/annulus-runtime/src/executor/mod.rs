@@ -145,14 +145,14 @@ impl Executor {
         if self.shared.ready.is_empty() { Ran::Idle } else { Ran::More }
     }
 
-    /// Whether nothing is due.
+    /// Whether no task is due.
     #[inline]
     pub(crate) fn is_idle(&self) -> bool {
         self.shared.ready.is_empty()
     }
 
     /// Has the tasks polled that other threads woke, and does what they asked for.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_remote(&self) {
         if self.shared.remote.has_mail() {
             self.shared.remote.drain(self);

@@ -203,6 +203,7 @@ impl Remote {
 
     /// Has those tasks polled that were woken, and does what was asked for. On the executor's
     /// thread.
+    #[inline(never)]
     pub(super) fn drain(&self, executor: &Executor) {
         if self.has_woken() {
             for waker in self.take(EMPTY) {

@@ -60,8 +60,8 @@ pub(super) struct Book {
     /// how many have not. What is between is in flight, and not counted as that yet.
     room_lent: u32,
     pub(super) room_left: u32,
-    /// The time of this turn, for the ages of operations, in milliseconds.
-    pub(super) now_ms: u32,
+    /// The time when the last turn was over, of a reactor on the thread of its tasks.
+    pub(super) turned_ns: u64,
     /// Entries in the kernel beside them.
     pub(super) companions: u32,
     /// Whether the bell's poll is armed, or there is none; or a timer tells when to try again.
@@ -112,7 +112,7 @@ impl Book {
             submitted: 0,
             room_lent: 0,
             room_left: 0,
-            now_ms: 0,
+            turned_ns: 0,
             companions: 0,
             now: Timespec::default(),
             has_limits: false,
@@ -136,7 +136,8 @@ impl Book {
     ) {
         // SAFETY: futures ship slots of the port whose inbox it is (`Port::ship`).
         let mail = unsafe { port.inbox.take(&port.slots) };
-        let (mut room, mut pushed, mut shipped) = (self.room(), 0, 0);
+        // Behind that: what comes after the port was closed finds no room.
+        let (mut room, mut pushed, mut shipped) = (self.room(port), 0, 0);
         for (slot, message) in mail {
             let begins = pushed < room && message == Message::Ship && may_begin(slot);
             if begins && push(slot) {
@@ -150,24 +151,24 @@ impl Book {
                 Message::Ship => shipped += self.accept(port, slot, &now),
                 Message::Cancel => self.cancel(port, slot),
             }
-            room = self.room();
+            room = self.room(port);
         }
         self.pushed(pushed);
         port.counts.shipped.add(shipped + u64::from(pushed));
     }
 
     /// How many operations that come may go to the ring before those that come with them are looked
-    /// at.
-    fn room(&self) -> u32 {
-        let is_open = self.queued.is_empty() && !self.closing;
+    /// at. None once the port is closed: they are queued, and refused in the same turn.
+    fn room(&self, port: &Port) -> u32 {
+        let is_open = self.queued.is_empty() && !port.is_closing();
         if is_open { self.in_flight_max.saturating_sub(self.in_flight) } else { 0 }
     }
 
     /// Says how many operations of the reactor's own thread may go to the ring before its next
-    /// turn.
-    pub(super) fn lend_room(&mut self) {
-        self.take_room_back();
-        self.room_lent = self.room();
+    /// turn. What was lent before was taken back.
+    pub(super) fn lend_room(&mut self, port: &Port) {
+        debug_assert!(self.room_lent == 0, "room is lent once");
+        self.room_lent = self.room(port);
         self.room_left = self.room_lent;
     }
 
@@ -333,24 +334,29 @@ impl Book {
         }
     }
 
-    /// Takes a completion.
+    /// Takes a completion. With `LOCAL` most are of operations of this thread.
     #[inline]
-    pub(super) fn complete(&mut self, port: &Port, cqe: Cqe) {
+    pub(super) fn complete<const LOCAL: bool>(&mut self, port: &Port, cqe: Cqe) {
         // Field by field, so that it goes through no memory.
         let Cqe { user_data, res, flags } = cqe;
-        if user_data & (CANCEL | PAUSE) == 0 {
-            return self.complete_slot(port, Cqe { user_data, res, flags });
+        let slot = port.slots.get(user_data as u32);
+        match slot.filter(|slot| slot.user_data() == user_data) {
+            Some(slot) => self.complete_slot::<LOCAL>(port, slot, res, flags),
+            None => self.complete_own(port, user_data, res, flags),
         }
-        self.complete_own(port, &Cqe { user_data, res, flags });
     }
 
-    /// Takes the completion of an entry of the reactor's own.
+    /// Takes the completion of what has no slot: of an entry of the reactor's own, whose names no
+    /// slot has.
     #[inline(never)]
-    fn complete_own(&mut self, port: &Port, cqe: &Cqe) {
-        match cqe.user_data {
+    fn complete_own(&mut self, port: &Port, user_data: u64, res: i32, flags: CqeFlags) {
+        let cqe = Cqe { user_data, res, flags };
+        match user_data {
+            // Another operation has the slot by now: the kernel has told the end of this before.
+            user_data if user_data & (CANCEL | PAUSE) == 0 => port.counts.strays.add(1),
             COMPANION => self.companions = self.companions.saturating_sub(1),
             ALARM => self.alarm = None,
-            BELL => self.heard(cqe),
+            BELL => self.heard(&cqe),
             BELL_AGAIN => (self.listens, self.is_put_off) = (false, false),
             AGAIN => {
                 self.companions = self.companions.saturating_sub(1);
@@ -401,15 +407,21 @@ impl Book {
         }
     }
 
+    /// Takes the completion of what is in a slot.
     #[inline(always)]
-    fn complete_slot(&mut self, port: &Port, cqe: Cqe) {
-        let slot = port.slots.get(cqe.user_data as u32);
-        let Some(slot) = slot.filter(|slot| slot.user_data() == cqe.user_data) else {
-            port.counts.strays.add(1);
-            return;
-        };
-        if cqe.flags.is_empty() && cqe.res >= 0 && slot.phase.get() == Phase::InFlight {
-            let completion = Completion::new(Ok(cqe.res as u32));
+    fn complete_slot<const LOCAL: bool>(
+        &mut self,
+        port: &Port,
+        slot: &Slot,
+        res: i32,
+        flags: CqeFlags,
+    ) {
+        if is_bare_success(res, flags) && slot.phase.get() == Phase::InFlight {
+            let completion = Completion::new(Ok(res as u32));
+            // What most are is asked first; where they are not, `complete_other` does as well.
+            if LOCAL && slot.is_bare_local() {
+                return self.end_local(port, slot, completion);
+            }
             if slot.is_bare() {
                 self.in_flight -= 1;
                 slot.phase.set(Phase::Idle);
@@ -417,15 +429,20 @@ impl Book {
                 let finished = unsafe { slot.finish_shared(completion) };
                 return self.finished(port, slot, finished);
             }
-            if slot.is_bare_local() {
-                self.in_flight -= 1;
-                slot.phase.set(Phase::Idle);
-                // SAFETY: as above; it is this thread's.
-                let finished = unsafe { slot.finish_local(completion) };
-                return self.finished(port, slot, finished);
-            }
         }
-        self.complete_other(port, slot, completion_of(cqe.result(), cqe.flags));
+        let result = Cqe { user_data: slot.user_data(), res, flags }.result();
+        self.complete_other(port, slot, completion_of(result, flags));
+    }
+
+    /// Ends an operation of this thread, of which the kernel has told the only result.
+    #[inline(always)]
+    fn end_local(&mut self, port: &Port, slot: &Slot, completion: Completion) {
+        self.in_flight -= 1;
+        slot.phase.set(Phase::Idle);
+        // SAFETY: the slot is filled, and the reactor's: the kernel has done with it. It is this
+        // thread's.
+        let finished = unsafe { slot.finish_local(completion) };
+        self.finished(port, slot, finished);
     }
 
     /// Takes a completion that is an error, of one of a group or with a limit, of one that may go
@@ -563,6 +580,12 @@ impl Book {
         }
         self.wakers = wakers;
     }
+}
+
+/// Whether a completion is no error and has no flag: of both words in one look.
+#[inline(always)]
+fn is_bare_success(res: i32, flags: CqeFlags) -> bool {
+    (u64::from(flags.bits()) << u32::BITS | u64::from(res as u32)) >> (u32::BITS - 1) == 0
 }
 
 /// Whether an operation that comes may go to the ring at once. One that is cancelled waits for the

@@ -35,13 +35,20 @@ impl<K: Kernel> LocalReactor<K> {
     ) -> Self {
         let mut reactor = Reactor::new(ring, ports, index, habits);
         reactor.book.defers = true;
-        reactor.book.lend_room();
+        reactor.book.lend_room(&reactor.port);
         reactor
     }
 
-    /// The time of its kernel.
-    pub(crate) fn now(&self) -> Timespec {
-        self.ring.kernel().now()
+    /// The time of its kernel, in nanoseconds of the monotonic clock.
+    #[inline]
+    pub(crate) fn now_ns(&self) -> u64 {
+        ns_of(self.ring.kernel().now())
+    }
+
+    /// The time when its last turn was over.
+    #[inline(always)]
+    pub(crate) fn turned_ns(&self) -> u64 {
+        self.book.turned_ns
     }
 
     /// Takes an operation of this thread into the ring, to be submitted by the next turn, if there
@@ -54,9 +61,9 @@ impl<K: Kernel> LocalReactor<K> {
     #[inline(always)]
     pub(crate) unsafe fn begin(&mut self, slot: &Slot, entry: impl FnOnce() -> Sqe) -> bool {
         let Self { ring, book, .. } = self;
-        let Some(left) = book.room_left.checked_sub(1).filter(|_| slot.is_plain()) else {
+        if book.room_left == 0 || !slot.is_plain() {
             return false;
-        };
+        }
         let (sq, ..) = ring.parts();
         // SAFETY: an operation owns what its entry points to, and its slot keeps it until the
         // completion (`Operation`).
@@ -65,8 +72,8 @@ impl<K: Kernel> LocalReactor<K> {
             Err(_full) => return false,
         }
         slot.phase.set(Phase::InFlight);
-        slot.begun_ms.set(book.now_ms);
-        book.room_left = left;
+        slot.begun.set(coarse(book.turned_ns));
+        book.room_left -= 1;
         true
     }
 
@@ -78,16 +85,16 @@ impl<K: Kernel> LocalReactor<K> {
     pub(crate) unsafe fn begin_later(&mut self, slot: &Slot, entry: Sqe) {
         let Self { ring, port, book, .. } = self;
         slot.keep_entry(entry);
-        slot.begun_ms.set(book.now_ms);
+        slot.begun.set(coarse(book.turned_ns));
         book.take_room_back();
         let kernel = ring.kernel();
         book.accept(port, slot, || kernel.now());
-        book.lend_room();
+        book.lend_room(port);
     }
 
     /// The operations that are not over.
     pub(crate) fn ops(&self) -> Vec<OpInfo> {
-        let now_ms = self.clock_ms();
+        let now = coarse(self.now_ns());
         let slots = self.port.slots.all().filter_map(|slot| {
             let stage = match slot.phase.get() {
                 Phase::Idle => return None,
@@ -96,29 +103,23 @@ impl<K: Kernel> LocalReactor<K> {
                 Phase::InFlight => OpStage::InFlight,
                 Phase::CancelDue | Phase::Asked => OpStage::Cancelling,
             };
-            let age_ms = now_ms.wrapping_sub(slot.begun_ms.get());
-            let age = slot.is_local().then(|| Duration::from_millis(age_ms.into()));
+            let age = u64::from(now.wrapping_sub(slot.begun.get())) << COARSE_LOG2_NS;
+            let age = slot.is_local().then(|| Duration::from_nanos(age));
             Some(OpInfo::new(&slot.entry(), stage, age))
         });
         slots.collect()
     }
 
-    /// The clock by which ages are told. It goes round in 49 days.
-    fn clock_ms(&self) -> u32 {
-        let now = self.ring.kernel().now();
-        now.tv_sec.wrapping_mul(1000).wrapping_add(now.tv_nsec / 1_000_000) as u32
-    }
-
     /// Ends everything, waiting until `limit` is over. Whether that was enough.
     pub(crate) fn end(&mut self, limit: Duration) -> bool {
         self.book.take_room_back();
-        let end = self.now().after(limit);
+        let end_ns = self.now_ns().saturating_add(limit.as_nanos().try_into().unwrap_or(u64::MAX));
         loop {
             // Once at least, if there is anything: what is done at once needs no time.
             if self.drain(0) {
                 return true;
             }
-            if self.now() >= end {
+            if self.now_ns() >= end_ns {
                 return false;
             }
         }
@@ -151,11 +152,11 @@ impl<K: Kernel> LocalReactor<K> {
             Patience::Endless if sleeps => Some(Rest::Sleep),
             _ => (self.ring.sq_len() > 0).then_some(Rest::No),
         };
-        if !self.round::<false>(rest).goes_on {
+        if !self.round::<true>(rest).goes_on {
             (self.habits.pause)(self.pause());
         }
-        self.book.now_ms = self.clock_ms();
-        self.book.lend_room();
+        self.book.turned_ns = self.now_ns();
+        self.book.lend_room(&self.port);
         true
     }
 
@@ -180,6 +181,21 @@ impl<K: Kernel> LocalReactor<K> {
     pub(crate) fn swap_wakers(&mut self, wakers: &mut Vec<Waker>) {
         core::mem::swap(&mut self.book.wakers, wakers);
     }
+}
+
+/// A time in nanoseconds: enough for 584 years of uptime.
+#[inline(always)]
+fn ns_of(time: Timespec) -> u64 {
+    (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
+}
+
+/// The unit of the clock by which ages are told: about a millisecond.
+const COARSE_LOG2_NS: u32 = 20;
+
+/// A time by that clock. It goes round in 52 days.
+#[inline(always)]
+fn coarse(time_ns: u64) -> u32 {
+    (time_ns >> COARSE_LOG2_NS) as u32
 }
 
 /// An entry that is made where it goes.

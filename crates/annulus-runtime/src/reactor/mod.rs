@@ -128,7 +128,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             // ends would keep what was pushed from the kernel.
             return true;
         }
-        if !self.round::<true>(Some(rest)).goes_on {
+        if !self.round::<false>(Some(rest)).goes_on {
             (self.habits.pause)(self.pause());
         }
         true
@@ -136,10 +136,11 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
 
     /// Enters the kernel, if it is said how to wait there, takes what completed, and wakes.
     ///
-    /// With `TIMED`, the time in the kernel is counted: two looks at the clock for each enter.
-    fn round<const TIMED: bool>(&mut self, rest: Option<Rest>) -> Round {
-        let entered = rest.map_or(Ok(0), |rest| self.enter::<TIMED>(rest));
-        let completed = self.take_completions();
+    /// With `LOCAL` most of it is of operations of this thread; without, the time in the kernel is
+    /// counted: two looks at the clock for each enter.
+    fn round<const LOCAL: bool>(&mut self, rest: Option<Rest>) -> Round {
+        let entered = rest.map_or(Ok(0), |rest| self.enter::<LOCAL>(rest));
+        let completed = self.take_completions::<LOCAL>();
         self.book.wake(&self.port);
         let goes_on = match entered {
             // It waits for a completion, and returned without one, having taken nothing.
@@ -257,8 +258,8 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     }
 
     /// Enters the kernel with all that was pushed.
-    fn enter<const TIMED: bool>(&mut self, rest: Rest) -> Result<u32> {
-        let begun = TIMED.then(|| self.ring.kernel().now());
+    fn enter<const LOCAL: bool>(&mut self, rest: Rest) -> Result<u32> {
+        let begun = (!LOCAL).then(|| self.ring.kernel().now());
         let entered = match rest {
             Rest::No => self.ring.submit(),
             Rest::Sleep => self.ring.submit_and_wait(1),
@@ -272,17 +273,16 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         if let Some(begun) = begun {
             self.port.counts.kernel_ns.add(elapsed_ns(begun, self.book.now));
         }
-        match entered {
-            Err(error) if error.is_timeout() => {
-                self.book.cancels_all |= rest == Rest::Closing;
-                Ok(0)
-            }
-            entered => entered,
+        let Err(error) = entered else { return entered };
+        if error.is_timeout() {
+            self.book.cancels_all |= rest == Rest::Closing;
+            return Ok(0);
         }
+        Err(error)
     }
 
     /// Gives every completion to its slot. How many there were.
-    fn take_completions(&mut self) -> u32 {
+    fn take_completions<const LOCAL: bool>(&mut self) -> u32 {
         let mut count = 0;
         loop {
             if self.ring.has_overflow() {
@@ -294,7 +294,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             debug_assert!(self.book.has_room_to_wake(completions.slots_left()));
             for cqe in completions {
                 count += 1;
-                self.book.complete(&self.port, cqe);
+                self.book.complete::<LOCAL>(&self.port, cqe);
             }
             if !self.ring.has_overflow() {
                 return count;
@@ -334,7 +334,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
                 return true;
             }
             let before = self.book.in_flight;
-            if !self.round::<true>(Some(Rest::Closing)).goes_on {
+            if !self.round::<false>(Some(Rest::Closing)).goes_on {
                 (self.habits.pause)(self.pause());
             }
             if self.book.in_flight == before {

@@ -44,7 +44,7 @@ impl<K: Kernel> TaskReactor<K> {
     pub(crate) fn step(&mut self, waker: &Waker) -> Step {
         let Some(all_pushed) = self.prepare() else { return Step::Over };
         let rest = (self.ring.sq_len() > 0).then_some(Rest::No);
-        let round = self.round::<true>(rest);
+        let round = self.round::<false>(rest);
         if !round.goes_on {
             // Refused again and again: the next one to ship something, or to close, has it tried.
             return if self.book.closing { self.idle(waker) } else { Step::More };

@@ -78,7 +78,7 @@ impl Core {
         blocking: BlockingPool,
         budget: Budget,
     ) -> Rc<Self> {
-        let now_ns = ns_of(reactor.now());
+        let now_ns = reactor.now_ns();
         Rc::new(Self {
             executor,
             reactor: RefCell::new(Some(ManuallyDrop::new(Box::new(reactor)))),
@@ -117,9 +117,9 @@ impl Core {
     #[inline]
     pub(super) fn now_ns(&self) -> u64 {
         let found = self.reactor.try_borrow();
-        let now = found.as_ref().ok().and_then(|reactor| reactor.as_ref().map(|r| r.now()));
+        let now_ns = found.as_ref().ok().and_then(|found| found.as_ref().map(|r| r.now_ns()));
         // In the middle of a turn, and after the end, the last is as good: a turn takes no time.
-        let now_ns = now.map_or(self.last_ns.get(), ns_of);
+        let now_ns = now_ns.unwrap_or(self.last_ns.get());
         self.last_ns.set(now_ns);
         now_ns
     }
@@ -201,28 +201,28 @@ impl Core {
                     continue;
                 }
                 Ran::More => self.turn(Patience::None),
-                Ran::Idle => self.rest(),
+                Ran::Idle => self.turn(self.patience()),
             }
             budget = self.budget.polls;
         }
     }
 
-    /// Looks after everything else, with no task due; waits, if there is nothing.
-    fn rest(&self) {
-        let patience = if self.executor.is_idle() { self.patience() } else { Patience::None };
-        self.turn(patience);
+    /// How long the kernel may be waited in, with no task due: until the next timer.
+    #[inline(always)]
+    fn patience(&self) -> Patience {
+        if self.wheel.borrow().is_empty() { Patience::Endless } else { self.patience_of_timers() }
     }
 
-    /// How long until the next timer.
-    fn patience(&self) -> Patience {
-        let mut wheel = self.wheel.borrow_mut();
-        if wheel.is_empty() {
-            return Patience::Endless;
-        }
+    #[inline(never)]
+    fn patience_of_timers(&self) -> Patience {
         let now_ns = self.now_ns();
-        wheel.settle(now_ns);
-        let left_ns = wheel.next_ns().map(|next_ns| next_ns.saturating_sub(now_ns));
-        match left_ns {
+        // Time has passed since the last turn, by what the tasks did.
+        self.fire_due(now_ns);
+        if !self.executor.is_idle() {
+            return Patience::None;
+        }
+        let next_ns = self.wheel.borrow().next_ns();
+        match next_ns.map(|next_ns| next_ns.saturating_sub(now_ns)) {
             None => Patience::Endless,
             Some(0) => Patience::None,
             Some(left_ns) => Patience::For(Duration::from_nanos(left_ns)),
@@ -237,6 +237,7 @@ impl Core {
             let remote = self.executor.remote();
             reactor.turn_local(patience, || remote.sleep());
             has_wakers = reactor.has_wakers();
+            self.last_ns.set(reactor.turned_ns());
         }
         self.fire_timers();
         self.executor.take_remote();
@@ -245,20 +246,26 @@ impl Core {
         }
     }
 
-    /// Wakes who waits for a time that is over.
-    #[inline]
+    /// Wakes who waits for a time that was over at the end of the turn.
+    #[inline(always)]
     fn fire_timers(&self) {
         if !self.wheel.borrow().is_empty() {
-            self.fire_due();
+            self.fire_due(self.last_ns.get());
         }
     }
 
-    fn fire_due(&self) {
-        let now_ns = self.now_ns();
+    #[inline(never)]
+    fn fire_due(&self, now_ns: u64) {
         let mut others = Vec::new();
         let mut wheel = self.wheel.borrow_mut();
+        // In this order: what is set anew is near to where the wheel is then, and is put into the
+        // slot from which it is fired.
+        wheel.advance(now_ns, |waker| {
+            if let Some(other) = waker.wake_task() {
+                others.push(other);
+            }
+        });
         wheel.settle(now_ns);
-        wheel.advance(now_ns, |waker| others.extend(waker.wake_task()));
         drop(wheel);
         others.into_iter().for_each(wake);
     }
@@ -312,7 +319,7 @@ impl Core {
         self.ports.iter().for_each(Port::close);
         let blocking = !self.blocking.close(limit);
         let Some(mut reactor) = self.reactor.take() else { return Ok(()) };
-        let spent_ns = ns_of(reactor.now()).saturating_sub(begun_ns);
+        let spent_ns = reactor.now_ns().saturating_sub(begun_ns);
         if !reactor.end(limit.saturating_sub(Duration::from_nanos(spent_ns))) {
             // It is not dropped, and so neither the ring nor, by it, the ports with all slots.
             return Hung::found(reactor.ops(), blocking);
@@ -329,10 +336,4 @@ impl Core {
 fn wake(waker: Waker) {
     // The panic hook has told it.
     let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
-}
-
-/// A time of the monotonic clock in nanoseconds: enough for 584 years of uptime.
-#[inline(always)]
-pub(super) fn ns_of(time: annulus_ring::abi::Timespec) -> u64 {
-    (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }

@@ -209,7 +209,7 @@ impl<T: Operation> LocalOp<T> {
 
     /// Does it at once, if that is wanted and can be.
     fn attempt(&self) -> Option<Completion> {
-        let is_wanted = T::MAY_ATTEMPT && self.stage == Stage::Attempt;
+        let is_wanted = self.stage == Stage::Attempt;
         if !is_wanted || self.core.ports().is_forked() || self.core.port().is_closing() {
             return None;
         }

@@ -67,7 +67,8 @@ impl Slot {
         // SAFETY: a `T` is there (the caller's promise).
         let operation = unsafe { place::<T>(self.payload()) };
         // SAFETY: it is its future's alone.
-        unsafe { (*operation).attempt() }
+        let operation = unsafe { &mut *operation };
+        operation.may_attempt().then(|| operation.attempt())?
     }
 
     /// Keeps the entry until there is room for it.

@@ -80,8 +80,8 @@ pub(crate) struct Slot {
     pub(crate) list_prev: Cell<Option<SlotPtr>>,
     pub(crate) list_next: Cell<Option<SlotPtr>>,
 
-    /// When it was begun, of one on the reactor's own thread: in milliseconds of a clock of theirs.
-    pub(crate) begun_ms: Cell<u32>,
+    /// When it was begun, of one on the reactor's own thread, by a coarse clock of theirs.
+    pub(crate) begun: Cell<u32>,
     /// The entry that is to be submitted. Of one that went to the ring at once, on the reactor's
     /// own thread, only what it does, and on which descriptor.
     entry: Cell<Sqe>,
@@ -255,7 +255,7 @@ impl Slot {
             phase: Cell::new(Phase::Idle),
             list_prev: Cell::new(None),
             list_next: Cell::new(None),
-            begun_ms: Cell::new(0),
+            begun: Cell::new(0),
             entry: Cell::new(Sqe::default()),
             payload: Turn::new(Payload([MaybeUninit::uninit(); PAYLOAD_BYTES])),
         }
@@ -783,7 +783,9 @@ pub(crate) enum Finished {
 
 /// A completion as the kernel posted it.
 pub(crate) fn completion_of(result: Result<u32, Errno>, flags: CqeFlags) -> Completion {
-    Completion { result: result.map_err(interrupted), flags, origin: Origin::Kernel }
+    let mut completion = Completion::new(result.map_err(interrupted));
+    completion.flags = flags;
+    completion
 }
 
 /// The kernel's own words for "interrupted, and to be done again", which no system call lets out:

@@ -147,9 +147,9 @@ impl Driver {
             behind.for_each(|entry| entry.is_cancelled |= is_cancelled);
             let res = if is_cancelled { -Errno::ECANCELED.raw() } else { RESULT as i32 };
             let cqe = Cqe { user_data, res, flags: CqeFlags::empty() };
-            self.book.complete(&self.port, cqe);
+            self.book.complete::<false>(&self.port, cqe);
             if self.work == Work::Twice {
-                self.book.complete(&self.port, cqe);
+                self.book.complete::<false>(&self.port, cqe);
             }
             any = true;
         }

@@ -58,8 +58,12 @@ impl Change {
 // open here.
 unsafe impl Operation for Change {
     type Output = Result<(), PathError>;
-    const MAY_ATTEMPT: bool = true;
     const WAITS_IN_WORKER: bool = true;
+
+    #[inline]
+    fn may_attempt(&self) -> bool {
+        true
+    }
 
     fn attempt(&mut self) -> Option<Completion> {
         self.name.refusal()
@@ -130,8 +134,12 @@ impl Move {
 // open here.
 unsafe impl Operation for Move {
     type Output = Result<(), PathError>;
-    const MAY_ATTEMPT: bool = true;
     const WAITS_IN_WORKER: bool = true;
+
+    #[inline]
+    fn may_attempt(&self) -> bool {
+        true
+    }
 
     fn attempt(&mut self) -> Option<Completion> {
         self.old.1.refusal().or_else(|| self.new.1.refusal())
@@ -177,8 +185,12 @@ impl Symlink {
 // kept open here.
 unsafe impl Operation for Symlink {
     type Output = Result<(), PathError>;
-    const MAY_ATTEMPT: bool = true;
     const WAITS_IN_WORKER: bool = true;
+
+    #[inline]
+    fn may_attempt(&self) -> bool {
+        true
+    }
 
     fn attempt(&mut self) -> Option<Completion> {
         self.target.refusal().or_else(|| self.name.refusal())

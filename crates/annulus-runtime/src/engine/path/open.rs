@@ -89,8 +89,12 @@ unsafe fn adopt(raw: u32) -> Fd {
 // which is not moved; and it names a directory that is kept open here.
 unsafe impl Operation for OpenAt {
     type Output = Result<(Fd, Option<Self>), PathError>;
-    const MAY_ATTEMPT: bool = true;
     const WAITS_IN_WORKER: bool = true;
+
+    #[inline]
+    fn may_attempt(&self) -> bool {
+        true
+    }
 
     fn attempt(&mut self) -> Option<Completion> {
         self.invalid.map(|_| Completion::new(Err(Errno::EINVAL)))

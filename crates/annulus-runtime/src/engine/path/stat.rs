@@ -30,8 +30,12 @@ impl StatAt {
 // which is not moved; and it names a directory that is kept open here.
 unsafe impl Operation for StatAt {
     type Output = Result<Metadata, PathError>;
-    const MAY_ATTEMPT: bool = true;
     const WAITS_IN_WORKER: bool = true;
+
+    #[inline]
+    fn may_attempt(&self) -> bool {
+        true
+    }
 
     fn attempt(&mut self) -> Option<Completion> {
         self.name.refusal()
@@ -75,8 +79,12 @@ impl Exists {
 // SAFETY: all of it is the other's, which is in `self`.
 unsafe impl Operation for Exists {
     type Output = Result<bool, PathError>;
-    const MAY_ATTEMPT: bool = true;
     const WAITS_IN_WORKER: bool = true;
+
+    #[inline]
+    fn may_attempt(&self) -> bool {
+        true
+    }
 
     fn attempt(&mut self) -> Option<Completion> {
         self.0.attempt()

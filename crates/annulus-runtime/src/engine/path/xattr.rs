@@ -140,8 +140,12 @@ pub struct GetXattr<O> {
 // (its promise).
 unsafe impl<O: Owner> Operation for GetXattr<O> {
     type Output = Result<Option<Vec<u8>>, O::Error>;
-    const MAY_ATTEMPT: bool = true;
     const WAITS_IN_WORKER: bool = true;
+
+    #[inline]
+    fn may_attempt(&self) -> bool {
+        true
+    }
 
     fn attempt(&mut self) -> Option<Completion> {
         self.owner.refusal().or_else(|| self.name.refusal())
@@ -198,8 +202,12 @@ pub struct SetXattr<O> {
 // (its promise).
 unsafe impl<O: Owner> Operation for SetXattr<O> {
     type Output = Result<(), O::Error>;
-    const MAY_ATTEMPT: bool = true;
     const WAITS_IN_WORKER: bool = true;
+
+    #[inline]
+    fn may_attempt(&self) -> bool {
+        true
+    }
 
     fn attempt(&mut self) -> Option<Completion> {
         self.owner.refusal().or_else(|| self.name.refusal())

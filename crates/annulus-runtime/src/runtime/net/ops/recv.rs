@@ -116,7 +116,11 @@ impl<B: IoBufMut> Recv<B> {
 // used until the completion. It names a socket that is kept open here.
 unsafe impl<B: IoBufMut> Operation for Recv<B> {
     type Output = BufResult<usize, B>;
-    const MAY_ATTEMPT: bool = true;
+
+    #[inline]
+    fn may_attempt(&self) -> bool {
+        true
+    }
 
     fn attempt(&mut self) -> Option<Completion> {
         // SAFETY: the buffer is owned here, and nobody else uses it during the call.

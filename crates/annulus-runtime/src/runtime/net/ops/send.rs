@@ -110,7 +110,11 @@ impl<B: IoBuf> Send<B> {
 // used until the completion. It names a socket that is kept open here.
 unsafe impl<B: IoBuf> Operation for Send<B> {
     type Output = BufResult<usize, B>;
-    const MAY_ATTEMPT: bool = true;
+
+    #[inline]
+    fn may_attempt(&self) -> bool {
+        true
+    }
 
     fn attempt(&mut self) -> Option<Completion> {
         // SAFETY: the buffer is owned here, and unchanged during the call.
