@@ -124,6 +124,10 @@ impl File {
     pub(super) fn is_socket(&self) -> bool {
         self.kind() == Some(libc::S_IFSOCK)
     }
+
+    pub(super) fn is_pipe(&self) -> bool {
+        self.kind() == Some(libc::S_IFIFO)
+    }
 }
 
 /// How the file was opened that a number of the program's named, when that was looked at.

@@ -5,10 +5,12 @@
 //!          not to wait (RWF_NOWAIT) ─ all, or the end ▶ done
 //!                                    ├ a part of a regular file ▶ again: the end, or what follows
 //!                                    ├ EAGAIN ▶ wait for the file; for a regular one, a thread
-//!                                    └ it cannot be told so ▶ ask whether it is ready
+//!                                    └ it cannot be told so ▶ ask whether it is ready; a pipe is
+//!                                      opened again for that (before Linux 6.4)
 //! ```
 
 use core::ffi::c_int;
+use std::os::fd::{AsRawFd, RawFd};
 
 use annulus_ring::Errno;
 use annulus_ring::abi::{MsgFlags, Op, OpenFlags, PollEvents, RwFlags, SqeFlags};
@@ -98,7 +100,11 @@ fn check(work: &HostWork, file: &File, way: Way) -> Result<(), Errno> {
 
 /// Reads or writes what is left, with these flags beside the entry's.
 fn transfer_part(work: &HostWork, way: Way, more: RwFlags) -> Result<u32, Errno> {
-    let fd = number(work)?;
+    transfer_by(work, number(work)?, way, more)
+}
+
+/// The same by this number of the file.
+fn transfer_by(work: &HostWork, fd: RawFd, way: Way, more: RwFlags) -> Result<u32, Errno> {
     let flags = work.sqe.rw_flags | more.bits();
     let at = match work.sqe.off {
         u64::MAX => u64::MAX,
@@ -163,11 +169,7 @@ fn transfer(work: &mut HostWork, way: Way) -> Attempt {
                     return Attempt::Done(Err(errno));
                 }
                 work.done += count;
-                if work.sqe.opcode == Op::READ_MULTISHOT {
-                    work.outcome = Outcome::default();
-                    // A buffer is picked for more only where there is more.
-                    work.outcome.is_drained = sys::poll(file.raw(), IN.bits()) == Ok(0);
-                }
+                look_for_more(work.sqe.opcode, file, &mut work.outcome);
                 let is_part = count > 0 && (work.done as usize) < work.total_bytes();
                 if is_part && may_wait && file.has_an_end() {
                     continue;
@@ -191,6 +193,14 @@ fn transfer(work: &mut HostWork, way: Way) -> Attempt {
             Err(Errno::EOPNOTSUPP) if may_wait => return without_being_told(work, way),
             Err(errno) => return refused(work, file, way, errno),
         }
+    }
+}
+
+/// A buffer is picked for more only where there is more.
+fn look_for_more(opcode: Op, file: &File, outcome: &mut Outcome) {
+    if opcode == Op::READ_MULTISHOT {
+        *outcome = Outcome::default();
+        outcome.is_drained = sys::poll(file.raw(), IN.bits()) == Ok(0);
     }
 }
 
@@ -238,7 +248,7 @@ fn refuses_nothing(work: &HostWork, file: &File, way: Way) -> Option<Errno> {
 }
 
 /// A file that cannot be told not to wait: it may say whether it is ready. One that never waits can
-/// be tried then, another takes a thread.
+/// be tried then; so can a pipe, by a number of it that does not. Another takes a thread.
 fn without_being_told(work: &mut HostWork, way: Way) -> Attempt {
     let Some(file) = &work.file else { return Attempt::Done(Err(Errno::EBADF)) };
     // What may be of another file is not enough here: it is asked for, and tried again.
@@ -256,13 +266,21 @@ fn without_being_told(work: &mut HostWork, way: Way) -> Attempt {
         Ok(_) => {}
         Err(errno) => return Attempt::Done(Err(errno)),
     }
-    if !OpenFlags(file.flags()).contains(OpenFlags::NONBLOCK) {
+    let moved = if OpenFlags(file.flags()).contains(OpenFlags::NONBLOCK) {
+        transfer_part(work, way, RwFlags::empty())
+    } else if file.is_pipe()
+        && let Ok(again) = sys::pipe::open_again(file.raw(), file.flags())
+    {
+        transfer_by(work, again.as_raw_fd(), way, RwFlags::empty())
+    } else {
         return Attempt::Blocks;
+    };
+    match moved {
+        Err(Errno::EAGAIN) => return Attempt::Wait(way.events()),
+        Err(_) => {}
+        Ok(_) => look_for_more(work.sqe.opcode, file, &mut work.outcome),
     }
-    match transfer_part(work, way, RwFlags::empty()) {
-        Err(Errno::EAGAIN) => Attempt::Wait(way.events()),
-        result => Attempt::Done(result),
-    }
+    Attempt::Done(moved)
 }
 
 /// On a thread: a read comes as short as it does; a write to a regular file goes on.
