@@ -36,8 +36,9 @@ pub(super) type Deliver = Box<dyn Fn(Token, HostWork, Result<u32, Errno>) + Send
 
 /// How long an interrupted wait has until it is interrupted again.
 const AGAIN: Duration = Duration::from_millis(1);
-/// How long a wait that cannot be seen for certain has until it waits.
-const JOIN_MAX: Duration = Duration::from_millis(5);
+/// How long a wait that cannot be seen for certain has until it waits, once a thread has it. One
+/// that does not wait by then may miss a wake; it is seen, unless others leave its word meanwhile.
+const JOIN_MAX: Duration = Duration::from_millis(100);
 
 /// The kinds of threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,7 +224,7 @@ impl Pool {
 
     /// Returns when a wait for a futex waits, or is over.
     fn see_join(&self, token: Token, queue: &Queue) {
-        let begun = super::sys::now(annulus_ring::abi::ClockId::MONOTONIC);
+        let mut begun = None;
         while !queue.is_joined() {
             let state = self.state();
             let is_queued = state.lanes.iter().flat_map(|lane| &lane.items);
@@ -233,7 +234,12 @@ impl Pool {
             }
             drop(state);
             let now = super::sys::now(annulus_ring::abi::ClockId::MONOTONIC);
-            if !queue.is_exact() && now.saturating_sub(begun) > JOIN_MAX {
+            // A thread that has not begun is not late.
+            let begun = begun.get_or_insert(now);
+            if is_queued {
+                *begun = now;
+            }
+            if !queue.is_exact() && now.saturating_sub(*begun) > JOIN_MAX {
                 return;
             }
             std::thread::yield_now();
