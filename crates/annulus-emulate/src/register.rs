@@ -25,7 +25,7 @@ pub type Buffer<'b, 'r, K = AnyKernel> = annulus_ring::register::Buffer<'b, 'r, 
 ///
 /// # Errors
 /// As there. Where Linux's io_uring is blocked, no descriptor is one of its rings: `EBADF`,
-/// `EBADFD`.
+/// `EBADFD`. So it is said of what is no ring where Linux cannot tell, before 6.13.
 ///
 /// ```
 /// use annulus_emulate::{Builder, KernelChoice, register::{Message, send_message}};
@@ -41,7 +41,11 @@ pub unsafe fn send_message(message: &Message) -> Result<()> {
     let is_ours = host::is_ring_here(entry.fd);
     if !is_ours && !is_blocked() {
         // SAFETY: the caller's promise.
-        return unsafe { annulus_ring::register::send_message(message) };
+        let sent = unsafe { annulus_ring::register::send_message(message) };
+        let cannot_tell = sent.as_ref().is_err_and(Error::is_unsupported);
+        if !cannot_tell || host::may_be_ring_of_linux(entry.fd) {
+            return sent;
+        }
     }
     let sent = host::send_message(&entry).map(drop);
     sent.map_err(|errno| Error::os(errno, "sending a message to a ring in user space"))

@@ -195,6 +195,11 @@ pub(crate) fn is_ring_here(fd: RawFd) -> bool {
     rings::find(fd).is_some()
 }
 
+/// Whether a descriptor may be that of a ring of Linux: where there is no `/proc`, any may.
+pub(crate) fn may_be_ring_of_linux(fd: RawFd) -> bool {
+    sys::is_open(fd) && sys::name(fd).is_none_or(|name| name == "anon_inode:[io_uring]")
+}
+
 /// A message from a thread without a ring (`IORING_REGISTER_SEND_MSG_RING`).
 pub(crate) fn send_message(sqe: &Sqe) -> Result<u32, Errno> {
     rings::send(sqe)
