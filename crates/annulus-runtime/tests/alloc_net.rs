@@ -6,14 +6,12 @@ mod sockets;
 use annulus_runtime::run;
 use annulus_runtime::runtime::net::TcpStream;
 use common::detector::{Detector, thread_allocations};
-use common::{LIMIT, limit, on_host};
+use common::{LIMIT, limit, on_host, times};
 use futures::future::poll_immediate;
 use sockets::pair;
 
 #[global_allocator]
 static ALLOCATOR: Detector = Detector;
-
-const ROUNDS: u64 = 100_000;
 
 async fn exchange(here: &mut TcpStream, there: &mut TcpStream, mut bufs: [Vec<u8>; 2], count: u64) {
     for _ in 0..count {
@@ -32,9 +30,9 @@ fn reads_and_writes_allocate_nothing() {
         run(async move {
             let (mut here, mut there) = (TcpStream::from_std(here), TcpStream::from_std(there));
             exchange(&mut here, &mut there, [vec![7; 64], vec![0; 4096]], 10).await;
-            let bufs = [vec![7; 64], vec![0; 4096]];
+            let (bufs, count) = ([vec![7; 64], vec![0; 4096]], times(100_000));
             let before = thread_allocations();
-            exchange(&mut here, &mut there, bufs, ROUNDS).await;
+            exchange(&mut here, &mut there, bufs, count).await;
             assert_eq!(thread_allocations() - before, 0);
         })
         .expect("a runtime");
@@ -70,8 +68,9 @@ fn dropped_reads_allocate_nothing() {
         run(async move {
             let (mut here, mut there) = (TcpStream::from_std(here), TcpStream::from_std(there));
             waits(&mut here, &mut there, 100, true).await;
-            let kept = waits(&mut here, &mut there, 10_000, false).await;
-            let dropped = waits(&mut here, &mut there, 10_000, true).await;
+            let count = times(10_000) as usize;
+            let kept = waits(&mut here, &mut there, count, false).await;
+            let dropped = waits(&mut here, &mut there, count, true).await;
             // The kernel in user space allocates on this thread for what waits.
             assert!(on_host() || kept == 0, "{kept} allocations");
             assert!(dropped <= kept, "{dropped} allocations, and {kept} where none is dropped");

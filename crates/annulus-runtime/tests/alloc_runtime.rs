@@ -8,12 +8,15 @@ use annulus_runtime::runtime::File;
 use annulus_runtime::{Runtime, spawn_local, time, yield_now};
 use common::detector::{Detector, thread_allocations};
 use common::files::TempFile;
-use common::{LIMIT, limit, only_on_linux};
+use common::{LIMIT, limit, only_on_linux, times};
 
 #[global_allocator]
 static ALLOCATOR: Detector = Detector;
 
-const ROUNDS: u64 = 100_000;
+/// How often each is done.
+fn rounds() -> u64 {
+    times(100_000)
+}
 
 /// How often this thread allocates while `work` runs, once `warm` has.
 async fn allocations<F: Future>(warm: impl Fn() -> F, work: impl Future) -> u64 {
@@ -37,9 +40,9 @@ fn reads_writes_timers_and_tasks_allocate_nothing() {
         runtime.block_on(async {
             let file = File::new(std);
             // The buffer of each run is one.
-            assert_eq!(allocations(|| copies(&file, 10), copies(&file, ROUNDS)).await, 1);
-            assert_eq!(allocations(|| timers(10), timers(ROUNDS)).await, 0);
-            assert_eq!(allocations(|| tasks(10), tasks(ROUNDS)).await, 0);
+            assert_eq!(allocations(|| copies(&file, 10), copies(&file, rounds())).await, 1);
+            assert_eq!(allocations(|| timers(10), timers(rounds())).await, 0);
+            assert_eq!(allocations(|| tasks(10), tasks(rounds())).await, 0);
         });
     });
 }

@@ -6,13 +6,13 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use annulus_runtime::runtime::{RuntimeBuilder, metrics};
 use annulus_runtime::time::sleep;
 use annulus_runtime::{Runtime, run, spawn_blocking, spawn_local, yield_now};
 use common::process::threads_named;
-use common::{LIMIT, limit};
+use common::{LIMIT, limit, slower};
 
 /// A runtime whose pool's threads are called `name`, which no other test's are.
 fn named(name: &str) -> RuntimeBuilder {
@@ -23,20 +23,29 @@ fn named(name: &str) -> RuntimeBuilder {
 fn work_sleeps_and_tasks_go_on() {
     limit(LIMIT, || {
         run(async {
-            let begun = Instant::now();
-            let span = Duration::from_millis(20);
-            let sleeps: Vec<_> =
-                (0..5).map(|_| spawn_blocking(move || thread::sleep(span))).collect();
-            let mut turns = 0;
-            while !begun.elapsed().gt(&(span / 2)) {
+            let (begun, has_begun) = mpsc::channel();
+            let (wakes, sleeps): (Vec<_>, Vec<_>) = (0..5)
+                .map(|_| {
+                    let (wake, woken) = mpsc::channel::<()>();
+                    let begun = begun.clone();
+                    let sleep = spawn_blocking(move || {
+                        begun.send(()).unwrap();
+                        woken.recv().unwrap();
+                    });
+                    (wake, sleep)
+                })
+                .unzip();
+            // All of them at once, and turns of this task beside them.
+            let (mut asleep, mut turns) = (0, 0);
+            while asleep < 5 || turns < 10 {
+                asleep += has_begun.try_iter().count();
                 yield_now().await;
                 turns += 1;
             }
-            assert!(turns > 10, "the tasks had {turns} turns");
-            for sleep in sleeps {
+            for (wake, sleep) in wakes.into_iter().zip(sleeps) {
+                wake.send(()).expect("it sleeps");
                 sleep.await.unwrap();
             }
-            assert!(begun.elapsed() >= span);
         })
         .unwrap();
     });
@@ -149,7 +158,8 @@ fn the_end_waits_for_what_runs_and_drops_what_has_not_begun() {
             let first = spawn_blocking(move || {
                 LATE.set(Some(late));
                 begun.send(()).unwrap();
-                thread::sleep(Duration::from_millis(20));
+                // Until the end has begun.
+                thread::sleep(Duration::from_millis(20 * slower()));
                 // Relaxed: a count; pairs with nothing: the thread is joined.
                 count.fetch_add(1, Ordering::Relaxed);
             });

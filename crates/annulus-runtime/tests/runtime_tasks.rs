@@ -1,6 +1,9 @@
 //! Tasks of a runtime: spawned, joined, aborted, dropped, woken from other threads.
 
+mod common;
+
 use annulus_runtime::{Runtime, run, spawn_local, time, yield_now};
+use common::slower;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -140,7 +143,7 @@ fn a_sleep_is_never_shorter() {
             time::sleep(span).await;
             let took = begun.elapsed();
             assert!(took >= span, "{span:?} took {took:?}");
-            assert!(took < span + Duration::from_millis(500), "{span:?} took {took:?}");
+            assert!(took < span + Duration::from_millis(500 * slower()), "{span:?} took {took:?}");
         }
     })
     .unwrap();
@@ -154,7 +157,8 @@ fn sleeps_end_in_order() {
             .map(|ms| {
                 let order = Rc::clone(&order);
                 spawn_local(async move {
-                    time::sleep(Duration::from_millis(ms)).await;
+                    // What a late thread finds due together may end in any order.
+                    time::sleep(Duration::from_millis(ms * slower())).await;
                     order.borrow_mut().push(ms);
                 })
             })

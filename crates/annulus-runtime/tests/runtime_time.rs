@@ -9,7 +9,7 @@ use annulus_runtime::runtime::File;
 use annulus_runtime::time::{MissedTicks, interval, sleep, sleep_until, timeout, timeout_at};
 use annulus_runtime::{run, spawn_local, yield_now};
 use common::files::TempFile;
-use common::{LIMIT, limit};
+use common::{LIMIT, limit, slower};
 
 const A_WHILE: Duration = Duration::from_millis(5);
 /// Later than anything here may be, on a machine that does much else.
@@ -86,7 +86,7 @@ fn a_deadline_ends_one_operation_and_gives_the_buffer_back() {
 fn ticks_are_a_period_apart_and_made_up_for_as_was_said() {
     limit(LIMIT, || {
         run(async {
-            let period = Duration::from_millis(4);
+            let period = Duration::from_millis(4 * slower());
             let begun = Instant::now();
             let mut burst = interval(period);
             for _ in 0..3 {
@@ -120,16 +120,16 @@ fn ticks_are_a_period_apart_and_made_up_for_as_was_said() {
 fn a_tick_that_is_dropped_is_the_next_ones() {
     limit(LIMIT, || {
         run(async {
-            let mut ticks = interval(A_WHILE);
-            ticks.tick().await;
+            let period = A_WHILE * slower() as u32;
             let begun = Instant::now();
+            let mut ticks = interval(period);
+            ticks.tick().await;
             for _ in 0..100 {
-                let dropped = timeout(Duration::ZERO, ticks.tick()).await.is_err();
-                if begun.elapsed() >= A_WHILE / 2 {
-                    // Others had the processor: the tick may have been due.
+                let is_none = timeout(Duration::ZERO, ticks.tick()).await.is_err();
+                assert!(is_none || begun.elapsed() >= period, "it came too early");
+                if begun.elapsed() >= period / 2 {
                     break;
                 }
-                assert!(dropped);
             }
             ticks.tick().await;
             assert!(begun.elapsed() < LATE);

@@ -10,7 +10,7 @@ use annulus_emulate::abi::{BufGroup, MsgFlags, Op, Sqe, SqeFlags};
 use annulus_emulate::{Errno, Wait, op};
 
 use super::{LIMIT, address, on_each, push, results, ring};
-use crate::harness::limit;
+use crate::harness::{limit, slower};
 
 /// The processor's time that this thread took.
 fn processor_time() -> Duration {
@@ -49,7 +49,8 @@ fn an_error_that_stays_takes_no_time() {
         let wait = Wait::new().timeout(Duration::from_millis(300));
         ring.submit_and_wait_with(1, &wait).expect_err("nothing came");
         let took = processor_time().saturating_sub(before);
-        assert!(took < Duration::from_millis(30), "it took {took:?} to wait");
+        let most = Duration::from_millis(if slower() > 1 { 150 } else { 30 });
+        assert!(took < most, "it took {took:?} to wait");
         there.send_to(b"hello", here.local_addr().expect("bound")).expect("sent");
         assert_eq!(results(&mut ring, 1)[0].1, 5);
         // As a multishot would see it: the next one waits anew.

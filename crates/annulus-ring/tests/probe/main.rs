@@ -80,7 +80,7 @@ fn it_takes_less_than_a_second_and_leaves_nothing() {
         let most = Duration::from_secs(if slower() > 1 { 10 } else { 1 });
         assert!(began.elapsed() < most, "{:?}", began.elapsed());
         assert_eq!(open(), fds, "{report}");
-        let gone = Instant::now() + most;
+        let gone = Instant::now() + 4 * most;
         while threads() > tasks && Instant::now() < gone {
             // A polling thread ends a moment after its ring.
             std::thread::sleep(Duration::from_millis(5));
@@ -127,7 +127,10 @@ fn without_registrations_it_is_limited() {
         let said: Vec<_> = report.limitations.iter().map(|l| (l.name, l.what.as_str())).collect();
         let what = "nothing can be registered: a seccomp filter on io_uring_register alone";
         assert_eq!(said, [("seccomp", what)]);
-        assert!(report.behaviour("multishot-accept").unwrap().outcome.works(), "{report}");
+        let accepts = &report.behaviour("multishot-accept").unwrap().outcome;
+        // A slow machine spends the time that trials have on those before it.
+        let is_late = slower() > 1 && *accepts == Outcome::Untried("no time was left");
+        assert!(accepts.works() || is_late, "{report}");
     });
 }
 

@@ -5,21 +5,25 @@ use std::io::Write;
 
 use super::common::detector::Options;
 use super::common::engines::{Kind, begin, until};
-use super::common::{LIMIT, limit};
+use super::common::{LIMIT, limit, times};
 
 const BYTES: usize = 65_536;
-const ROUNDS: usize = 1_000;
+/// How often each is done.
+fn rounds() -> usize {
+    times(1_000).max(100) as usize
+}
 
 /// Once the operation is over, whoever reads next has the bytes.
 #[test]
 fn bytes_that_come_after_the_cancel_stay_in_the_pipe() {
     for kind in Kind::ALL {
         limit(4 * LIMIT, || {
+            let rounds = rounds();
             let watch = Options::new().bytes_min(BYTES).watch();
             let rig = kind.rig(|builder| builder.entries(8));
             let (reader, mut writer) = std::io::pipe().expect("a pipe");
             let pipe = rig.file(reader.try_clone().expect("a descriptor"));
-            for n in 1..=ROUNDS {
+            for n in 1..=rounds {
                 drop(begin(pipe.read(vec![0; BYTES])));
                 until(|| rig.engine().metrics().completed == n as u64);
                 writer.write_all(&n.to_le_bytes()).expect("room in the pipe");
@@ -27,11 +31,11 @@ fn bytes_that_come_after_the_cancel_stay_in_the_pipe() {
                 std::io::Read::read_exact(&mut &reader, &mut bytes).expect("a pipe");
                 assert_eq!(usize::from_le_bytes(bytes), n);
             }
-            assert_eq!(rig.engine().metrics().cancelled, ROUNDS as u64);
+            assert_eq!(rig.engine().metrics().cancelled, rounds as u64);
             drop(pipe);
             rig.close();
             until(|| watch.check().live_count == 0);
-            watch.check().assert_clean(ROUNDS * BYTES);
+            watch.check().assert_clean(rounds * BYTES);
         });
     }
 }
@@ -42,12 +46,13 @@ fn bytes_that_come_after_the_cancel_stay_in_the_pipe() {
 fn bytes_that_race_with_the_cancel_are_lost_or_there() {
     for kind in Kind::ALL {
         limit(4 * LIMIT, || {
+            let rounds = rounds();
             let watch = Options::new().bytes_min(BYTES).watch();
             let rig = kind.rig(|builder| builder.entries(8));
             let (reader, mut writer) = std::io::pipe().expect("a pipe");
             let pipe = rig.file(reader.try_clone().expect("a descriptor"));
             let mut lost = 0;
-            for n in 1..=ROUNDS as u64 {
+            for n in 1..=rounds as u64 {
                 let read = begin(pipe.read(vec![0; BYTES]));
                 if n % 2 == 0 {
                     drop(read);
@@ -62,12 +67,12 @@ fn bytes_that_race_with_the_cancel_are_lost_or_there() {
                 std::io::Read::read_exact(&mut &reader, &mut vec![0; left as usize]).unwrap();
             }
             let cancelled = rig.engine().metrics().cancelled;
-            eprintln!("{kind:?}: {cancelled} of {ROUNDS} cancelled, {lost} bytes went with a read");
-            assert_eq!(cancelled + lost, ROUNDS as u64);
+            eprintln!("{kind:?}: {cancelled} of {rounds} cancelled, {lost} bytes went with a read");
+            assert_eq!(cancelled + lost, rounds as u64);
             drop(pipe);
             rig.close();
             until(|| watch.check().live_count == 0);
-            watch.check().assert_clean(ROUNDS * BYTES);
+            watch.check().assert_clean(rounds * BYTES);
         });
     }
 }
