@@ -42,9 +42,9 @@ const RUNS: &[(&str, &[&str])] = &[
     ("annulus-suite", &["linux", "host"]),
 ];
 
-/// Programs, by how their names begin, that ask nothing of a kernel: those that need cargo, those
-/// with a model for a kernel, and one that is for a sanitizer.
-const HERE_ALONE: &[&str] = &["abi_table", "loom_", "miri_", "prop_", "tsan_"];
+/// Programs, by how their names begin, that ask nothing of a kernel: those that need cargo or the
+/// tests' sources, those with a model for a kernel, and one that is for a sanitizer.
+const HERE_ALONE: &[&str] = &["abi_table", "loom_", "miri_", "parity_", "prop_", "tsan_"];
 
 /// When one program of tests is given up, and the whole machine.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(600);
