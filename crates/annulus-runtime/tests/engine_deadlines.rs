@@ -25,7 +25,7 @@ use futures::future::{join, join_all, poll_immediate};
 
 use common::engines::{self, CLOSE, Kind, begin, until_in_kernel};
 use common::files::TempFile;
-use common::{LIMIT, limit, slower};
+use common::{LIMIT, limit, on_host, slower};
 use tree::Tree;
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -124,10 +124,13 @@ impl Place {
     }
 }
 
-/// Whether rings can truncate: since Linux 6.9.
+/// Whether rings can truncate: in user space, and since Linux 6.9.
 fn has_truncate() -> bool {
-    let ring = LocalRing::new(1).expect("a ring");
-    ring.register().probe().expect("an answer").is_supported(Op::FTRUNCATE)
+    let asks = || {
+        let ring = LocalRing::new(1).expect("a ring");
+        ring.register().probe().expect("an answer").is_supported(Op::FTRUNCATE)
+    };
+    on_host() || asks()
 }
 
 /// An open for writing that waits in a thread of the kernel until somebody opens for reading.
