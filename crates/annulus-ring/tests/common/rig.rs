@@ -60,6 +60,13 @@ pub fn wait<P: Place, S: SqeKind, C: CqeKind<Item: std::fmt::Debug>, K: Kernel>(
     }
 }
 
+/// Submits, and takes what is there, one completion at least.
+#[track_caller]
+pub fn some<P: Place, K: Kernel>(ring: &mut RingOf<P, Sqe, Cqe, K>) -> Vec<Cqe> {
+    ring.submit_and_wait_with(1, &Wait::new().timeout(PATIENCE)).expect("a completion");
+    ring.completions().expect("a queue to read").collect()
+}
+
 /// Submits, and takes completions until one says that it is its entry's last.
 #[track_caller]
 pub fn until_last<P: Place, K: Kernel>(ring: &mut RingOf<P, Sqe, Cqe, K>) -> Vec<Cqe> {
