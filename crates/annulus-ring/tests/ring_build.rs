@@ -27,6 +27,9 @@ fn works<P: Place, K: Kernel>(ring: &mut RingOf<P, Sqe, Cqe, K>) {
 
 #[test]
 fn lengths_are_rounded_up_and_bounded() {
+    if common::may_not_lock("lengths_are_rounded_up_and_bounded", 4096 << 10) {
+        return;
+    }
     for (asked, sq, cq) in [(1, 1, 2), (3, 4, 8), (256, 256, 512), (4096, 4096, 8192)] {
         let ring = LocalRing::new(asked).unwrap();
         assert_eq!((ring.sq_entries(), ring.cq_entries()), (sq, cq), "{asked} entries");
@@ -122,6 +125,9 @@ fn wide_and_long_entries_fit_into_memory_of_the_callers_own() {
 
 #[test]
 fn memory_that_is_too_short_is_refused() {
+    if common::may_not_lock("memory_that_is_too_short_is_refused", 256 << 10) {
+        return;
+    }
     if common::only_on_linux("memory_that_is_too_short_is_refused", "it has memory of its own") {
         return;
     }
@@ -174,6 +180,12 @@ fn a_ring_without_a_descriptor_works_on_its_thread() {
 
 #[test]
 fn seventeen_rings_of_a_thread_all_work_and_sixteen_are_registered() {
+    if common::may_not_lock(
+        "seventeen_rings_of_a_thread_all_work_and_sixteen_are_registered",
+        256 << 10,
+    ) {
+        return;
+    }
     if common::only_on_linux(
         "seventeen_rings_of_a_thread_all_work_and_sixteen_are_registered",
         "a thread's table of rings is the kernel's",
@@ -201,6 +213,10 @@ fn seventeen_rings_of_a_thread_all_work_and_sixteen_are_registered() {
 
 #[test]
 fn a_ring_lives_on_by_its_index_when_its_descriptor_is_closed() {
+    if common::may_not_lock("a_ring_lives_on_by_its_index_when_its_descriptor_is_closed", 256 << 10)
+    {
+        return;
+    }
     limit(LIMIT, || {
         std::thread::spawn(|| {
             let mut ring = LocalRing::new(8).unwrap();

@@ -20,6 +20,11 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The user that no file belongs to, on every distribution.
 const NOBODY: u32 = 65_534;
 
+/// A user that has nothing but this process: who was it before is long gone.
+fn nobody_else() -> u32 {
+    (1 << 20) + std::process::id()
+}
+
 const ALL: &[i64] = &[SETUP, ENTER, REGISTER];
 
 /// A name, what it is, and how it is brought about.
@@ -32,6 +37,9 @@ const WAYS: &[Way] = &[
     ("enter", "a filter answers EPERM to io_uring_enter alone", || block(&[ENTER], Errno::EPERM)),
     ("setup", "a filter answers EPERM to io_uring_setup alone", || block(&[SETUP], Errno::EPERM)),
     ("memlock", "nobody, who may lock 64 KiB", || lock_at_most(64 << 10, NOBODY)),
+    ("memlock-own", "a user of its own, who may lock 64 KiB", || {
+        lock_at_most(64 << 10, nobody_else())
+    }),
     ("memlock-0", "nobody, who may lock nothing", || lock_at_most(0, NOBODY)),
 ];
 

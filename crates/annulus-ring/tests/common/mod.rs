@@ -60,6 +60,18 @@ pub fn lacks_registration(name: &str, op: RegisterOp) -> bool {
     lacks
 }
 
+/// Whether the test `name`, which is skipped, has not the locked memory that it needs: `bytes`, if
+/// its rings are of Linux. Root may lock what there is.
+pub fn may_not_lock(name: &str, bytes: u64) -> bool {
+    use rustix::process::{Resource, geteuid, getrlimit};
+    let limit = getrlimit(Resource::Memlock).current;
+    let may_not = limit.is_some_and(|limit| limit < bytes) && !geteuid().is_root() && !on_host();
+    if may_not {
+        skip(name, &format!("it locks {} KiB (ulimit -l)", bytes >> 10));
+    }
+    may_not
+}
+
 fn skip_lacking(name: &str, op: &str, since: &str) {
     match on_host() {
         true => skip(name, &format!("no {op} in user space")),

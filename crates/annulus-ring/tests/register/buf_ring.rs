@@ -6,7 +6,7 @@ use annulus_ring::abi::{BufGroup, BufReg, CqeFlags, RegisterOp, Sqe};
 use annulus_ring::register::{BufRing, BufRingOptions};
 use annulus_ring::{Builder, Errno, Ring, op};
 
-use crate::common::lacks_registration;
+use crate::common::{lacks_registration, may_not_lock};
 use crate::errno;
 use crate::rig::ring;
 
@@ -149,6 +149,9 @@ fn the_kernel_s_memory_is_as_good() {
 
 #[test]
 fn what_cannot_be_a_ring_of_buffers_is_refused() {
+    if may_not_lock("what_cannot_be_a_ring_of_buffers_is_refused", 1024 << 10) {
+        return;
+    }
     if lacks_registration("what_cannot_be_a_ring_of_buffers_is_refused", RegisterOp::PBUF_STATUS) {
         return;
     }

@@ -8,7 +8,7 @@ use annulus_ring::kernel::Kernel;
 use annulus_ring::register::{BufRingOptions, Buffer, BufferRing};
 use annulus_ring::{CompletionQueue, Errno, Local, RingOf, SubmissionQueue, Submitter, op};
 
-use crate::common::{lacks, lacks_registration, skip};
+use crate::common::{lacks, lacks_registration, may_not_lock, skip};
 use crate::rig::ring;
 
 const GROUP: BufGroup = BufGroup(1);
@@ -188,6 +188,9 @@ fn a_bundle_is_lent_buffer_by_buffer() {
 
 #[test]
 fn the_longest_ring_and_the_longest_use() {
+    if may_not_lock("the_longest_ring_and_the_longest_use", 1024 << 10) {
+        return;
+    }
     if lacks_registration("the_longest_ring_and_the_longest_use", RegisterOp::PBUF_STATUS) {
         return;
     }

@@ -3,7 +3,7 @@
 use annulus_ring::{Builder, LocalRing, Wait};
 
 use crate::child::fork;
-use crate::common::{LIMIT, limit, skip};
+use crate::common::{LIMIT, limit, may_not_lock, skip};
 use crate::nop;
 
 /// Leaves this process as much address space as it uses, and a little more.
@@ -18,6 +18,9 @@ fn limit_address_space() {
 
 #[test]
 fn a_ring_whose_new_memory_is_not_mapped_is_lost_and_says_so() {
+    if may_not_lock("a_ring_whose_new_memory_is_not_mapped_is_lost_and_says_so", 4096 << 10) {
+        return;
+    }
     limit(LIMIT, || {
         let mut ring = LocalRing::new(8).unwrap();
         if ring.resize(8, 32).is_err_and(|error| error.is_unsupported()) {

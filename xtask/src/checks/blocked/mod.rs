@@ -8,6 +8,10 @@
 //! `--short`, as in `.ci/run`, the tests are those of rings, in two circumstances: the engine's
 //! are run on the same kernel by `cargo xtask test`.
 //!
+//! Linux counts the memory that a ring locks for the user who made it, and some time after it is
+//! gone. So where little can be locked, a program of rings is run test by test, each by a user of
+//! its own: else each would have less than the last.
+//!
 //! The circumstances are brought about by the example `blocked` of annulus-suite, which then
 //! becomes the program. The sysctl is one of the whole machine: there its stand-in is a filter on
 //! set-up, as the kernel itself refuses it, and in a namespace of its own a file in front of the
@@ -177,16 +181,17 @@ fn on(way: &Way, jobs: &[&Job]) -> Result<Counts, String> {
         let mut counts = Counts::default();
         let begun = Instant::now();
         for job in row {
-            for kernel in job.kind.kernels() {
+            for (kernel, test) in starts(way, job)? {
                 let started = Instant::now();
-                let ran = start(way, job, kernel)?;
+                let ran = start(way, job, kernel, test.as_deref())?;
                 if started.elapsed() > SLOW {
                     println!("slow: {}: {} s", job.name, started.elapsed().as_secs());
                 }
                 let wrong = judge::wrong(way, job.kind, kernel, &ran);
                 counts.take(&ran, wrong.is_some());
                 if let Some(wrong) = wrong {
-                    println!("failed: {} {kernel}: {}: {wrong}", way.name, job.name);
+                    let test = test.unwrap_or_default();
+                    println!("failed: {} {kernel}: {} {test}: {wrong}", way.name, job.name);
                     println!("{}", ran.tail());
                 }
                 skipped.extend(ran.skips);
@@ -208,8 +213,20 @@ fn on(way: &Way, jobs: &[&Job]) -> Result<Counts, String> {
     Ok(total)
 }
 
-/// Runs one program in one circumstance to its end.
-fn start(way: &Way, job: &Job, kernel: &str) -> Result<Ran, String> {
+/// How often a program is run in one circumstance: on which kernels, or its tests one by one.
+fn starts(way: &Way, job: &Job) -> Result<Vec<(&'static str, Option<String>)>, String> {
+    let kernels = job.kind.kernels().iter();
+    if job.kind != Kind::Tests || way.command_alone(&job.group).is_none() {
+        return Ok(kernels.map(|kernel| (*kernel, None)).collect());
+    }
+    let listed = output(Command::new(&job.program).args(["--list", "--format", "terse"]))?;
+    let tests: Vec<&str> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+    let each = |kernel| tests.iter().map(move |test| (kernel, Some((*test).to_owned())));
+    Ok(kernels.flat_map(|kernel| each(*kernel)).collect())
+}
+
+/// Runs one program, or that test of it, in one circumstance to its end.
+fn start(way: &Way, job: &Job, kernel: &str, test: Option<&str>) -> Result<Ran, String> {
     let folder = root().join(FOLDER);
     let file = |name: &str| File::create(folder.join(name));
     let broken = |error: std::io::Error| format!("{FOLDER}: {error}");
@@ -220,8 +237,10 @@ fn start(way: &Way, job: &Job, kernel: &str) -> Result<Ran, String> {
     fs::write(&skipped, "")
         .and_then(|()| fs::set_permissions(&skipped, anybody))
         .map_err(broken)?;
-    let mut command: Command = way.command();
+    let alone = test.and_then(|_| way.command_alone(&job.group));
+    let mut command: Command = alone.unwrap_or_else(|| way.command());
     command.arg(&job.program).args(job.arguments).current_dir(&job.folder);
+    command.args(test.iter().flat_map(|test| ["--exact", test]));
     command.env(test::KERNEL, kernel).env(skips::VARIABLE, &skipped);
     command.env("CARGO_MANIFEST_DIR", &job.folder).env("NO_COLOR", "1");
     command.env("RUST_BACKTRACE", "0");

@@ -13,6 +13,8 @@ pub struct Way {
     pub what: &'static str,
     /// What the launcher, the example `blocked`, calls it.
     launched: &'static str,
+    /// The same for one test of rings alone, where they are in each other's way.
+    launched_alone: Option<&'static str>,
     /// Whether the setting is to read as 2.
     sysctl: bool,
     /// The crates whose tests are run in the short form, and else.
@@ -29,14 +31,15 @@ const FILTER: &str = "seccomp filter";
 /// The crates whose tests are of rings, or of rings and engines.
 const RINGS: &[&str] = &["annulus-emulate", "annulus-suite"];
 const ALL: &[&str] = &["annulus-emulate", "annulus-runtime", "annulus-suite"];
-/// What runs with what little can be locked: the tests of rings register more themselves.
-const WITH_LITTLE: &[&str] = &["annulus-emulate", "annulus-runtime"];
+/// The crate whose tests are of rings alone.
+const RINGS_ALONE: &str = "annulus-suite";
 
 pub const WAYS: &[Way] = &[
     Way {
         name: "eperm",
         what: "a filter answers EPERM to the three calls, as Docker's does",
         launched: "eperm",
+        launched_alone: None,
         sysctl: false,
         tested_in_short: RINGS,
         tested: ALL,
@@ -47,6 +50,7 @@ pub const WAYS: &[Way] = &[
         name: "enosys",
         what: "a filter answers ENOSYS to the three calls, as Podman's does",
         launched: "enosys",
+        launched_alone: None,
         sysctl: false,
         tested_in_short: &[],
         tested: ALL,
@@ -57,6 +61,7 @@ pub const WAYS: &[Way] = &[
         name: "eacces",
         what: "a filter answers EACCES to the three calls",
         launched: "eacces",
+        launched_alone: None,
         sysctl: false,
         tested_in_short: &[],
         tested: ALL,
@@ -67,6 +72,7 @@ pub const WAYS: &[Way] = &[
         name: "enter",
         what: "a filter answers EPERM to io_uring_enter alone",
         launched: "enter",
+        launched_alone: None,
         sysctl: false,
         tested_in_short: RINGS,
         tested: ALL,
@@ -77,6 +83,7 @@ pub const WAYS: &[Way] = &[
         name: "sysctl",
         what: "kernel.io_uring_disabled reads as 2, and set-up answers EPERM",
         launched: "setup",
+        launched_alone: None,
         sysctl: true,
         tested_in_short: &[],
         tested: ALL,
@@ -87,9 +94,10 @@ pub const WAYS: &[Way] = &[
         name: "memlock",
         what: "nobody, who may lock 64 KiB: long rings do not fit",
         launched: "memlock",
+        launched_alone: Some("memlock-own"),
         sysctl: false,
         tested_in_short: &[],
-        tested: WITH_LITTLE,
+        tested: ALL,
         is_blocked: false,
         words: &["ENOMEM", "locked memory", "raise the limit"],
     },
@@ -97,6 +105,7 @@ pub const WAYS: &[Way] = &[
         name: "nothing",
         what: "nobody, who may lock nothing: no ring fits",
         launched: "memlock-0",
+        launched_alone: None,
         sysctl: false,
         tested_in_short: &[],
         tested: ALL,
@@ -114,10 +123,21 @@ pub fn chosen() -> impl Iterator<Item = &'static Way> {
 impl Way {
     /// What starts a program so: its path and arguments are to come.
     pub fn command(&self) -> Command {
+        self.command_as(self.launched)
+    }
+
+    /// The same for one test alone, if those of this crate are to be started so: rings count for
+    /// the user who made them, and for a moment longer than they are there.
+    pub fn command_alone(&self, package: &str) -> Option<Command> {
+        let launched = self.launched_alone.filter(|_| package == RINGS_ALONE)?;
+        Some(self.command_as(launched))
+    }
+
+    fn command_as(&self, launched: &str) -> Command {
         let launcher = root().join("target/debug/examples/blocked");
         if !self.sysctl {
             let mut command = Command::new(launcher);
-            command.arg(self.launched);
+            command.arg(launched);
             return command;
         }
         // In a namespace of mounts of its own, so that nobody else sees it.
@@ -125,7 +145,7 @@ impl Way {
             "mount --bind \"$1\" /proc/sys/kernel/io_uring_disabled && shift && exec \"$@\"";
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", script, "sh"]).arg(setting());
-        command.arg(launcher).arg(self.launched);
+        command.arg(launcher).arg(launched);
         command
     }
 
