@@ -148,6 +148,25 @@ fn the_futures_are_dropped_in_another_tasks_poll() {
     });
 }
 
+/// Reads of its engine, which are dropped on a foreign thread: the runtime waits for that, and so
+/// has no turn meanwhile.
+#[test]
+fn the_futures_are_dropped_on_another_thread() {
+    clean("the_futures_are_dropped_on_another_thread", |runtime, file, round| {
+        let shared = file.into_shared();
+        runtime.block_on(async {
+            let mut reads: Vec<_> =
+                (0..COUNT).map(|n| shared.read_at(vec![1; BYTES], (n * BYTES) as u64)).collect();
+            for read in &mut reads {
+                let polled = Pin::new(read).poll(&mut Context::from_waker(Waker::noop()));
+                assert!(polled.is_pending());
+            }
+            submitted(round).await;
+            std::thread::spawn(move || drop(reads)).join().expect("no panic");
+        });
+    });
+}
+
 #[test]
 fn the_tasks_are_aborted() {
     clean("the_tasks_are_aborted", |runtime, file, round| {

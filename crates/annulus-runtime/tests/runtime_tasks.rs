@@ -2,11 +2,14 @@
 
 mod common;
 
-use annulus_runtime::{Runtime, run, spawn_local, time, yield_now};
-use common::slower;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+
+use annulus_runtime::{Runtime, run, spawn_local, time, yield_now};
+use common::{LIMIT, limit, slower};
+use futures::StreamExt;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 
 #[test]
 fn a_future_runs_to_its_end() {
@@ -229,46 +232,61 @@ fn an_abort_from_another_thread_drops_the_future_on_its_own() {
     });
 }
 
-#[test]
-fn two_runtimes_wake_each_others_tasks() {
-    const TASKS: usize = 10_000;
-    let (to_other, mut from_one) = futures::channel::mpsc::unbounded::<usize>();
-    let (to_one, mut from_other) = futures::channel::mpsc::unbounded::<usize>();
-    use futures::StreamExt;
-    let other = std::thread::spawn(move || {
-        run(async {
-            let mut tasks = Vec::new();
-            while let Some(n) = from_one.next().await {
-                let reply = to_one.clone();
-                tasks.push(spawn_local(async move {
-                    yield_now().await;
-                    reply.unbounded_send(n).unwrap();
-                }));
-            }
-            for task in tasks {
-                task.await.unwrap();
-            }
-        })
-        .unwrap();
-    });
-    let mut seen = run(async move {
-        for n in 0..TASKS {
-            to_other.unbounded_send(n).unwrap();
-            if n % 100 == 0 {
-                yield_now().await;
-            }
+/// Tasks that wait for a number, and send one more to the other runtime's task of the same place,
+/// some times. How often they were woken.
+fn answer(
+    tasks: Vec<(UnboundedReceiver<u32>, UnboundedSender<u32>)>,
+    begins: bool,
+    all_wait: impl FnOnce() + 'static,
+) -> std::io::Result<u64> {
+    const EXCHANGES: u32 = 3;
+    run(async move {
+        let wakes = Rc::new(Cell::new(0));
+        let tasks: Vec<_> = tasks
+            .into_iter()
+            .map(|(mut receive, send)| {
+                let wakes = Rc::clone(&wakes);
+                spawn_local(async move {
+                    if begins {
+                        send.unbounded_send(0).unwrap();
+                    }
+                    for _ in 0..EXCHANGES {
+                        let n = receive.next().await.unwrap();
+                        wakes.set(wakes.get() + 1);
+                        // The last one is told as well, should it listen.
+                        let _ = send.unbounded_send(n + 1);
+                    }
+                })
+            })
+            .collect();
+        drop(spawn_local(async { all_wait() }));
+        for task in tasks {
+            task.await.unwrap();
         }
-        drop(to_other);
-        let mut seen = vec![false; TASKS];
-        while let Some(n) = from_other.next().await {
-            assert!(!core::mem::replace(&mut seen[n], true));
-        }
-        seen
+        wakes.get()
     })
-    .unwrap();
-    other.join().unwrap();
-    seen.retain(|seen| !seen);
-    assert!(seen.is_empty(), "{} were lost", seen.len());
+}
+
+#[test]
+fn two_runtimes_wake_10_000_of_each_others_tasks() {
+    const TASKS: usize = 10_000;
+    limit(LIMIT / 3, || {
+        let (mut here, mut there) = (Vec::new(), Vec::new());
+        for _ in 0..TASKS {
+            let ((to_here, at_here), (to_there, at_there)) = (unbounded(), unbounded());
+            here.push((at_here, to_there));
+            there.push((at_there, to_here));
+        }
+        let (tell, told) = std::sync::mpsc::channel();
+        let other = std::thread::spawn(move || {
+            // It is about to sleep: the first wake finds it asleep.
+            told.recv().unwrap();
+            std::thread::sleep(Duration::from_millis(50));
+            answer(there, true, || {})
+        });
+        assert_eq!(answer(here, false, move || tell.send(()).unwrap()).unwrap(), 3 * TASKS as u64);
+        assert_eq!(other.join().unwrap().unwrap(), 3 * TASKS as u64);
+    });
 }
 
 #[test]
