@@ -43,6 +43,7 @@ const COMMANDS: &[Command] = &[
     Command::new("coverage", "how much is documented, and by examples that run", coverage::run),
     Command::new("cross", "the workspace compiles for the other targets", checks::cross),
     Command::new("loom", "every interleaving of the models, and each seeded bug", checks::loom),
+    Command::new("broken", "the runtime's soundness, each row found by its test", checks::broken),
     Command::new("miri", "undefined behaviour and weak memory, and each bug", checks::miri),
     Command::new("asan", "the tests under AddressSanitizer, leaks included", checks::asan),
     Command::new("tsan", "the tests under ThreadSanitizer, and each seeded race", checks::tsan),

@@ -5,6 +5,7 @@
 
 mod asan;
 mod blocked;
+mod broken;
 mod cross;
 mod differential;
 mod errno;
@@ -27,8 +28,8 @@ pub use differential::run as differential;
 pub use kernels::run_instructions as kernel_instructions;
 pub use packages::OWN_ALLOCATOR;
 pub use {
-    asan::run as asan, blocked::run as blocked, cross::run as cross, errno::run as errno,
-    kernels::run as kernels,
+    asan::run as asan, blocked::run as blocked, broken::run as broken, cross::run as cross,
+    errno::run as errno, kernels::run as kernels,
 };
 pub use {loom::run as loom, miri::run as miri, soak::run as soak, tsan::run as tsan};
 

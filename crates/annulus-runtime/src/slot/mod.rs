@@ -734,6 +734,15 @@ impl Slot {
         unsafe { (vtable.reclaim)(self.payload(), completion) };
     }
 
+    /// Frees what lies in the slot while the kernel has it: what all of this is there to prevent,
+    /// for builds that the tests must find to be broken.
+    #[cfg(any(broken = "freed_when_dropped", broken = "freed_at_the_end"))]
+    pub(crate) unsafe fn free_under_way(&self) {
+        let Some(vtable) = self.vtable.take() else { return };
+        // SAFETY: none: the kernel may write to it still.
+        unsafe { (vtable.reclaim)(self.payload(), Completion::refused(Origin::Closed)) };
+    }
+
     /// Makes the slot ready for its next use, under another name.
     ///
     /// # Safety
