@@ -5,6 +5,7 @@ mod sockets;
 
 use annulus_runtime::run;
 use annulus_runtime::runtime::net::TcpStream;
+use annulus_runtime::time::timeout;
 use common::detector::{Detector, thread_allocations};
 use common::{LIMIT, limit, on_host, times};
 use futures::future::poll_immediate;
@@ -14,11 +15,16 @@ use sockets::pair;
 static ALLOCATOR: Detector = Detector;
 
 async fn exchange(here: &mut TcpStream, there: &mut TcpStream, mut bufs: [Vec<u8>; 2], count: u64) {
-    for _ in 0..count {
+    for n in 0..count {
         let [sent, room] = bufs;
         let sent = here.write_all(sent).await.expect("a write").1;
-        let (n, room) = there.read(room).await.expect("a read");
-        assert_eq!(n, sent.len());
+        // With a time limit and without.
+        let (bytes, room) = if n % 2 == 0 {
+            timeout(LIMIT, there.read(room)).await.expect("in time").expect("a read")
+        } else {
+            there.read(room).await.expect("a read")
+        };
+        assert_eq!(bytes, sent.len());
         bufs = [sent, room];
     }
 }

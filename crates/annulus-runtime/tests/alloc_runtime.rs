@@ -26,24 +26,36 @@ async fn allocations<F: Future>(warm: impl Fn() -> F, work: impl Future) -> u64 
     thread_allocations() - before
 }
 
+/// A file, to be read and written, on a runtime of its own.
+fn on_runtime<F: Future<Output = ()>>(body: impl FnOnce(File) -> F) {
+    limit(2 * LIMIT, || {
+        let file = TempFile::patterned(4096);
+        let std = std::fs::OpenOptions::new().read(true).write(true).open(file.path());
+        let std = std.expect("it is there");
+        Runtime::new().expect("a runtime").block_on(async { body(File::new(std)).await });
+    });
+}
+
 #[test]
-fn reads_writes_timers_and_tasks_allocate_nothing() {
-    let name = "reads_writes_timers_and_tasks_allocate_nothing";
+fn reads_writes_timeouts_timers_and_tasks_allocate_nothing() {
+    let name = "reads_writes_timeouts_timers_and_tasks_allocate_nothing";
     if only_on_linux(name, "what waits in user space is allocated") {
         return;
     }
-    limit(LIMIT, || {
-        let file = TempFile::patterned(4096);
-        let runtime = Runtime::new().expect("a runtime");
-        let std = std::fs::OpenOptions::new().read(true).write(true).open(file.path());
-        let std = std.expect("it is there");
-        runtime.block_on(async {
-            let file = File::new(std);
-            // The buffer of each run is one.
-            assert_eq!(allocations(|| copies(&file, 10), copies(&file, rounds())).await, 1);
-            assert_eq!(allocations(|| timers(10), timers(rounds())).await, 0);
-            assert_eq!(allocations(|| tasks(10), tasks(rounds())).await, 0);
-        });
+    on_runtime(|file| async move {
+        // The buffer of each run is one.
+        assert_eq!(allocations(|| copies(&file, 10), copies(&file, rounds())).await, 1);
+        assert_eq!(allocations(|| timers(10), timers(rounds())).await, 0);
+        assert_eq!(allocations(|| tasks(10), tasks(rounds())).await, 0);
+    });
+    on_runtime(|file| async move {
+        // As above.
+        assert_eq!(allocations(|| limited(&file, 10), limited(&file, rounds())).await, 1);
+        // These take a moment each.
+        assert_eq!(allocations(|| passed(10), passed(rounds() / 10)).await, 0);
+        let (reader, _writer) = std::io::pipe().expect("a pipe");
+        let pipe = File::new(reader);
+        assert_eq!(allocations(|| cancelled(&pipe, 10), cancelled(&pipe, rounds() / 10)).await, 0);
     });
 }
 
@@ -52,6 +64,32 @@ async fn copies(file: &File, count: u64) {
     for n in 0..count {
         let read = file.read_at(buf, n % 8 * 512).await.expect("a read");
         buf = file.write_at(read.1, n % 8 * 512).await.expect("a write").1;
+    }
+}
+
+/// Operations that are done in time, by the runtime's clock and by the kernel's.
+async fn limited(file: &File, count: u64) {
+    let (hour, mut buf) = (Duration::from_secs(3600), vec![0; 512]);
+    for n in 0..count {
+        let read = time::timeout(hour, file.read_at(buf, n % 8 * 512)).await.expect("in time");
+        let read = file.read_at(read.expect("a read").1, n % 8 * 512).deadline(hour);
+        buf = read.await.expect("a read").1;
+    }
+}
+
+/// What is never ready.
+async fn passed(count: u64) {
+    for _ in 0..count {
+        let never = std::future::pending::<()>();
+        assert!(time::timeout(Duration::from_nanos(1), never).await.is_err());
+    }
+}
+
+/// Operations that are under way when their time is over.
+async fn cancelled(pipe: &File, count: u64) {
+    for _ in 0..count {
+        let limit = Duration::from_nanos(1);
+        assert!(time::timeout(limit, pipe.readable()).await.is_err());
     }
 }
 

@@ -164,7 +164,7 @@ fn reads_that_begin_together_are_submitted_together() {
     on_runtime(|| async {
         let content = TempFile::patterned(1 << 16);
         let file = File::new(content.open());
-        let rounds = 100;
+        let rounds = 1000;
         let tasks: Vec<_> = (0..32_u64)
             .map(|n| {
                 let file = file.clone();
@@ -183,7 +183,7 @@ fn reads_that_begin_together_are_submitted_together() {
         let after = metrics().ops;
         let (reads, enters) = (after.submitted - before.submitted, after.enters - before.enters);
         assert_eq!(reads, 32 * rounds);
-        assert!(enters * 16 <= reads, "{reads} reads in {enters} enters");
+        assert!(enters * 32 <= reads, "{reads} reads in {enters} enters");
     });
 }
 
