@@ -1,4 +1,5 @@
-//! Locks, channels, select and join of well-kept crates on a runtime: it has none of its own.
+//! Locks, channels, select, join and task-locals of other crates on a runtime: it has none of its
+//! own.
 
 mod common;
 
@@ -107,5 +108,59 @@ fn a_barrier_of_several_threads_is_passed_by_all() {
         });
         let leaders: u32 = threads.unwrap().join().into_iter().flatten().sum();
         assert_eq!(leaders, 1);
+    });
+}
+
+task_local::task_local! {
+    /// Whose task it is.
+    static OWNER: u64;
+}
+
+/// What the task's own value is, asked for in a call that is not given it.
+fn owner() -> u64 {
+    OWNER.get()
+}
+
+#[test]
+fn what_is_a_tasks_own_stays_with_it_across_awaits() {
+    on_runtime(|| async {
+        let tasks: Vec<_> = (0..100)
+            .map(|n| {
+                spawn_local(OWNER.scope(n, async move {
+                    for _ in 0..10 {
+                        assert_eq!(owner(), n);
+                        yield_now().await;
+                        assert_eq!(OWNER.scope(n + 1000, async { owner() }).await, n + 1000);
+                        sleep(Duration::from_micros(n)).await;
+                        assert_eq!(owner(), n);
+                    }
+                    // A task of its own is given what it is to have.
+                    let own = spawn_local(async { OWNER.try_with(|_| ()).is_err() });
+                    assert!(own.await.unwrap());
+                }))
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert!(OWNER.try_with(|_| ()).is_err());
+    });
+}
+
+#[test]
+fn tokios_task_locals_are_the_same_here() {
+    tokio::task_local! {
+        static NAME: &'static str;
+    }
+    on_runtime(|| async {
+        let other = spawn_local(NAME.scope("other", async {
+            yield_now().await;
+            NAME.get()
+        }));
+        let own = NAME.scope("own", async {
+            sleep(Duration::from_millis(1)).await;
+            NAME.get()
+        });
+        assert_eq!((own.await, other.await.unwrap()), ("own", "other"));
     });
 }
