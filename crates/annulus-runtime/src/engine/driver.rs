@@ -228,13 +228,12 @@ impl Drop for AbortOnPanic {
 pub(crate) fn register_fixed<K: Kernel>(
     register: &Register<'_, K>,
     ports: &Ports,
-) -> io::Result<()> {
+) -> annulus_ring::Result<()> {
     let Some(pool) = &ports.fixed else { return Ok(()) };
     let pieces: Vec<_> = pool.iovecs().collect();
     // SAFETY: the memory is the pool's, of which the ports keep a handle, and the reactor keeps
     // those until its ring is gone; that is not before every operation has completed.
-    unsafe { register.buffers(&pieces) }?;
-    Ok(())
+    unsafe { register.buffers(&pieces) }
 }
 
 /// How many completions a ring of so many entries holds.

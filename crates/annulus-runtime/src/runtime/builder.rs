@@ -15,6 +15,7 @@ use super::core::{Budget, Core};
 use super::threads::{ThreadsBuilder, stay_on};
 use crate::bell::Bell;
 use crate::blocking::{BlockingPool, Plan};
+use crate::buffer::FixedPool;
 use crate::engine::Engine;
 use crate::engine::driver::{self, Drivers};
 use crate::executor::{Executor, Remote};
@@ -44,6 +45,8 @@ pub struct RuntimeBuilder {
     cpu: Option<u32>,
     io_workers: Option<MaxWorkers>,
     allowed: Option<Vec<Op>>,
+    /// How many fixed buffers, of how many bytes.
+    fixed: Option<(usize, usize)>,
 }
 
 impl Default for RuntimeBuilder {
@@ -60,6 +63,7 @@ impl Default for RuntimeBuilder {
             cpu: None,
             io_workers: None,
             allowed: None,
+            fixed: None,
         }
     }
 }
@@ -172,6 +176,30 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Makes a [pool](Runtime::fixed_pool) of `count` buffers of `bytes` each, registered with the
+    /// ring (`IORING_REGISTER_BUFFERS`, Linux 5.1): with direct I/O an operation of a
+    /// [`File`](super::File) on one of them spares the kernel looking up and pinning its pages. Of
+    /// [several threads](Self::threads) each has a pool of its own.
+    ///
+    /// Registered memory counts as locked (`RLIMIT_MEMLOCK`). To a ring that may do [few
+    /// operations only](Self::allow_only) READ_FIXED and WRITE_FIXED are operations of their own.
+    ///
+    /// Building the runtime then fails also with `InvalidInput` for a count outside 1 to 16,384 or
+    /// bytes outside 1 to 2³⁰, and with `ENOMEM` where so much memory may not be locked: raise the
+    /// limit (`ulimit -l`), or ask for less.
+    ///
+    /// ```
+    /// use annulus_runtime::Runtime;
+    /// let runtime = Runtime::builder().fixed_buffers(8, 4096).build()?;
+    /// assert_eq!(runtime.fixed_pool().unwrap().count(), 8);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "IORING_REGISTER_BUFFERS")]
+    pub fn fixed_buffers(mut self, count: usize, bytes: usize) -> Self {
+        self.fixed = Some((count, bytes));
+        self
+    }
+
     /// How many threads [`spawn_blocking`](crate::spawn_blocking) may have (64). With 0 the work
     /// runs when its handle is polled.
     ///
@@ -229,9 +257,12 @@ impl RuntimeBuilder {
         if let Some(cpu) = self.cpu {
             stay_on(cpu)?;
         }
-        let (ring, ops) = driver::sized(self.entries, |entries| self.ring(entries))?;
+        let mut ports = Ports::new(vec![Bell::of_kernel()?], 0)?;
+        ports.fixed = self.fixed.map(|(count, bytes)| FixedPool::new(count, bytes)).transpose()?;
+        // Gone before the ports are, should all of this come to nothing.
+        let (ring, ops) = driver::sized(self.entries, |entries| self.ring(entries, &ports))?;
         let entries = ring.sq_entries();
-        let mut ports = Ports::new(vec![Bell::of_kernel()?], entries - 1)?;
+        ports.group_max = entries - 1;
         ports.kernel = ring.kernel().name();
         ports.ops = ops;
         let ports = Arc::new(ports);
@@ -263,15 +294,19 @@ impl RuntimeBuilder {
     }
 
     /// A ring of so many entries that works, and what its kernel can do.
-    fn ring(&self, entries: u32) -> annulus_ring::Result<(OwnRing, Option<ProbedOps>)> {
+    fn ring(
+        &self,
+        entries: u32,
+        ports: &Ports,
+    ) -> annulus_ring::Result<(OwnRing, Option<ProbedOps>)> {
         let builder = driver::builder(entries, self.kernel);
         let Some(allowed) = &self.allowed else {
             let ring = builder.build_local()?;
-            let ops = self.set_up(&ring)?;
+            let ops = self.set_up(&ring, ports)?;
             return Ok((driver::proven(ring)?, ops));
         };
         let ring = builder.disabled().build_local()?;
-        let ops = self.set_up(&ring)?;
+        let ops = self.set_up(&ring, ports)?;
         let all =
             OWN_OPS.iter().chain(allowed).fold(Restrictions::new(), |list, op| list.allow(*op));
         ring.register().restrict(&all.allow_flags(SqeFlags::IO_LINK))?;
@@ -280,7 +315,8 @@ impl RuntimeBuilder {
     }
 
     /// Sets up what a restricted ring could not any more.
-    fn set_up(&self, ring: &OwnRing) -> annulus_ring::Result<Option<ProbedOps>> {
+    fn set_up(&self, ring: &OwnRing, ports: &Ports) -> annulus_ring::Result<Option<ProbedOps>> {
+        driver::register_fixed(&ring.register(), ports)?;
         if let Some(max) = self.io_workers
             && ring.kernel().is_linux()
         {

@@ -32,6 +32,11 @@ use crate::engine::{self, Advice};
 /// a socket, a write may have written some. Where that must not be, keep the future, and
 /// [`cancel`](LocalOp::cancel) it: awaited, it says what became of it, and gives the buffer back.
 ///
+/// # Fixed buffers
+/// On a buffer of the runtime's own [pool](super::fixed_pool) an operation goes by the buffer's
+/// index (`READ_FIXED`, `WRITE_FIXED`), without being asked to: with direct I/O the kernel need not
+/// look up and pin its pages. On those of other pools it goes by address, as on any buffer.
+///
 /// ```
 /// use annulus_runtime::runtime::File;
 /// let read = annulus_runtime::run(async {

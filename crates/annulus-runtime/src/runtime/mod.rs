@@ -32,6 +32,7 @@ use std::rc::Rc;
 
 use self::core::Core;
 use crate::blocking::BlockingHandle;
+use crate::buffer::FixedPool;
 use crate::engine::Engine;
 use crate::executor::JoinHandle;
 use crate::inside::{Hung, OpInfo};
@@ -72,6 +73,25 @@ impl Runtime {
     /// ```
     pub fn kernel(&self) -> &'static str {
         self.core.ports().kernel
+    }
+
+    /// The buffers that its ring knows: see [`RuntimeBuilder::fixed_buffers`]. Inside of the
+    /// runtime: [`fixed_pool`].
+    ///
+    /// ```
+    /// use annulus_runtime::{Runtime, runtime::File};
+    /// let runtime = Runtime::builder().fixed_buffers(4, 4096).build()?;
+    /// let pool = runtime.fixed_pool().expect("it was asked for");
+    /// let (n, buf) = runtime.block_on(async {
+    ///     let file = File::new(std::fs::File::open("Cargo.toml")?);
+    ///     file.read_at(pool.take().await, 0).await.map_err(std::io::Error::from)
+    /// })?;
+    /// assert!(n > 9 && buf.starts_with(b"[package]"));
+    /// assert!(Runtime::new()?.fixed_pool().is_none());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn fixed_pool(&self) -> Option<&FixedPool> {
+        self.core.ports().fixed.as_ref()
     }
 
     /// The operations that are not over, whoever began them, also those whose futures are gone.
@@ -176,6 +196,32 @@ pub fn ops() -> Vec<OpInfo> {
 #[track_caller]
 pub fn metrics() -> RuntimeMetrics {
     context::with(|core| core.metrics())
+}
+
+/// The buffers that the ring of the runtime knows that this thread is inside of, if it was [asked
+/// for](RuntimeBuilder::fixed_buffers) some: see [`Runtime::fixed_pool`].
+///
+/// # Panics
+/// Outside of a runtime.
+///
+/// ```
+/// use annulus_runtime::{Runtime, runtime::{File, fixed_pool}};
+/// let runtime = Runtime::builder().fixed_buffers(4, 4096).build()?;
+/// let (reader, writer) = std::io::pipe()?;
+/// let text = runtime.block_on(async {
+///     let pool = fixed_pool().expect("it was asked for");
+///     let mut buf = pool.take().await;
+///     buf.extend_from_slice(b"ring");
+///     File::new(writer).write(buf).await?;
+///     let (n, buf) = File::new(reader).read(pool.take().await).await?;
+///     Ok::<_, std::io::Error>(buf[..n].to_vec())
+/// })?;
+/// assert_eq!(text, b"ring");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn fixed_pool() -> Option<FixedPool> {
+    context::with(|core| core.ports().fixed.clone())
 }
 
 /// The ring of the runtime that this thread is inside of, as an [`Engine`]: see
