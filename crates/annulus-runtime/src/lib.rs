@@ -19,6 +19,7 @@ pub mod runtime;
 mod slot;
 mod sync;
 mod timer;
+mod traced;
 
 pub use blocking::BlockingHandle;
 pub use engine::{Engine, File};

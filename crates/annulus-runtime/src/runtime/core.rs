@@ -38,6 +38,7 @@ use crate::slot::Phase;
 use crate::slot::Slot;
 use crate::slot::local::LocalFree;
 use crate::timer::Wheel;
+use crate::traced;
 
 /// The budgets of a loop.
 #[derive(Clone, Copy, Debug)]
@@ -313,6 +314,12 @@ impl Core {
         if self.has_ended.replace(true) {
             return Ok(());
         }
+        let ended = self.end_all(limit);
+        traced::ended(&ended);
+        ended
+    }
+
+    fn end_all(self: &Rc<Self>, limit: Duration) -> Result<(), Hung> {
         let _inside = context::enter_for_end(self);
         self.executor.close();
         if self.ports.is_forked() {

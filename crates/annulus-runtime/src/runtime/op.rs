@@ -14,6 +14,7 @@ use crate::engine::Op;
 use crate::executor::LocalWaker;
 use crate::operation::{Completion, Operation, Origin};
 use crate::slot::{Abandoned, Polled, Slot, SlotPtr};
+use crate::traced::OpSpan;
 
 /// The future of one operation on the ring of the runtime that this thread is inside of.
 ///
@@ -54,6 +55,7 @@ pub struct LocalOp<T: Operation> {
     /// Where the operation lies, from the beginning: it is moved once.
     slot: SlotPtr,
     stage: Stage,
+    span: OpSpan,
     operation: PhantomData<T>,
 }
 
@@ -91,7 +93,8 @@ impl<T: Operation> LocalOp<T> {
         // SAFETY: the slot is empty and ours; the core, and so this, stays on its thread.
         unsafe { slot.put_local(operation) };
         let slot = SlotPtr::from(slot);
-        Self { core, slot, stage: Stage::Ready, operation: PhantomData }
+        let span = OpSpan::new::<T>();
+        Self { core, slot, stage: Stage::Ready, span, operation: PhantomData }
     }
 
     /// An operation of an engine, such as that of [`engine`](super::engine), on the ring of the
@@ -163,6 +166,7 @@ impl<T: Operation> LocalOp<T> {
         if self.stage == Stage::Begun && self.slot().ask_to_cancel() {
             // SAFETY: the slot is of this port, and its link was set for this call.
             unsafe { self.core.port().request_cancel(self.slot()) };
+            self.span.cancel();
         }
     }
 
@@ -185,6 +189,7 @@ impl<T: Operation> LocalOp<T> {
         let waker = LocalWaker::of(waker);
         // SAFETY: it is this slot's future, and begun a moment ago.
         unsafe { self.slot().wait_local(waker) };
+        self.span.begun(Some(self.slot()));
         true
     }
 
@@ -194,7 +199,9 @@ impl<T: Operation> LocalOp<T> {
     fn begin_otherwise(&mut self) {
         assert!(self.stage != Stage::Over, "an operation was polled after its result was given");
         let slot = self.slot();
-        let done = self.attempt().or_else(|| {
+        let attempted = self.attempt();
+        let has_entry = attempted.is_none();
+        let done = attempted.or_else(|| {
             // SAFETY: `new` put a `T` there, and only this future has the slot.
             let entry = unsafe { slot.local_entry::<T>() };
             // SAFETY: it is of this port, and filled.
@@ -205,6 +212,8 @@ impl<T: Operation> LocalOp<T> {
             unsafe { slot.settle_local(completion) };
         }
         self.stage = Stage::Begun;
+        // Not our code: last.
+        self.span.begun(has_entry.then(|| self.slot()));
     }
 
     /// Does it at once, if that is wanted and can be.
@@ -257,6 +266,7 @@ impl<T: Operation> LocalOp<T> {
         // SAFETY: a `T` was put there, and it is done; the stage says that it is taken.
         let (operation, completion) = unsafe { slot.take::<T>() };
         let _emptied = Emptied { core: &self.core, slot };
+        self.span.done(&completion);
         end(operation, completion)
     }
 
@@ -272,6 +282,7 @@ impl<T: Operation> LocalOp<T> {
             // What lies in the slot is a copy of the parent's.
             return;
         }
+        self.span.dropped();
         // The waker is dropped at the end, whatever happens until then.
         // SAFETY: this is the slot's future, which ends here.
         let (abandoned, _waker) = unsafe { self.slot().abandon_local() };
