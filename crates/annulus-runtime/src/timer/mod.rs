@@ -173,15 +173,14 @@ impl Wheel {
                 let index = next;
                 let entry = self.entries.at(index);
                 next = entry.next;
-                if entry.when <= now {
+                if entry.when <= self.elapsed {
                     entry.place = Place::FIRED;
                     if let Some(waker) = entry.waker.take() {
                         wake(waker);
                     }
                 } else {
-                    // Then now is inside this slot, and nothing earlier is left elsewhere.
+                    // To a level below, though it may be due by now: those fire in their order.
                     let tick = entry.when;
-                    self.elapsed = now;
                     self.link(index, tick);
                 }
             }

@@ -160,3 +160,30 @@ fn what_is_taken_back_before_it_has_a_time_never_fires() {
     assert_eq!((note.count(), wheel.is_empty()), (1, true));
     assert!(wheel.poll(keys[2], &waker).is_none() && wheel.poll(keys[3], &waker).is_none());
 }
+
+/// Notes its number where all do.
+struct Numbered(u64, Arc<std::sync::Mutex<Vec<u64>>>);
+
+impl Wake for Numbered {
+    fn wake(self: Arc<Self>) {
+        self.1.lock().unwrap().push(self.0);
+    }
+}
+
+/// Also where nobody looked for so long that whole slots of higher levels are over.
+#[test]
+fn late_timers_fire_in_the_order_of_their_times() {
+    let mut wheel = Wheel::new(0);
+    let order = Arc::default();
+    let mut time_ns = 7;
+    for _ in 0..1000 {
+        // Times from everywhere within a second, in no order.
+        time_ns = time_ns * 48_271 % 0x7fff_ffff;
+        let after_ns = time_ns % 1_000_000_000;
+        let waker = Arc::new(Numbered(after_ns, Arc::clone(&order))).into();
+        set(&mut wheel, 0, after_ns, &waker);
+    }
+    assert_eq!(advance(&mut wheel, 1_000_000_000), 1000);
+    let ticks: Vec<u64> = order.lock().unwrap().iter().copied().map(tick_of).collect();
+    assert!(ticks.is_sorted(), "{ticks:?}");
+}
