@@ -93,7 +93,7 @@ impl<T: Operation> LocalOp<T> {
         // SAFETY: the slot is empty and ours; the core, and so this, stays on its thread.
         unsafe { slot.put_local(operation) };
         let slot = SlotPtr::from(slot);
-        let span = OpSpan::new::<T>();
+        let span = OpSpan::new(PhantomData::<T>);
         Self { core, slot, stage: Stage::Ready, span, operation: PhantomData }
     }
 

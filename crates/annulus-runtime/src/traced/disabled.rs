@@ -1,5 +1,7 @@
 //! Without the feature: nothing, at no cost.
 
+use core::marker::PhantomData;
+
 use crate::inside::Hung;
 use crate::operation::Completion;
 use crate::slot::Slot;
@@ -10,7 +12,7 @@ const _: () = assert!(size_of::<OpSpan>() == 0);
 
 impl OpSpan {
     #[inline(always)]
-    pub(crate) fn new<T>() -> Self {
+    pub(crate) fn new<T>(_: PhantomData<T>) -> Self {
         Self
     }
 

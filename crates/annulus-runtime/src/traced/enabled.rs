@@ -1,5 +1,7 @@
 //! With the feature: see the module above.
 
+use core::marker::PhantomData;
+
 use tracing::{Span, debug, trace, trace_span, warn};
 
 use crate::inside::Hung;
@@ -12,7 +14,7 @@ pub(crate) struct OpSpan {
 }
 
 impl OpSpan {
-    pub(crate) fn new<T>() -> Self {
+    pub(crate) fn new<T>(_: PhantomData<T>) -> Self {
         Self { span: trace_span!("operation", kind = core::any::type_name::<T>()) }
     }
 
