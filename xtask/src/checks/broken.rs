@@ -4,7 +4,7 @@
 //! The sources hold, for each, a line or two that break it, behind `#[cfg(broken = "name")]`. The
 //! tests that say that the row holds are built once with each of them, and must fail, on both
 //! kernels. [`ROWS`] is the table. (Orderings and the like, which only the models find, are seeded
-//! as bugs of theirs: see [`seeded`](super::seeded).)
+//! as bugs of theirs: see [`seeded`].)
 
 use std::collections::BTreeMap;
 use std::path::Path;
