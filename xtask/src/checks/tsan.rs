@@ -129,8 +129,9 @@ fn hunt(host: &str) -> bool {
 }
 
 fn finds(bug: &str) -> Result<(), &'static str> {
-    let race = bug.ends_with("_relaxed");
-    if race { Ok(()) } else { Err("no data race; loom and Miri find it") }
+    // What the latter breaks is seen in atomics alone, but where a third thread comes between.
+    let race = bug.ends_with("_relaxed") && bug != "unlink_relaxed";
+    if race { Ok(()) } else { Err("no data race, or a rare one; loom finds it") }
 }
 
 /// Whether each suppression stands under a comment, or under others that do.
