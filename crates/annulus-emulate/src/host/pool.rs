@@ -224,7 +224,7 @@ impl Pool {
 
     /// Returns when a wait for a futex waits, or is over.
     fn see_join(&self, token: Token, queue: &Queue) {
-        let mut begun = None;
+        let mut begun = super::sys::now(annulus_ring::abi::ClockId::MONOTONIC);
         while !queue.is_joined() {
             let state = self.state();
             let is_queued = state.lanes.iter().flat_map(|lane| &lane.items);
@@ -235,11 +235,10 @@ impl Pool {
             drop(state);
             let now = super::sys::now(annulus_ring::abi::ClockId::MONOTONIC);
             // A thread that has not begun is not late.
-            let begun = begun.get_or_insert(now);
             if is_queued {
-                *begun = now;
+                begun = now;
             }
-            if !queue.is_exact() && now.saturating_sub(*begun) > JOIN_MAX {
+            if !queue.is_exact() && now.saturating_sub(begun) > JOIN_MAX {
                 return;
             }
             std::thread::yield_now();
