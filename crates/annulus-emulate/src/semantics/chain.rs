@@ -83,4 +83,11 @@ impl<W: World> Core<W> {
             self.behind.push_back(token);
         }
     }
+
+    /// Has chains go on behind what ended in this round, which is told by now, and lets go what
+    /// that held.
+    pub(super) fn end_round(&mut self) {
+        self.due.append(&mut self.behind);
+        self.release_held();
+    }
 }

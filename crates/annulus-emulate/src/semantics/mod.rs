@@ -258,8 +258,7 @@ impl<W: World> Core<W> {
         if self.begun_at != self.queues.posted() {
             self.begun_at = self.queues.posted();
             self.pass_counts_early();
-            self.due.append(&mut self.behind);
-            self.release_held();
+            self.end_round();
         }
         let is_told = self.queues.post_if_room(&Completion { user_data, res, flags, big: None });
         if is_told {

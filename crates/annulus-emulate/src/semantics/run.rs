@@ -43,8 +43,7 @@ impl<W: World> Core<W> {
             }
             self.world.let_go();
             self.pass_counts();
-            self.due.append(&mut self.behind);
-            self.release_held();
+            self.end_round();
             self.begin_deferred();
             if self.due.is_empty() && self.own_messages.is_empty() {
                 return;
