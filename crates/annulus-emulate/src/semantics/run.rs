@@ -176,7 +176,9 @@ impl<W: World> Core<W> {
                 Shot::Again if self.reads_once(token) => {
                     return self.finish(token, Err(Errno::EAGAIN));
                 }
-                Shot::Again if self.reads_on_later(token) => return self.go_on_later(token),
+                Shot::Again if self.reads_on_later(token) => {
+                    return self.wait(token, PollEvents::IN);
+                }
                 Shot::Again => {}
             }
         }

@@ -303,7 +303,28 @@ fn rounds() -> Vec<Case> {
             4,
             [
                 write(SMALL_WRITE, 1),
-                submit([nop(), nop(), select(PIECEWISE, read), timeout(Time::Short, 3), nop()]),
+                submit([
+                    nop(),
+                    nop(),
+                    select(PIECEWISE, read.clone()),
+                    timeout(Time::Short, 3),
+                    nop(),
+                ]),
+            ],
+        ),
+        case_full(
+            "a multishot that was ready before another read again",
+            2,
+            [
+                submit([select(
+                    RING,
+                    Entry { off: u64::MAX, ..bare(Op::READ_MULTISHOT, PIPE_READ) },
+                )]),
+                submit([
+                    on(Op::WRITE, SMALL_WRITE, 512),
+                    on(Op::WRITE, PIPE_WRITE, 1),
+                    select(RING, read),
+                ]),
             ],
         ),
     ]
