@@ -23,7 +23,7 @@ fn at_once(kind: Kind, entries: u32, in_flight_max: Option<u32>, count: usize) -
         let builder = builder.entries(entries);
         in_flight_max.into_iter().fold(builder, |builder, max| builder.in_flight_max(max))
     });
-    let max = u64::from(in_flight_max.unwrap_or(4 * entries));
+    let max = in_flight_max.map_or(u64::MAX, u64::from);
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
     let pipe = rig.file(reader);
     let reads: Vec<_> = (0..count).map(|_| begin(pipe.read(vec![0; 1]))).collect();
@@ -220,4 +220,27 @@ fn reads_from_the_cache_let_other_tasks_run() {
             other.abort();
         });
     });
+}
+
+/// However many wait for what never comes, one that need not wait is done, and all are cancelled at
+/// the end.
+#[test]
+fn what_waits_for_ever_is_in_nobody_s_way() {
+    engines::each(
+        |builder| builder.entries(8),
+        |rig| {
+            limit(2 * LIMIT, || {
+                let (reader, _writer) = std::io::pipe().expect("a pipe");
+                let silent = rig.file(reader);
+                let waiting: Vec<_> = (0..5_000).map(|_| begin(silent.read(vec![0; 1]))).collect();
+                until(|| rig.engine().metrics().in_flight == 5_000);
+                let (reader, mut writer) = shipped_pipe();
+                let read = begin(rig.file(reader).read(vec![0; 1]));
+                writer.write_all(b"x").expect("room in the pipe");
+                assert_eq!(block_on(read).expect("a read").1, b"x");
+                drop(waiting);
+                until(|| rig.engine().metrics().in_flight == 0);
+            });
+        },
+    );
 }

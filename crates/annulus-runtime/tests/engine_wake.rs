@@ -117,7 +117,7 @@ fn with_a_full_queue_none_is_lost() {
     for more_in_flight in [false, true] {
         let how = |builder: annulus_runtime::engine::EngineBuilder| {
             let builder = builder.entries(8);
-            if more_in_flight { builder.in_flight_max(4_096) } else { builder }
+            if more_in_flight { builder } else { builder.in_flight_max(32) }
         };
         engines::each(how, |rig| {
             limit(2 * LIMIT, || {

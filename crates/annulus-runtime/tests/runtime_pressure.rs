@@ -154,3 +154,28 @@ fn reads_beside_a_busy_task_are_over_within_10_ms() {
         assert!(took[4] <= slower() as u32 * Duration::from_millis(10), "{took:?}");
     });
 }
+
+/// However many wait for what never comes, one that need not wait is done, and all are cancelled at
+/// the end.
+#[test]
+fn what_waits_for_ever_is_in_nobody_s_way() {
+    limit(LIMIT, || {
+        let runtime = Runtime::builder().entries(8).build().expect("a runtime");
+        let (silent, _kept) = std::io::pipe().expect("a pipe");
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        runtime.block_on(async {
+            let silent = File::new(silent);
+            let waiting = spawn_local(join_all((0..5_000).map(|_| silent.read(vec![0; 1]))));
+            while runtime.metrics().ops.in_flight < 5_000 {
+                yield_now().await;
+            }
+            let pipe = File::new(reader);
+            let read = spawn_local(pipe.read(vec![0; 1]));
+            yield_now().await;
+            writer.write_all(b"x").expect("room in the pipe");
+            assert_eq!(read.await.expect("no panic").expect("a read").1, b"x");
+            drop(waiting);
+        });
+        runtime.shutdown(LIMIT).expect("nothing is left");
+    });
+}

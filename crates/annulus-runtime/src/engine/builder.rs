@@ -63,10 +63,15 @@ impl EngineBuilder {
         self
     }
 
-    /// How many operations a driver gives the kernel at a time; the others wait, in order. Four
-    /// times the [entries](Self::entries) if not said, which is what the completion queue holds.
+    /// How many operations a driver gives the kernel at a time; the others wait, in order. All of
+    /// them, if not said: however many wait for a pipe or a socket that says nothing, they keep
+    /// nobody from a file.
     ///
-    /// Fewer where the device gets slower with more, or where others are to have their turn sooner.
+    /// Say it for an engine whose operations all end by themselves, as those of a disk do: where
+    /// the device gets slower with more, or where others are to have their turn sooner. Up to four
+    /// times the [entries](Self::entries) the completion queue has room for all that may end at
+    /// once; beyond that the kernel keeps for a moment what it has no room for
+    /// ([`overflows`](super::Metrics::overflows)).
     ///
     /// ```
     /// use annulus_runtime::Engine;
@@ -86,7 +91,7 @@ impl EngineBuilder {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn in_flight_max(mut self, operations: u32) -> Self {
-        self.plan.in_flight_max = Some(operations.max(1));
+        self.plan.in_flight_max = operations.max(1);
         self
     }
 

@@ -26,7 +26,7 @@ const CQ_ENTRIES_MAX: u32 = 65_536;
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) entries: u32,
-    pub(super) in_flight_max: Option<u32>,
+    pub(super) in_flight_max: u32,
     pub(super) thread_name: String,
     pub(super) workers: (u32, u32),
     pub(super) close_limit: Duration,
@@ -46,7 +46,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             entries: 256,
-            in_flight_max: None,
+            in_flight_max: u32::MAX,
             thread_name: "annulus".to_owned(),
             workers: (16, 16),
             close_limit: Duration::from_secs(5),
@@ -57,13 +57,9 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// How a reactor with a ring of so many entries is to behave.
-    pub(super) fn habits(&self, entries: u32) -> Habits {
-        Habits {
-            in_flight_max: self.in_flight_max.unwrap_or(completions(entries)),
-            pause: std::thread::sleep,
-            complain,
-        }
+    /// How a reactor is to behave.
+    pub(super) fn habits(&self) -> Habits {
+        Habits { in_flight_max: self.in_flight_max, pause: std::thread::sleep, complain }
     }
 }
 
@@ -116,7 +112,7 @@ impl Drivers {
         for ring in &rings {
             register_fixed(&ring.register(), &ports)?;
         }
-        let habits = plan.habits(entries);
+        let habits = plan.habits();
         let alive = Arc::new(Alive::default());
         // Dropped on an error, it closes what was started.
         let drivers = Arc::new(Self { ports, entries, close_limit: Some(plan.close_limit), alive });

@@ -47,6 +47,7 @@ pub struct RuntimeBuilder {
     allowed: Option<Vec<Op>>,
     /// How many fixed buffers, of how many bytes.
     fixed: Option<(usize, usize)>,
+    in_flight_max: u32,
 }
 
 impl Default for RuntimeBuilder {
@@ -64,17 +65,47 @@ impl Default for RuntimeBuilder {
             io_workers: None,
             allowed: None,
             fixed: None,
+            in_flight_max: u32::MAX,
         }
     }
 }
 
 impl RuntimeBuilder {
-    /// How many entries its ring has (256), rounded up to a power of two. Twice as many operations
-    /// may be in the kernel at a time; those beyond that wait in the runtime, and none is refused.
+    /// How many entries its ring has (256), rounded up to a power of two: so many operations are
+    /// begun by one system call. Any number may be under way.
     ///
     /// Where locked memory is short the ring is made shorter, and a line says so.
     pub fn entries(mut self, entries: u32) -> Self {
         self.entries = entries;
+        self
+    }
+
+    /// How many operations the kernel is given at a time; the others wait, in order. All of them,
+    /// if not said: however many wait for a socket that says nothing, they keep nobody from a file.
+    ///
+    /// Say it where all operations end by themselves, as those of a disk do, and where that gets
+    /// slower with more.
+    ///
+    /// ```
+    /// use annulus_runtime::{Runtime, runtime::File, spawn_local, yield_now};
+    /// let runtime = Runtime::builder().in_flight_max(1).build()?;
+    /// let (reader, writer) = std::io::pipe()?;
+    /// runtime.block_on(async {
+    ///     let pipe = File::new(reader);
+    ///     let reads = [(); 2].map(|()| spawn_local(pipe.read(vec![0; 1])));
+    ///     while runtime.metrics().ops.queued == 0 {
+    ///         yield_now().await;
+    ///     }
+    ///     std::io::Write::write_all(&mut &writer, b"12")?; // it does not wait: there is room
+    ///     for read in reads {
+    ///         assert_eq!(read.await.expect("no panic")?.0, 1);
+    ///     }
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn in_flight_max(mut self, operations: u32) -> Self {
+        self.in_flight_max = operations.max(1);
         self
     }
 
@@ -267,7 +298,7 @@ impl RuntimeBuilder {
         ports.ops = ops;
         let ports = Arc::new(ports);
         let habits = Habits {
-            in_flight_max: driver::completions(entries),
+            in_flight_max: self.in_flight_max,
             pause: std::thread::sleep,
             complain: driver::complain,
         };

@@ -178,7 +178,7 @@ impl EngineBuilder {
         ports.fixed = plan.fixed_pool()?;
         driver::register_fixed(&ring.register(), &ports)?;
         let ports = Arc::new(ports);
-        let reactor = TaskReactor::of_task(ring, Arc::clone(&ports), 0, plan.habits(entries));
+        let reactor = TaskReactor::of_task(ring, Arc::clone(&ports), 0, plan.habits());
         let (drivers, _ended) = Drivers::driven(Arc::clone(&ports), entries);
         let reactor = ManuallyDrop::new(Box::new(reactor));
         let running = Some(Running { reactor, _ended });
