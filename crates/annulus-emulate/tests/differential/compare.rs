@@ -28,7 +28,10 @@
 //! 6. How often a timer tells at a short interval.
 //! 7. How many buffers a bundle without a length takes ahead: Linux takes as many as what a message
 //!    before it has left room for, and ends with the last of its group.
-//! 8. How many links of a chain one enter goes through. Where the queue is short, chains go on as
+//! 8. Who of several is told before the queue is full: a multishot goes on, or ends, by that. Linux
+//!    tells of a read or write that fails behind what became ready meanwhile. Multishots are asked
+//!    for where there is room; how they end without any, by cases of their own.
+//! 9. How many links of a chain one enter goes through. Where the queue is short, chains go on as
 //!    far as they can before what they tell is taken (`side`).
 
 use core::cmp::Ordering;

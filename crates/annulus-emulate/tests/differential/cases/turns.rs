@@ -6,7 +6,7 @@ use super::*;
 /// All of them.
 pub fn all() -> Vec<Case> {
     let families = [pieces(), cancelled(), first(), bundles(), ends(), counts(), rounds()];
-    [families.concat(), threads(), threads_of_groups()].concat()
+    [families.concat(), full_queues(), threads(), threads_of_groups()].concat()
 }
 
 /// A receive with a buffer of a group.
@@ -325,6 +325,41 @@ fn rounds() -> Vec<Case> {
                     on(Op::WRITE, PIPE_WRITE, 1),
                     select(RING, read),
                 ]),
+            ],
+        ),
+    ]
+}
+
+/// Multishots that find no room.
+fn full_queues() -> Vec<Case> {
+    let short = Setting {
+        cq_entries: 2,
+        table: vec![Fd::NONE; TABLE as usize],
+        groups: true,
+        filled: 4,
+        ..Setting::default()
+    };
+    let multishot = RecvSendFlags::RECV_MULTISHOT;
+    let read = || Entry { off: u64::MAX, ..bare(Op::READ_MULTISHOT, SMALL_READ) };
+    let comes = || on(Op::SEND, SOCKET + 1, 64);
+    vec![
+        case_with(
+            "a multishot receive behind a full queue",
+            short.clone(),
+            [submit([receive(RING, multishot, 0)]), submit([nop(), comes()])],
+        ),
+        case_with(
+            "a multishot receive that fills a queue",
+            short.clone(),
+            [submit([receive(RING, multishot, 0)]), submit([comes()]), submit([nop(), comes()])],
+        ),
+        case_with(
+            "a multishot read behind a full queue",
+            short,
+            [
+                submit([select(PIECEWISE, read())]),
+                submit([nop(), on(Op::WRITE, SMALL_WRITE, 8)]),
+                submit([on(Op::WRITE, SMALL_WRITE, 8)]),
             ],
         ),
     ]

@@ -303,15 +303,10 @@ impl Generator {
         may
     }
 
-    /// Whether there may be multishots. Where there is little room, how much of it is left when
-    /// chains go on is for the program to say.
+    /// Whether there may be multishots. Where there is little room they end without any, and how
+    /// much is left is said by what others told before, in whatever order.
     fn may_repeat(&mut self, percent: u64) -> bool {
-        // What a thread does, or an eventfd is tried again for, may find it first.
-        let has_room = match self.setting.cq_entries {
-            0 => true,
-            entries => entries == 2 && !self.has_threads,
-        };
-        has_room && self.random.chance(percent)
+        self.setting.cq_entries == 0 && self.random.chance(percent)
     }
 
     /// Whether there are files of any kind.
