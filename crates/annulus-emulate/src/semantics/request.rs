@@ -52,6 +52,8 @@ pub(crate) struct Request<F> {
     pub(crate) notifies: bool,
     /// Its group was empty after it had picked.
     pub(crate) took_all: bool,
+    /// The length of its bundle ended inside of a buffer: it goes on with no other.
+    pub(crate) was_cut: bool,
     /// How long the buffer was that it waited with, if it had one: it takes no more.
     pub(crate) room: u32,
     /// It has waited for its file.
@@ -115,6 +117,7 @@ impl<F> Request<F> {
             silences: false,
             notifies: false,
             took_all: false,
+            was_cut: false,
             room: 0,
             was_polled: false,
             has_ended: false,
@@ -155,6 +158,7 @@ impl<F> Request<F> {
             silences,
             notifies,
             took_all,
+            was_cut,
             room,
             was_polled,
             has_ended,
@@ -175,6 +179,7 @@ impl<F> Request<F> {
         (*state, *failed, *is_over) = (State::Queued, false, false);
         *silent = sqe.flags.contains(SqeFlags::CQE_SKIP_SUCCESS);
         (*silences, *notifies, *took_all, *was_polled) = (false, false, false, false);
+        *was_cut = false;
         (*has_ended, *in_thread) = (false, false);
         (*room, *wakes, *result) = (0, 0, 0);
         (*cflags, *big) = (CqeFlags::empty(), None);

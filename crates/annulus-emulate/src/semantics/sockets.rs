@@ -77,7 +77,8 @@ impl<W: World> Core<W> {
             return Shot::Last;
         }
         let Some(request) = self.requests.get_mut(token) else { return Shot::Last };
-        (request.cflags, request.room, request.took_all) = (CqeFlags::empty(), 0, false);
+        (request.cflags, request.room) = (CqeFlags::empty(), 0);
+        (request.took_all, request.was_cut) = (false, false);
         if let Some(work) = &mut request.work {
             work.done = 0;
             // A bundle that is as long as it may be lets others have their turn.

@@ -125,7 +125,8 @@ impl<W: World> Core<W> {
         let found = self.groups.get_mut(&group).ok_or(none)?;
         // What else has arrived is received at once.
         let queued = || {
-            let may_extend = is_bundle && extends(&work.sqe) && !request.took_all;
+            let may_extend =
+                is_bundle && extends(&work.sqe) && !request.took_all && !request.was_cut;
             let file = work.file.as_ref().filter(|_| may_extend);
             file.and_then(|file| self.world.queued(file))
         };
@@ -133,9 +134,10 @@ impl<W: World> Core<W> {
             Group::Provided(buffers) => take_provided(buffers, &want, queued)?,
             Group::Ring(ring) => take_of_ring(self.user, ring, &want, queued)?,
         };
-        let Found { spans, id, from, took_all } = found;
+        let Found { spans, id, from, took_all, was_cut } = found;
         // Until something is told of it: when it waited, there may have been none left.
         request.took_all |= took_all;
+        request.was_cut |= was_cut;
         request.picked = Some(Picked { group, id, asked, from });
         if let Err(errno) = place(&mut work.sqe, &mut work.stable, spans) {
             self.put_back_buffer(token);
@@ -298,6 +300,8 @@ struct Found {
     from: From,
     /// There is none left.
     took_all: bool,
+    /// A bundle's length ends inside of one.
+    was_cut: bool,
 }
 
 /// Takes what was provided first; for what has been `queued` behind that fills it, the second, too.
@@ -322,7 +326,7 @@ fn take_provided(
     };
     let (id, took_all) = (first.id, buffers.is_empty());
     let second = second.map(|second| (span.bytes, second));
-    Ok(Found { spans, id, from: From::Provided(first, second), took_all })
+    Ok(Found { spans, id, from: From::Provided(first, second), took_all, was_cut: false })
 }
 
 /// Takes what comes next in a ring; of a bundle, all of it, and for what has been `queued` behind.
@@ -332,12 +336,12 @@ fn take_of_ring(
     want: &Want,
     queued: impl FnOnce() -> Option<u32>,
 ) -> Result<Found, Errno> {
-    let (spans, id, passed) = match want.bundle {
+    let (spans, id, passed, was_cut) = match want.bundle {
         Some(bundle) => {
             let many = ring.peek_many(user, want.bytes, queued(), bundle)?;
-            (Spans::Many(many.0), many.1, many.2)
+            (Spans::Many(many.spans), many.first, many.passed, many.is_cut)
         }
-        None => ring.peek(user, want.bytes).map(|(span, id)| (Spans::One([span]), id, 1))?,
+        None => ring.peek(user, want.bytes).map(|(span, id)| (Spans::One([span]), id, 1, false))?,
     };
     let took_all = ring.available(user) == passed;
     let from = if want.uses_up {
@@ -346,7 +350,7 @@ fn take_of_ring(
     } else {
         From::Ring(spans.clone())
     };
-    Ok(Found { spans, id, from, took_all })
+    Ok(Found { spans, id, from, took_all, was_cut })
 }
 
 /// Whether it keeps what was provided for it, though it waits or fails.

@@ -39,6 +39,19 @@ pub(super) enum Bundle {
     ReceivedByThread,
 }
 
+/// Buffers for a bundle.
+#[derive(Debug)]
+pub(super) struct Many {
+    /// Where they are.
+    pub(super) spans: Vec<Span>,
+    /// The first's number.
+    pub(super) first: u16,
+    /// How many Linux has gone past: not the one with which the length is reached.
+    pub(super) passed: u16,
+    /// The length ends inside of a buffer, of those that are used up whole.
+    pub(super) is_cut: bool,
+}
+
 /// The buffers of a bundle.
 #[derive(Debug, Default)]
 struct Taken {
@@ -125,8 +138,7 @@ impl RingGroup {
         Ok((Span { addr, bytes: bytes as usize }, bid))
     }
 
-    /// The next buffers, for `len` bytes: where, the first's number, and how many Linux has gone
-    /// past then: not the one with which the length is reached. Of those that are used up whole
+    /// The next buffers, for `len` bytes. Of those that are used up whole
     /// only the first is cut to the length. For a length of 0 these are all, or to receive one; and
     /// as many more as what has been `queued` behind that fills. A thread takes one each time.
     pub(super) fn peek_many(
@@ -135,7 +147,7 @@ impl RingGroup {
         len: u32,
         queued: Option<u32>,
         how: Bundle,
-    ) -> Result<(Vec<Span>, u16, u16), Errno> {
+    ) -> Result<Many, Errno> {
         let (first_span, first) = self.peek(user, 0)?;
         let most = if how == Bundle::ReceivedByThread { 1 } else { BUNDLE_MAX };
         let mut taken = Taken { most, ..Taken::default() };
@@ -150,8 +162,12 @@ impl RingGroup {
         if !taken.is_cut && behind > 1 {
             self.append(user, behind, &mut taken)?;
         }
-        let Taken { spans, passed, .. } = taken;
-        if spans.is_empty() { Err(Errno::ENOBUFS) } else { Ok((spans, first, passed)) }
+        let Taken { spans, passed, is_cut, .. } = taken;
+        if spans.is_empty() {
+            Err(Errno::ENOBUFS)
+        } else {
+            Ok(Many { spans, first, passed, is_cut })
+        }
     }
 
     /// Appends buffers for `left` bytes.

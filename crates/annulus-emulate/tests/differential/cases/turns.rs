@@ -117,6 +117,14 @@ fn bundles() -> Vec<Case> {
             ])],
         ),
         case_full(
+            "a bundle that waited, and ended inside of a buffer",
+            4,
+            [
+                submit([receive(RING, RecvSendFlags::BUNDLE, 200)]),
+                submit([on(Op::SEND, SOCKET + 1, 600)]),
+            ],
+        ),
+        case_full(
             "a bundle that waited, and had the last buffer",
             1,
             [submit([receive(RING, bundle, 200)]), write(SOCKET + 1, 8)],
