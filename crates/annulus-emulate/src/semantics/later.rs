@@ -8,7 +8,7 @@ use annulus_ring::abi::{
 
 use super::Core;
 use super::request::State;
-use super::run::keep;
+use super::run::{LOOPS_MAX, keep};
 use super::sockets::{is_bundle, is_multishot};
 use crate::world::{Attempt, Token, Work, World};
 
@@ -111,6 +111,19 @@ impl<W: World> Core<W> {
             request.state = State::Watching;
         }
         self.due.push_back(token);
+    }
+
+    /// Whether a multishot has gone on so often that others have their turn, counted over all its
+    /// turns. What is sent of a group has an end, and is not waited for.
+    pub(super) fn has_looped(&mut self, token: Token) -> bool {
+        let request = self.requests.get_mut(token).filter(|found| found.opcode != Op::SEND);
+        request.is_some_and(|request| {
+            request.loops += 1;
+            if request.loops > LOOPS_MAX {
+                request.loops = 0;
+            }
+            request.loops == 0
+        })
     }
 
     /// Lets others have their turn, before it goes on with what may be there.

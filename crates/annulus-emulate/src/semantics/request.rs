@@ -64,6 +64,8 @@ pub(crate) struct Request<F> {
     pub(crate) in_thread: bool,
     /// How often it went on to wait.
     pub(crate) wakes: u32,
+    /// How often in a row a multishot went on at once.
+    pub(crate) loops: u32,
     /// What is told of it: preset where it was refused before it began.
     pub(crate) result: i32,
     pub(crate) cflags: CqeFlags,
@@ -123,6 +125,7 @@ impl<F> Request<F> {
             has_ended: false,
             in_thread: false,
             wakes: 0,
+            loops: 0,
             result: 0,
             cflags: CqeFlags::empty(),
             big: None,
@@ -164,6 +167,7 @@ impl<F> Request<F> {
             has_ended,
             in_thread,
             wakes,
+            loops,
             result,
             cflags,
             big,
@@ -181,7 +185,7 @@ impl<F> Request<F> {
         (*silences, *notifies, *took_all, *was_polled) = (false, false, false, false);
         *was_cut = false;
         (*has_ended, *in_thread) = (false, false);
-        (*room, *wakes, *result) = (0, 0, 0);
+        (*room, *wakes, *loops, *result) = (0, 0, 0, 0);
         (*cflags, *big) = (CqeFlags::empty(), None);
         (*next, *partner, *due, *order, *cancelled) = (None, None, None, 0, false);
     }

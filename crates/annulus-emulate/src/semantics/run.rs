@@ -9,8 +9,8 @@ use super::sockets::{Shot, is_multishot};
 use super::{Core, prepare};
 use crate::world::{Attempt, Token, Work, World};
 
-/// How often a multishot is tried in a row (`MULTISHOT_MAX_RETRY`).
-const SHOTS_MAX: u32 = 32;
+/// How often a multishot goes on at once before others have their turn (`MULTISHOT_MAX_RETRY`).
+pub(super) const LOOPS_MAX: u32 = 32;
 /// How often a request is woken in vain before it is asked why.
 const WAKES_MAX: u32 = 4;
 /// Interrupted, to be called again (`ERESTARTSYS`): of operations, no program's concern.
@@ -138,15 +138,12 @@ impl<W: World> Core<W> {
         if self.closing {
             return self.finish(token, Err(Errno::ECANCELED));
         }
-        let mut shots = 0;
-        while shots < SHOTS_MAX {
+        loop {
             if let Err(errno) = self.pick_buffer(token) {
                 return self.finish(token, Err(errno));
             }
             let Some(request) = self.requests.get_mut(token) else { return };
             let Some(work) = &mut request.work else { return };
-            // What is sent of a group has an end, and is not waited for.
-            shots += u32::from(work.sqe.opcode != Op::SEND);
             let waits_first = waits_first(&work.sqe);
             let shot = match self.world.attempt(work) {
                 Attempt::Done(result) => self.judge(token, result),
@@ -179,10 +176,10 @@ impl<W: World> Core<W> {
                 Shot::Again if self.reads_on_later(token) => {
                     return self.wait(token, PollEvents::IN);
                 }
+                Shot::Again if self.has_looped(token) => return self.wait_again(token),
                 Shot::Again => {}
             }
         }
-        self.wait_again(token);
     }
 
     /// Has it wait for its file.

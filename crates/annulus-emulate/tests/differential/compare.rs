@@ -15,8 +15,7 @@
 //! **What is not asked,** since io_uring leaves open what comes of it (`generate` keeps to it):
 //!
 //! 1. Who of several gets something: the bytes of one pipe or socket, the connections of one
-//!    listener, the buffers of one group among threads. While one chain may wait for a thing no
-//!    other uses it.
+//!    listener, the buffers of one group. While one chain may wait for a thing no other uses it.
 //! 2. What threads of the kernel do, beside what else is done in the same submit to the same thing.
 //!    Threads do what files, `ASYNC`, drains and shutdowns ask for.
 //! 3. How far a thread is when it is cancelled, counted or waited for. One of the host accepts what

@@ -6,7 +6,7 @@ use super::*;
 /// All of them.
 pub fn all() -> Vec<Case> {
     let families = [pieces(), cancelled(), first(), bundles(), ends(), counts(), rounds()];
-    [families.concat(), full_queues(), threads(), threads_of_groups()].concat()
+    [families.concat(), shots(), full_queues(), threads(), threads_of_groups()].concat()
 }
 
 /// A receive with a buffer of a group.
@@ -259,7 +259,6 @@ fn rounds() -> Vec<Case> {
         rw_flags: 4,
         ..plain(Op::POLL_REMOVE)
     };
-    let read = Entry { off: u64::MAX, ..bare(Op::READ_MULTISHOT, SMALL_READ) };
     let hard = |entry| with(SqeFlags::IO_HARDLINK, entry);
     vec![
         case_full(
@@ -306,6 +305,13 @@ fn rounds() -> Vec<Case> {
             "a poll that waits for something else",
             [submit([poll, change]), submit([on(Op::WRITE, SOCKET + 1, 8)])],
         ),
+    ]
+}
+
+/// Multishots among others.
+fn shots() -> Vec<Case> {
+    let read = Entry { off: u64::MAX, ..bare(Op::READ_MULTISHOT, SMALL_READ) };
+    vec![
         case_full(
             "what is told before a multishot counts",
             4,
@@ -317,6 +323,18 @@ fn rounds() -> Vec<Case> {
                     select(PIECEWISE, read.clone()),
                     timeout(Time::Short, 3),
                     nop(),
+                ]),
+            ],
+        ),
+        case_full(
+            "a buffer behind as many shots as come in one turn",
+            4,
+            [
+                submit([receive(PIECEWISE, RecvSendFlags::RECV_MULTISHOT, 10)]),
+                submit([
+                    on(Op::SEND, SOCKET + 1, 4096),
+                    select(PIECEWISE, message(Op::RECVMSG, DATAGRAM + 1, 1, false)),
+                    on(Op::SEND, DATAGRAM, 40),
                 ]),
             ],
         ),

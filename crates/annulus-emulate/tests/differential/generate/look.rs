@@ -185,8 +185,9 @@ impl Generator {
             0 => entry.op = Op(70 + self.random.below(100) as u8),
             1 => entry.flags |= SqeFlags(0x80),
             2 => entry.ioprio = 0x7fff,
-            3 => entry.buf_index = 9,
-            4 => entry.personality = 77,
+            // A group that is made by it would be there for others, which claim nothing of it.
+            3 if entry.op != Op::PROVIDE_BUFFERS => entry.buf_index = 9,
+            3 | 4 => entry.personality = 77,
             _ => entry.splice_fd_in = Fd::Number(5),
         }
         Some(entry)

@@ -265,9 +265,10 @@ impl Generator {
     }
 
     /// Whether the group that an entry picks from is its chain's alone, where it must be: several
-    /// that begin chains may pick, each when it begins or its file is ready.
+    /// that begin chains may pick, each when it begins. Of several that wait, whose file is ready
+    /// first is for the times and threads to say that make it so.
     pub(super) fn claim_group(&mut self, group: u16, waits: bool) -> bool {
-        let way = if self.is_first { Way::Poll } else { Way::Write };
+        let way = if self.is_first && !waits { Way::Poll } else { Way::Write };
         let user = self.user();
         self.claims.claim(&[GROUPS + Thing::from(group)], way, waits || self.waits, user)
     }
