@@ -279,8 +279,11 @@ impl<W: World> Core<W> {
         self.by_worker = true;
         let shot = self.judge(token, result);
         self.by_worker = false;
+        // The cancel came while a thread had it, which had done with its wait.
+        let is_cancelled = self.requests.get(token).is_some_and(|request| request.cancelled);
         match shot {
             Shot::Last => {}
+            _ if is_cancelled => self.finish(token, Err(Errno::ECANCELED)),
             Shot::Wait(events) => self.wait_for_more(token, events),
             Shot::Again => self.attempt(token),
         }

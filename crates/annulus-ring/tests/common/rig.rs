@@ -17,7 +17,7 @@ use annulus_ring::kernel::Kernel;
 use annulus_ring::{CqeKind, Errno, LocalRing, Place, RingOf, SqeKind, Wait};
 
 /// How long completions are waited for that must come.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long one watches that none comes.
 const WATCH: Duration = Duration::from_millis(20);
 

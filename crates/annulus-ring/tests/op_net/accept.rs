@@ -4,10 +4,10 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{FromRawFd, OwnedFd};
 
 use annulus_ring::abi::{FixedFd, ShutdownHow, SockAddr, SockFlags};
-use annulus_ring::{Errno, op};
+use annulus_ring::{Errno, Wait, op};
 
 use crate::common::skip;
-use crate::rig::{file_table, push, result, ring, run_all, silent, wait};
+use crate::rig::{PATIENCE, file_table, push, result, ring, run_all, silent, wait};
 
 fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").unwrap()
@@ -52,6 +52,36 @@ fn a_multishot_accepts_until_it_is_cancelled() {
     push(&mut ring, op::AsyncCancel::user_data(1).build().user_data(2).skip_success());
     let end = wait(&mut ring, 1)[0];
     assert_eq!((end.result(), end.has_more()), (Err(Errno::ECANCELED), false));
+}
+
+/// Whoever accepts has connections to go on with when the cancel comes.
+#[test]
+fn a_multishot_that_is_cancelled_at_once_ends() {
+    for _ in 0..20 {
+        let (mut ring, listener) = (ring(), listener());
+        let clients: Vec<_> = (0..5).map(|_| connect(&listener)).collect();
+        push(&mut ring, op::Accept::new(&listener).multishot().build().user_data(1));
+        push(&mut ring, op::AsyncCancel::user_data(1).build().user_data(2));
+        let (mut is_over, mut is_cancelled, mut accepted) = (false, false, 0);
+        while !(is_over && is_cancelled) {
+            let limit = Wait::new().timeout(PATIENCE);
+            ring.submit_and_wait_with(1, &limit).expect("both end");
+            for cqe in ring.completions().unwrap() {
+                match cqe.user_data {
+                    2 => is_cancelled = true,
+                    _ if cqe.has_more() => {
+                        drop(owned(cqe.result().unwrap()));
+                        accepted += 1;
+                    }
+                    _ => {
+                        assert_eq!(cqe.result(), Err(Errno::ECANCELED));
+                        is_over = true;
+                    }
+                }
+            }
+        }
+        assert!(accepted <= clients.len());
+    }
 }
 
 #[test]
