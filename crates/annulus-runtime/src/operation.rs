@@ -338,3 +338,78 @@ pub unsafe trait Operation: 'static {
     /// ```
     fn reclaim(self, completion: Completion);
 }
+
+/// An operation with one entry and any number of results: accepting whatever comes, receiving into
+/// buffers of a group, a poll that goes on.
+///
+/// Each result but the last has [`MORE`](CqeFlags::MORE), and is kept until somebody
+/// [takes](Self::item) it: [`Shots`](crate::runtime::Shots) gives them one by one. Where as many
+/// wait as [may](Self::waiting_max), the kernel is asked to end it: who takes them begins it again.
+///
+/// ```
+/// use annulus_ring::abi::{PollEvents, Sqe};
+/// use annulus_ring::op;
+/// use annulus_runtime::operation::{Completion, Multishot};
+/// use annulus_runtime::runtime::{Shot, shots};
+/// use std::io::Write;
+/// use std::os::fd::{AsRawFd, OwnedFd};
+///
+/// /// That there is something to read, each time that something comes.
+/// struct Readable(OwnedFd);
+///
+/// // SAFETY: the entry of a poll points to nothing, and names a descriptor that is kept open here.
+/// unsafe impl Multishot for Readable {
+///     type Item = PollEvents;
+///
+///     fn entry(&mut self) -> Sqe {
+///         op::PollAdd::new(self.0.as_raw_fd(), PollEvents::IN).multishot().build()
+///     }
+///
+///     fn item(&mut self, shot: Completion) -> PollEvents {
+///         PollEvents(shot.result.unwrap_or(0))
+///     }
+///
+///     fn reclaim(&mut self, _: Completion) {
+///         // A report owns nothing.
+///     }
+/// }
+///
+/// let (reader, mut writer) = std::io::pipe()?;
+/// annulus_runtime::run(async {
+///     let mut reports = shots(Readable(reader.into()));
+///     for _ in 0..2 {
+///         writer.write_all(b"x")?;
+///         let Shot::Item(report) = reports.next().await else { panic!("it goes on") };
+///         assert!(report.contains(PollEvents::IN));
+///     }
+///     Ok::<(), std::io::Error>(())
+/// })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Safety
+/// Whoever implements it promises what [`Operation`] asks for, with these differences:
+/// - What its entry points to stays valid, in place and unused by others until its *last* result.
+///   (Buffers of a group are pointed to by the group, and are not among that.)
+/// - It has one completion without [`MORE`](CqeFlags::MORE): the last.
+pub unsafe trait Multishot: 'static {
+    /// One result.
+    type Item;
+
+    /// The entry, as [`Operation::entry`]. See [`Multishot`] for an example of all of these.
+    fn entry(&mut self) -> Sqe;
+
+    /// How many results may wait to be taken before the kernel is asked to end it: 64, unless this
+    /// says otherwise. A few more may come until it has.
+    fn waiting_max(&self) -> usize {
+        64
+    }
+
+    /// One result, for who takes it; the last too, where that is
+    /// [asked for](crate::runtime::Ended::into_item).
+    fn item(&mut self, shot: Completion) -> Self::Item;
+
+    /// Takes care of a result that nobody takes, the last too: a descriptor is closed, a buffer
+    /// given back.
+    fn reclaim(&mut self, shot: Completion);
+}

@@ -430,6 +430,9 @@ impl Book {
                 return self.finished(port, slot, finished);
             }
         }
+        if flags.contains(CqeFlags::MORE) {
+            return self.shot(port, slot, res, flags);
+        }
         let result = Cqe { user_data: slot.user_data(), res, flags }.result();
         self.complete_other(port, slot, completion_of(result, flags));
     }
@@ -445,14 +448,26 @@ impl Book {
         self.finished(port, slot, finished);
     }
 
+    /// Takes a result that is not the last. Of an operation that is to have one it means nothing.
+    #[inline]
+    fn shot(&mut self, port: &Port, slot: &Slot, res: i32, flags: CqeFlags) {
+        if !slot.is_several() {
+            return;
+        }
+        // SAFETY: the slot is filled, and the reactor's: the kernel has not done with it.
+        let (stops, waker) = unsafe { slot.keep_shot(res, flags) };
+        if let Some(waker) = waker {
+            self.wakers.push(waker);
+        }
+        if stops && slot.phase.get() == Phase::InFlight {
+            self.cancel_due(port, slot);
+        }
+    }
+
     /// Takes a completion that is an error, of one of a group or with a limit, of one that may go
     /// on, or none of ours.
     #[inline(never)]
     fn complete_other(&mut self, port: &Port, slot: &Slot, mut completion: Completion) {
-        if completion.flags.contains(CqeFlags::MORE) {
-            // Not its last: no operation here has several results.
-            return;
-        }
         match slot.phase.get() {
             Phase::InFlight => {}
             Phase::CancelDue => self.cancels.remove(&port.slots, slot),

@@ -9,6 +9,7 @@ mod handle;
 mod metrics;
 pub mod net;
 mod op;
+mod shots;
 mod stop;
 mod threads;
 pub mod time;
@@ -19,6 +20,7 @@ pub use file::File;
 pub use handle::{Handle, RemoteHandle};
 pub use metrics::RuntimeMetrics;
 pub use op::{LocalOp, submit};
+pub use shots::{Ended, Shot, Shots, shots};
 pub use stop::{Stopped, stopped};
 pub use threads::{Threads, ThreadsBuilder};
 

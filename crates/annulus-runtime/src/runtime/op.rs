@@ -10,10 +10,11 @@ use std::rc::Rc;
 
 use super::context;
 use super::core::Core;
+use super::shots::{Ended, Shot};
 use crate::engine::Op;
 use crate::executor::LocalWaker;
-use crate::operation::{Completion, Operation, Origin};
-use crate::slot::{Abandoned, Polled, Slot, SlotPtr};
+use crate::operation::{Completion, Multishot, Operation, Origin};
+use crate::slot::{Abandoned, Polled, Several, Slot, SlotPtr};
 use crate::traced::OpSpan;
 
 /// The future of one operation on the ring of the runtime that this thread is inside of.
@@ -312,6 +313,40 @@ impl Drop for Emptied<'_> {
     fn drop(&mut self) {
         // SAFETY: the slot is of this core and empty, and its future does not use it again.
         unsafe { self.core.give_slot(self.slot) };
+    }
+}
+
+impl<M: Multishot> LocalOp<Several<M>> {
+    pub(super) fn several(core: Rc<Core>, operation: M) -> Self {
+        let own = Self::new(core, Several::new(operation));
+        // SAFETY: `new` put it there, and only this future has the slot.
+        unsafe { own.slot().expect_several::<M>() };
+        own
+    }
+
+    /// The next of its results.
+    #[inline]
+    pub(super) fn poll_shot(&mut self, cx: &mut Context<'_>) -> Poll<Shot<M>> {
+        let waker = cx.waker();
+        if self.stage != Stage::Begun {
+            if self.begins(waker) {
+                return Poll::Pending;
+            }
+            self.begin_otherwise();
+        }
+        // SAFETY: `several` put it there, and this is the slot's future.
+        let several = unsafe { self.slot().several_local::<M>() };
+        if let Some(item) = several.take() {
+            return Poll::Ready(Shot::Item(item));
+        }
+        // SAFETY: this is the slot's future.
+        if !unsafe { self.slot().is_done_local() } && !self.waits_in_vain(waker) {
+            return Poll::Pending;
+        }
+        // SAFETY: it was found done.
+        let (several, completion) = unsafe { self.finish(Operation::complete) };
+        let (operation, was_full) = several.into_parts();
+        Poll::Ready(Shot::Last(Ended::new(operation, completion, was_full)))
     }
 }
 

@@ -7,14 +7,15 @@
 use core::mem::MaybeUninit;
 use core::task::Waker;
 
-use annulus_ring::abi::Sqe;
+use annulus_ring::abi::{CqeFlags, Sqe};
 
+use super::several::{Several, Waiting};
 use super::{
     ADVANCES, Abandoned, CANCEL, DONE, DROPPED, Finished, LINKED, OWN_THREAD, Operation, Polled,
-    RESULT, Slot, SlotPtr, Slots, WAKER, advances_of, entry_of, place, take,
+    RESULT, SEVERAL, Slot, SlotPtr, Slots, WAKER, advances_of, entry_of, fits, place, take,
 };
 use crate::executor::LocalWaker;
-use crate::operation::Completion;
+use crate::operation::{Completion, Multishot};
 use crate::sync::Ordering;
 
 impl Slot {
@@ -41,6 +42,46 @@ impl Slot {
         // SAFETY: the caller's promise.
         unsafe { self.lay(operation) };
         self.traits.set(OWN_THREAD);
+    }
+
+    /// Says that what [`put_local`](Self::put_local) has put there has many results.
+    ///
+    /// # Safety
+    /// - A `Several<M>` lies there, and nobody but its future has it.
+    pub(crate) unsafe fn expect_several<M: Multishot>(&self) {
+        const { assert!(fits::<Several<M>>(), "it lies in the slot, where its results are kept") };
+        self.traits.set(self.traits.get() | SEVERAL);
+    }
+
+    /// What lies in the slot, with results that wait.
+    ///
+    /// # Safety
+    /// - A `Several<M>` lies there, and the caller is its future, which does not keep what this
+    ///   gives beyond its poll.
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "the slot's payload is who has the slot")]
+    pub(crate) unsafe fn several_local<M: Multishot>(&self) -> &mut Several<M> {
+        // SAFETY: it is there (the caller's promise).
+        let several = unsafe { place::<Several<M>>(self.payload()) };
+        // SAFETY: it is this thread's, and no turn is made while a future is polled.
+        unsafe { &mut *several }
+    }
+
+    /// Keeps a result that is not the last. Whether the kernel is to be asked to end it; and who is
+    /// to be woken, if that is no task of this thread: a task is woken here.
+    ///
+    /// # Safety
+    /// - The slot [has several](Self::is_several), and is filled; the caller is the reactor.
+    #[inline]
+    pub(crate) unsafe fn keep_shot(&self, res: i32, flags: CqeFlags) -> (bool, Option<Waker>) {
+        let waiting = self.payload().cast::<Waiting>();
+        // SAFETY: it comes first in what lies there (`expect_several`), which is this thread's.
+        let stops = unsafe { (*waiting).keep(res, flags) };
+        let state = self.local_state();
+        // SAFETY: the slot is this thread's; that it is gone is noted below.
+        let waker = unsafe { self.take_local_waker(state) };
+        self.set_local_state(state & !WAKER);
+        (stops, waker.and_then(LocalWaker::wake_task))
     }
 
     /// Asks the operation for its entry, which has the name of this use of the slot then.

@@ -9,10 +9,12 @@
 
 mod inbox;
 pub(crate) mod local;
+mod several;
 mod state;
 mod table;
 
 pub(crate) use inbox::{Inbox, Message, Posted};
+pub(crate) use several::Several;
 pub(crate) use table::Slots;
 
 use core::marker::PhantomData;
@@ -65,7 +67,7 @@ pub(crate) struct Slot {
     /// When the operation is to be ended, if it takes long: see `limit`. The kernel reads it here.
     time: core::cell::Cell<Timespec>,
     limit: Cell<Limit>,
-    /// [`GROUPED`], [`LIMITED`], [`ADVANCES`] and [`OWN_THREAD`]: none of them for most.
+    /// [`GROUPED`], [`LIMITED`], [`ADVANCES`], [`OWN_THREAD`], [`SEVERAL`]: none of them for most.
     traits: Cell<u8>,
     /// Whether one before it in its group has not succeeded yet.
     pub(crate) is_behind: Cell<bool>,
@@ -107,6 +109,9 @@ const ADVANCES: u8 = 1 << 2;
 /// Its future is on the reactor's own thread, and so is whoever it wakes: the state word is read
 /// and written by that thread alone.
 const OWN_THREAD: u8 = 1 << 3;
+/// Its operation has many results, which are kept where it lies ([`Waiting`](several::Waiting)
+/// comes first there). Its future is on the reactor's own thread.
+const SEVERAL: u8 = 1 << 4;
 
 /// When an operation is to be ended that has a limit: what the slot's time says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -324,6 +329,12 @@ impl Slot {
         // Relaxed: pairs with nothing: the slot is handed over with it, and for a stray any value
         // will do.
         self.user_data.load(Ordering::Relaxed)
+    }
+
+    /// Whether its operation has many results.
+    #[inline(always)]
+    pub(crate) fn is_several(&self) -> bool {
+        self.has(SEVERAL)
     }
 
     fn payload(&self) -> *mut u8 {

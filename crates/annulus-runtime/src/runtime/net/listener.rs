@@ -45,9 +45,9 @@ use crate::runtime::core::Core;
 /// ```
 pub struct TcpListener {
     // Before the socket: what is under way is given up first.
-    pending: Option<LocalOp<Accept>>,
-    socket: Arc<OwnedFd>,
-    core: Rc<Core>,
+    pub(super) pending: Option<LocalOp<Accept>>,
+    pub(super) socket: Arc<OwnedFd>,
+    pub(super) core: Rc<Core>,
 }
 
 impl TcpListener {
@@ -118,7 +118,10 @@ impl TcpListener {
 
     /// The pending accept, or a new one.
     #[inline]
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<(OwnedFd, SockAddr), Error>> {
+    pub(super) fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(OwnedFd, SockAddr), Error>> {
         let accept = self.pending.get_or_insert_with(|| {
             LocalOp::new(Rc::clone(&self.core), Accept::new(Arc::clone(&self.socket)))
         });

@@ -8,12 +8,13 @@
 //! | method | when its future is dropped | |
 //! | --- | --- | --- |
 //! | [`TcpListener::accept`] | *resumable* | the next call takes the connection |
+//! | [`Incoming::next`] | *resumable* | the next call takes the connection |
 //! | [`TcpStream::read`] | *resumable* | the next call takes the bytes, into its own buffer |
 //! | [`TcpStream::settle`] | *resumable* | nothing is lost; what was asked to end ends |
 //! | [`TcpStream::write`], [`write_all`] | *cancel and discard* | a part went, nobody says how much |
 //! | [`Reading::cancel`], [`Writing::cancel`] | *cancel and return the buffer* | when awaited |
 //! | [`TcpStream::connect`] | *cancel and discard* | the socket is closed |
-//! | [`TcpListener::into_std`] | *cancel and discard* | the listener is closed |
+//! | [`TcpListener::into_std`], [`Incoming::into_listener`] | *cancel and discard* | the listener is closed |
 //! | [`TcpStream::into_std`] | *cancel and discard* | the socket is closed |
 //!
 //! # What is taken early
@@ -49,6 +50,7 @@
 //! [`write_all`]: TcpStream::write_all
 
 mod early;
+mod incoming;
 mod kept;
 mod listener;
 pub mod ops;
@@ -56,6 +58,7 @@ mod read;
 mod stream;
 mod write;
 
+pub use incoming::Incoming;
 pub use listener::{Accepting, TcpListener};
 pub use read::Reading;
 pub use stream::TcpStream;

@@ -4,11 +4,13 @@
 //! they lose what nobody waits for: a receive whose future is dropped may take bytes along.
 
 mod accept;
+mod accept_many;
 mod connect;
 mod recv;
 mod send;
 
 pub use accept::Accept;
+pub use accept_many::AcceptMany;
 pub use connect::{Connect, OpenSocket};
 pub use recv::Recv;
 pub use send::Send;
