@@ -100,12 +100,11 @@ fn a_task_is_restricted_on_newer_kernels_only() {
     let answer = std::thread::spawn(move || restrict_task(&list)).join().unwrap();
     match answer {
         Ok(()) => {}
-        Err(error) => assert!(
-            matches!(
-                error.errno(),
-                Some(Errno::EINVAL | Errno::EBADF | Errno::EPERM | Errno::EACCES)
-            ),
-            "{error}"
-        ),
+        Err(error) => match error.errno() {
+            Some(Errno::EINVAL | Errno::EBADF) => {}
+            // It asks Linux, which may be blocked, whatever this runs on.
+            Some(Errno::EPERM | Errno::EACCES | Errno::ENOSYS) => {}
+            _ => panic!("{error}"),
+        },
     }
 }
