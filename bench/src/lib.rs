@@ -1,11 +1,6 @@
 //! What the benchmark programs share.
 
-mod harness;
-mod limit;
-mod meter;
-mod target;
+mod annulus;
 
-pub use harness::{Args, Random, aligned, fail, pin, report};
-pub use limit::{Limit, Share};
-pub use meter::Meter;
-pub use target::{BLOCK_BYTES, Block, Target};
+pub use annulus::Annulus;
+pub use annulus_bench_harness::*;

@@ -60,12 +60,14 @@ impl Drop for Data {
 const READERS: &[(&str, &[&str])] = &[
     (env!("CARGO_BIN_EXE_randread-annulus"), &["qd=7"]),
     (env!("CARGO_BIN_EXE_randread-annulus"), &["qd=9"]),
+    (env!("CARGO_BIN_EXE_randread-annulus-rt"), &["qd=7"]),
     (env!("CARGO_BIN_EXE_randread-threads"), &["threads=7"]),
     (env!("CARGO_BIN_EXE_randread-tokio"), &["qd=7", "way=blocking"]),
     (env!("CARGO_BIN_EXE_randread-tokio"), &["qd=7", "way=fs"]),
     (env!("CARGO_BIN_EXE_randread-tokio"), &["qd=7", "way=engine"]),
 ];
 const PUSHER: &str = env!("CARGO_BIN_EXE_shared-push");
+const TASKS: &str = env!("CARGO_BIN_EXE_tasks-annulus");
 const IDLER: &str = env!("CARGO_BIN_EXE_idle-wakeups");
 
 #[test]
@@ -145,6 +147,19 @@ fn pushers_complete_each_nop_once() {
     refuses(PUSHER, &["threads=0"], "threads=0");
     refuses(PUSHER, &["batch=257"], "batch=257");
     refuses(PUSHER, &["file=x"], "no such argument");
+}
+
+#[test]
+fn tasks_do_as_much_as_asked() {
+    let modes = ["spawn", "spawn1", "yield", "nyield", "tcancel", "tfire", "tspread", "wake"];
+    for mode in modes {
+        let cost = last(&run(TASKS, &[&format!("mode={mode}"), "ops=20000"]));
+        assert_eq!(cost["ops"], 20_000.0, "{mode}");
+    }
+    refuses(TASKS, &["mode=none"], "mode=none");
+    refuses(TASKS, &["mode=tspread", "ops=12000"], "multiple of 10000");
+    refuses(TASKS, &["ops=0"], "ops=0");
+    refuses(TASKS, &["seconds=1"], "no such argument");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 
-use crate::harness::{Args, fail};
+use crate::program::{Args, fail};
 
 /// The size of a read.
 pub const BLOCK_BYTES: u32 = 4096;
@@ -45,6 +45,11 @@ impl Target {
             fail(&format!("{}: not a regular file of {BLOCK_BYTES} bytes or more", target.path));
         }
         target
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// Opens the file anew, with a position of its own.

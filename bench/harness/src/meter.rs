@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
-use crate::harness::fail;
+use crate::program::fail;
 
 /// Begins where the measured part does, so that set-up is not in it.
 pub struct Meter {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::harness::{Args, fail};
+use crate::program::{Args, fail};
 
 /// Set once the time is over.
 static OVER: AtomicBool = AtomicBool::new(false);
