@@ -1,0 +1,5 @@
+//! compio beside Annulus's runtime.
+
+mod runtime;
+
+pub use runtime::Compio;

@@ -1,0 +1,5 @@
+//! glommio beside Annulus's runtime.
+
+mod runtime;
+
+pub use runtime::Glommio;

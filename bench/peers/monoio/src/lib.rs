@@ -1,0 +1,5 @@
+//! monoio beside Annulus's runtime.
+
+mod runtime;
+
+pub use runtime::Monoio;

@@ -1,0 +1,5 @@
+//! tokio-uring beside Annulus's runtime.
+
+mod runtime;
+
+pub use runtime::TokioUring;

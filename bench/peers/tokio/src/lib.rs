@@ -1,0 +1,5 @@
+//! tokio beside Annulus's runtime.
+
+mod runtime;
+
+pub use runtime::Tokio;
