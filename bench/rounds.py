@@ -22,7 +22,7 @@ LIMIT_S = 120
 class Peer:
     """A program to compare, and how many operations its instructions are counted over. Callgrind
     cannot count one with `waits_in_ring`: while a thread of it waits in `io_uring_enter`, valgrind
-    (3.19) lets no other thread run."""
+    (3.19) lets no other thread run. One that no time ends does `ops` operations in each round."""
 
     label: str
     argv: list
@@ -30,6 +30,7 @@ class Peer:
     many: int = 64_000
     times: int = 1
     waits_in_ring: bool = False
+    ops: int = 0
 
 
 @dataclass
@@ -65,8 +66,9 @@ def printed(argv, limit=LIMIT_S):
 
 
 def once(peer, seconds):
-    """One run of `seconds`: what it cost per operation."""
-    line = printed(peer.argv + [f"seconds={seconds}"], LIMIT_S + seconds)[-1]
+    """One run of `seconds`, or of the peer's `ops`: what it cost per operation."""
+    length = f"ops={peer.ops}" if peer.ops else f"seconds={seconds}"
+    line = printed(peer.argv + [length], LIMIT_S + seconds)[-1]
     cost = {key: float(value) for key, value in line.items()}
     ops = cost["ops"]
     if not ops:
@@ -111,6 +113,11 @@ def compare(peers, bases, plan):
             row["instructions"] = user
             row["kernel_instructions"] = None if math.isnan(kernel) else kernel
         rows.append(row)
+    of = {row["label"]: row["instructions"] for row in rows}
+    for row in rows:
+        for base in bases:
+            known = row["instructions"] and of[base]
+            row[f"instructions_of_{base}"] = row["instructions"] / of[base] if known else None
     return rows
 
 
@@ -123,7 +130,9 @@ def table(title, unit, bases, rows):
     columns += [(f"of {base}", f"cpu_of_{base}", "{:.2f}", 9) for base in bases]
     columns += [(f"vol/{unit}", "voluntary", "{:.3f}", 9),
                 (f"invol/{unit}", "involuntary", "{:.3f}", 10),
-                (f"instr/{unit}", "instructions", "{:,.0f}", 10)]
+                (f"instr/{unit}", "instructions", "{:,.0f}", 10),
+                (f"of {bases[0]}", f"instructions_of_{bases[0]}", "{:.2f}", 10)]
+    columns = [(name, key, form, max(wide, len(name))) for name, key, form, wide in columns]
     width = max(24, *(len(row["label"]) for row in rows))
     out = [title, " " * width + "".join(f"{name:>{wide + 1}}" for name, _, _, wide in columns)]
     for row in rows:

@@ -8,6 +8,8 @@
     bench/run.py shared                   NOPs from many threads to one ring
     bench/run.py host FILE                4 KiB cached reads: engine and ring on the host kernel
     bench/run.py pingpong                 TCP over loopback: the host kernel, epoll, tokio
+    bench/run.py runtime FILE             4 KiB cached reads: the ring, our runtime, its peers
+    bench/run.py tasks                    spawn, yield, timers, wake: our runtime, its peers
     bench/run.py idle                     wake-ups of threads that have nothing to do
 
 Rounds run A B C ... then C B A; medians are shown, with the smallest and largest. Instructions
@@ -15,13 +17,15 @@ per operation are read from `perf stat` where the processor's counters can be ha
 kernel), else counted by valgrind's callgrind (user only). `cargo xtask kernels --instructions`
 counts those of a kernel under emulation, where there are no counters. The peers in C are built from
 $PEERBENCH/c where that is a directory (default: ../shared/peerbench) and liburing's header is
-installed; the others are here.
+installed; the others are here. `runtime` and `tasks` build theirs from `peers/`, a package for each
+runtime: cargo fetches their crates where it can, and what cannot be built is left out in one line.
 
-`tokio`, `shared`, `host` and `pingpong` show per operation the processor time of all threads, the
-kernel's included, which stands for cycles, and the context switches; `--rounds`, `--seconds` (of
-each run), `--depths`, `--threads` and the like bound them, `--no-instructions` leaves callgrind
-out, and `--json` prints everything as one JSON object instead. What is wrong is said in one line;
-the exit code is 2 then, and 1 where a program failed.
+`tokio`, `shared`, `host`, `pingpong`, `runtime` and `tasks` show per operation the processor time
+of all threads, the kernel's included, which stands for cycles, and the context switches;
+`--rounds`, `--seconds` (of each run), `--depths`, `--threads`, `--modes`, `--peers` and the like
+bound them, `--no-instructions` leaves callgrind out, and `--json` prints everything as one JSON
+object instead. What is wrong is said in one line; the exit code is 2 then, and 1 where a program
+failed.
 """
 
 import argparse
@@ -35,6 +39,7 @@ import sys
 sys.dont_write_bytecode = True
 from instructions import Wrong, has_counters, instructions, need_a_way, system_calls  # noqa: E402
 from rounds import Peer, Plan, compare as compare_cost, machine, printed, table  # noqa: E402
+import runtimes  # noqa: E402
 import targets  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -137,6 +142,7 @@ def micro(counters):
 READS = "read"
 NOPS = "NOP"
 REQUESTS = "req"
+OPERATIONS = "op"
 
 
 class Output:
@@ -309,6 +315,32 @@ def pingpong(arguments):
     out.end()
 
 
+def runtime(arguments):
+    targets.check(arguments.file, False)
+    how, out, bases = plan(arguments), Output(arguments), ["annulus", "ring"]
+    build()
+    built = runtimes.build(arguments.peers)
+    targets.into_cache(arguments.file)
+    for depth in arguments.depths:
+        rows = compare_cost(runtimes.readers(built, arguments.file, depth), bases, how)
+        title = f"random 4 KiB reads, cached, {depth} in flight"
+        title += f" ({how.rounds} rounds of {how.seconds} s)"
+        out.add(title, {"depth": depth}, READS, bases, rows)
+    out.end()
+
+
+def tasks(arguments):
+    how, out, bases = plan(arguments), Output(arguments), ["annulus"]
+    build()
+    built = runtimes.build(arguments.peers)
+    for mode in arguments.modes:
+        what, ops = runtimes.MODES[mode]
+        rows = compare_cost(runtimes.tasks(built, mode), bases, how)
+        title = f"{what} ({how.rounds} rounds of {ops:,})"
+        out.add(title, {"mode": mode}, OPERATIONS, bases, rows)
+    out.end()
+
+
 def idle(arguments):
     build()
     found = []
@@ -351,10 +383,13 @@ def several(one):
     return lambda text: [one(part) for part in text.split(",")]
 
 
-def mode(text):
-    if text not in ("hot", "direct"):
-        raise argparse.ArgumentTypeError(f"'{text}': hot or direct")
-    return text
+def one_of(names):
+    """A type of argument: one of `names`."""
+    def read(text):
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"'{text}': {', '.join(names)}")
+        return text
+    return read
 
 
 def parse(argv):
@@ -368,20 +403,33 @@ def parse(argv):
             command.add_argument("file", metavar="FILE")
         if default:
             command.add_argument("rounds", nargs="?", type=rounds, default=default)
-    for name, seconds in (("tokio", 1.0), ("shared", 0.5), ("host", 1.0), ("pingpong", 0.5)):
+    for name, seconds in (("tokio", 1.0), ("shared", 0.5), ("host", 1.0), ("pingpong", 0.5),
+                          ("runtime", 1.0), ("tasks", None)):
         command = commands.add_parser(name, add_help=False)
         command.add_argument("--rounds", type=rounds, default=5)
-        command.add_argument("--seconds", type=number(float, 0.05, 600), default=seconds)
+        if seconds:
+            command.add_argument("--seconds", type=number(float, 0.05, 600), default=seconds)
         command.add_argument("--no-instructions", dest="instructions", action="store_false")
         command.add_argument("--json", action="store_true")
         counts = several(number(int, 1, 256 if name == "shared" else 1000))
         if name == "tokio":
             command.add_argument("file", metavar="FILE")
-            command.add_argument("--modes", type=several(mode), default=["hot", "direct"])
+            command.add_argument("--modes", type=several(one_of(("hot", "direct"))),
+                                 default=["hot", "direct"])
             command.add_argument("--depths", type=counts, default=[1, 32, 128])
         elif name == "host":
             command.add_argument("file", metavar="FILE")
             command.add_argument("--depths", type=counts, default=[32])
+        elif name in ("runtime", "tasks"):
+            some = several(one_of(runtimes.PEERS))
+            command.add_argument("--peers", type=some, default=runtimes.PEERS)
+            if name == "runtime":
+                command.add_argument("file", metavar="FILE")
+                command.add_argument("--depths", type=counts, default=[1, 32])
+            else:
+                some = several(one_of(list(runtimes.MODES)))
+                command.add_argument("--modes", type=some, default=list(runtimes.MODES))
+                command.set_defaults(seconds=0.0)
         elif name == "pingpong":
             command.add_argument("--conns", type=counts, default=[1, 50])
         else:
@@ -399,7 +447,7 @@ def main(argv):
         print(__doc__.strip(), file=sys.stdout if arguments.help else sys.stderr)
         return 0 if arguments.help else 2
     new = {"tokio": tokio, "shared": shared, "idle": idle, "host": host,
-           "pingpong": pingpong}.get(arguments.command)
+           "pingpong": pingpong, "runtime": runtime, "tasks": tasks}.get(arguments.command)
     if new:
         new(arguments)
         return 0

@@ -193,4 +193,43 @@ fn the_driver_refuses_in_one_line() {
     refuses(driver, &["shared", "--seconds", "0"], "--seconds");
     refuses(driver, &["shared", "--threads", "1,,2"], "--threads");
     refuses(driver, &["idle", "--frob"], "--frob");
+    refuses(driver, &["runtime"], "FILE");
+    refuses(driver, &["runtime", &small], "bytes");
+    refuses(driver, &["runtime", &small, "--peers", "crosvm"], "crosvm");
+    refuses(driver, &["tasks", "--modes", "sleep"], "sleep");
+    refuses(driver, &["tasks", "--seconds", "1"], "--seconds");
+}
+
+/// What the driver's modules say of themselves: `code` runs beside them, and prints one line.
+fn in_driver(code: &str) -> String {
+    let here = env!("CARGO_MANIFEST_DIR");
+    let output = Command::new("timeout")
+        .args([LIMIT_SECONDS, "python3", "-B", "-c", code])
+        .current_dir(here)
+        .output()
+        .expect("timeout of coreutils runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+#[test]
+fn a_peer_that_cannot_be_built_is_one_line() {
+    let said = in_driver("import runtimes; print(runtimes.build(['no-such-runtime']))");
+    assert_eq!(said, "[]");
+    let why = "import runtimes; print(runtimes.reason('   Compiling x\\nerror: a\\nerror: b\\n'))";
+    assert_eq!(in_driver(why), "error: a");
+}
+
+#[test]
+fn ratios_are_to_ours() {
+    let said = in_driver(
+        "import rounds\n\
+         said = 'ops=2 secs=1 ops_per_s=2 user_s=1 system_s=0 voluntary=4 involuntary=0'\n\
+         argv = ['echo', said]\n\
+         peers = [rounds.Peer(name, argv, ops=2) for name in ('ours', 'theirs')]\n\
+         rows = rounds.compare(peers, ['ours'], rounds.Plan(3, 0.0, False, False))\n\
+         row = rows[1]\n\
+         print(row['cpu_of_ours'], row['voluntary'], row['instructions_of_ours'])",
+    );
+    assert_eq!(said, "1.0 2.0 None");
 }
