@@ -59,7 +59,7 @@ const COMMANDS: &[Command] = &[
     Command::new("kernels", "the tests on older kernels, under emulation", checks::kernels),
     Command::new(
         "kernels --instructions",
-        "what a NOP costs in those kernels, beside its peers",
+        "what work costs in those kernels, beside its peers",
         checks::kernel_instructions,
     ),
 ];

@@ -1,8 +1,9 @@
-//! The disk of the other machine: an ext4 with the test programs and all that they look for.
+//! The disk of the other machine: an ext4 with its programs and all that they look for.
 //!
 //! A file system on a disk, and not one in memory: the tests take for granted what only the former
-//! has on every kernel, as direct I/O and reads that do not wait.
+//! has on every kernel, as direct I/O and reads that do not wait. So do the programs that read.
 
+use std::fs::File;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,19 +19,39 @@ pub fn built() -> PathBuf {
     machine::folder().join("build")
 }
 
-/// Makes the disk for a machine called `name`: its file.
+/// Makes the disk with the tests, for a machine called `name`: its file.
 pub fn make(name: &str, script: &str, busybox: &[u8], runs: &[Run]) -> Result<PathBuf, String> {
+    image(name, |folder| fill(folder, script, busybox, runs))
+}
+
+/// Makes a disk for a machine called `name`, of what `fill` puts into the folder that it is given:
+/// the disk's file.
+pub fn image(
+    name: &str,
+    fill: impl FnOnce(&Path) -> std::io::Result<()>,
+) -> Result<PathBuf, String> {
     let folder = machine::folder().join(format!("{name}.root"));
     let _ = std::fs::remove_dir_all(&folder);
-    fill(&folder, script, busybox, runs).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let filled = std::fs::create_dir(&folder).and_then(|()| fill(&folder));
+    filled.map_err(|e| format!("{}: {e}", folder.display()))?;
     let path = machine::folder().join(format!("{name}.disk"));
-    let file = std::fs::File::create(&path).map_err(|e| e.to_string())?;
+    let file = File::create(&path).map_err(|e| e.to_string())?;
     file.set_len(BYTES).map_err(|e| e.to_string())?;
     let mut make = mkfs();
     make.args(["-q", "-F", "-E", "root_owner=0:0", "-d"]).arg(&folder).arg(&path);
     output(&mut make)?;
     let _ = std::fs::remove_dir_all(&folder);
     Ok(path)
+}
+
+/// What every machine begins with: a shell, and `script`, its first program.
+pub fn begin(folder: &Path, script: &str, busybox: &[u8]) -> std::io::Result<()> {
+    for path in ["bin", "dev", "proc", "sys", "tmp", "etc", "run"] {
+        std::fs::create_dir_all(folder.join(path))?;
+    }
+    program(&folder.join("bin/busybox"), busybox)?;
+    symlink("busybox", folder.join("bin/sh"))?;
+    program(&folder.join("init"), script.as_bytes())
 }
 
 /// The program that makes an ext4; it lies where not everyone looks for programs.
@@ -45,12 +66,8 @@ pub fn mkfs() -> Command {
 /// what runs, and what the tests look for where they were built: the crates' sources, and the
 /// folder for their files.
 fn fill(folder: &Path, script: &str, busybox: &[u8], runs: &[Run]) -> std::io::Result<()> {
-    for path in ["bin", "dev", "proc", "sys", "tmp", "etc", "run", "tests"] {
-        std::fs::create_dir_all(folder.join(path))?;
-    }
-    program(&folder.join("bin/busybox"), busybox)?;
-    symlink("busybox", folder.join("bin/sh"))?;
-    program(&folder.join("init"), script.as_bytes())?;
+    begin(folder, script, busybox)?;
+    std::fs::create_dir(folder.join("tests"))?;
     std::fs::create_dir_all(inside(folder, &built().join(TARGET).join("tmp")))?;
     for package in packages::PACKAGES.iter().chain(packages::ON_HOST) {
         let library = packages::folder(package);
@@ -71,7 +88,7 @@ fn fill(folder: &Path, script: &str, busybox: &[u8], runs: &[Run]) -> std::io::R
 }
 
 /// Where `path` of this machine is on the disk, while that is `folder`.
-fn inside(folder: &Path, path: &Path) -> PathBuf {
+pub fn inside(folder: &Path, path: &Path) -> PathBuf {
     folder.join(path.strip_prefix("/").unwrap_or(path))
 }
 

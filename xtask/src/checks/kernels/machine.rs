@@ -8,24 +8,22 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::super::{End, is_there, output, run_within};
-use super::cpio::Archive;
 use crate::tree::root;
 
 /// How the processor is emulated.
 #[derive(Clone, Copy)]
-pub enum Clock {
+pub enum Clock<'a> {
     /// As fast as it goes, in the host's time.
     Host,
     /// One processor, and one nanosecond per instruction that it executes.
-    Instructions,
+    Instructions(Plugin<'a>),
 }
 
-/// What a machine begins with.
-pub enum Start<'a> {
-    /// A file system in memory.
-    Memory(Archive),
-    /// The disk in this file, to read and write: a new one for each machine.
-    Disk(&'a Path),
+/// What qemu loads to look at each instruction, and where it writes what it has to say.
+#[derive(Clone, Copy)]
+pub struct Plugin<'a> {
+    pub file: &'a Path,
+    pub log: &'a Path,
 }
 
 /// One kernel, unpacked.
@@ -40,6 +38,12 @@ const QEMU: &str = "qemu-system-x86_64";
 /// Where all of this lies.
 pub fn folder() -> PathBuf {
     root().join("target/kernels")
+}
+
+/// The number that qemu's version begins with.
+pub fn qemu_version() -> Option<u32> {
+    let said = output(Command::new(QEMU).arg("--version")).ok()?;
+    numbers(&said).first().and_then(|n| u32::try_from(*n).ok())
 }
 
 /// Why this machine can start no other, if it cannot.
@@ -115,23 +119,12 @@ fn unpacked(package: &str) -> Result<PathBuf, String> {
     Ok(to)
 }
 
-/// A file system in memory, with a shell, whose first program is `script`.
-pub fn initial(busybox: &[u8], script: &str) -> Archive {
-    let mut archive = Archive::new();
-    for path in ["bin", "dev", "proc", "sys", "tmp", "etc", "run"] {
-        archive.directory(path);
-    }
-    archive.device("dev/console", 5, 1);
-    archive.program("bin/busybox", busybox);
-    archive.program("init", script.as_bytes());
-    archive
-}
-
-/// Starts `kernel` with this, and gives what it wrote to its console, and how it ended.
+/// Starts `kernel` with `disk`, to read and write, and gives what it wrote to its console, and how
+/// it ended.
 pub fn boot(
     kernel: &Kernel,
-    start: Start<'_>,
-    clock: Clock,
+    disk: &Path,
+    clock: Clock<'_>,
     limit: Duration,
 ) -> Result<(String, End), String> {
     let at = |name: &str| folder().join(name);
@@ -142,18 +135,10 @@ pub fn boot(
     qemu.arg("-kernel").arg(&kernel.image);
     // What goes wrong in the kernel is to end it, and with it qemu.
     let mut line = "console=ttyS0 quiet oops=panic panic=-1".to_owned();
-    match start {
-        Start::Memory(initial) => {
-            std::fs::write(at("initial.cpio"), initial.finish()).map_err(why)?;
-            qemu.arg("-initrd").arg(at("initial.cpio"));
-        }
-        // The driver that Debian's kernels need no module for.
-        Start::Disk(disk) => {
-            line += " root=/dev/nvme0n1 rootfstype=ext4 rootwait rw init=/init";
-            let drive = format!("file={},if=none,id=disk,format=raw,cache=unsafe", disk.display());
-            qemu.args(["-drive", &drive, "-device", "nvme,serial=annulus,drive=disk"]);
-        }
-    }
+    // The driver that Debian's kernels need no module for.
+    line += " root=/dev/nvme0n1 rootfstype=ext4 rootwait rw init=/init";
+    let drive = format!("file={},if=none,id=disk,format=raw,cache=unsafe", disk.display());
+    qemu.args(["-drive", &drive, "-device", "nvme,serial=annulus,drive=disk"]);
     match clock {
         Clock::Host => {
             qemu.args(["-accel", "tcg,thread=multi", "-smp", "2", "-cpu", "max"]);
@@ -162,9 +147,13 @@ pub fn boot(
         // A processor that needs mitigations, so that they count. An instruction that repeats
         // itself counts once per repetition here, and once on a processor: without the fast ones
         // the kernel copies by ordinary instructions.
-        Clock::Instructions => {
+        Clock::Instructions(plugin) => {
             qemu.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]);
             qemu.args(["-smp", "1", "-cpu", "EPYC-Milan,-erms,-fsrm"]);
+            // Else the clock is a device's, and to read it a system call, as on no machine in use.
+            line += " tsc=reliable clocksource=tsc";
+            qemu.arg("-plugin").arg(plugin.file);
+            qemu.args(["-d", "plugin", "-D"]).arg(plugin.log);
         }
     }
     qemu.args(["-append", &line]);

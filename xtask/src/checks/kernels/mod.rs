@@ -10,7 +10,6 @@
 //! `KERNELS=6.1` runs that one alone. `TESTS="op_ host/annulus-runtime/engine"` runs the programs
 //! whose names begin so, with or without their crate and the kernel that rings are made of.
 
-mod cpio;
 mod disk;
 mod instructions;
 mod machine;
@@ -25,7 +24,7 @@ use crate::test::KERNEL;
 use crate::tree::root;
 use crate::{metadata, skips};
 pub use instructions::run as run_instructions;
-use machine::{Clock, Start};
+use machine::Clock;
 use results::Results;
 
 /// What runs on every kernel: linked statically.
@@ -131,7 +130,7 @@ fn runs() -> Result<Vec<Run>, String> {
 fn on(kernel: &machine::Kernel, series: &str, busybox: &[u8], runs: &[Run]) -> bool {
     println!("kernels: {}", kernel.package);
     let ran = disk::make(series, &script(), busybox, runs)
-        .and_then(|disk| machine::boot(kernel, Start::Disk(&disk), Clock::Host, MACHINE_LIMIT));
+        .and_then(|disk| machine::boot(kernel, &disk, Clock::Host, MACHINE_LIMIT));
     match ran {
         Ok((text, end)) => Results::read(&text).report(series, end),
         Err(why) => {
