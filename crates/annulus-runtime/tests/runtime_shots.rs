@@ -7,6 +7,7 @@ mod sockets;
 use std::cell::RefCell;
 use std::future::Future;
 use std::io::Write;
+use std::mem::ManuallyDrop;
 use std::net::{TcpListener as StdListener, TcpStream as StdStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::pin::pin;
@@ -198,14 +199,16 @@ fn what_nobody_takes_is_given_back() {
 fn forgotten_ones_end_with_the_runtime() {
     alone_within(|| {
         let (watch, mut writer, log) = watch(64);
-        on_runtime(async {
-            let mut reports = shots(watch);
+        let reports = on_runtime(async {
+            let mut reports = ManuallyDrop::new(shots(watch));
             assert!(reports.next().now_or_never().is_none());
             come(&mut writer).await;
-            std::mem::forget(reports);
+            reports
         });
-        // It is leaked, as any forgotten future's is; the kernel has let go of it.
-        assert!(log.borrow().taken.is_empty());
+        // The kernel has let go of it; what was forgotten is not dropped by anybody.
+        assert!(!log.borrow().dropped && log.borrow().taken.is_empty());
+        drop(ManuallyDrop::into_inner(reports));
+        assert!(log.borrow().dropped, "remembered in the end");
     });
 }
 
