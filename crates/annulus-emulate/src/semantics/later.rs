@@ -8,9 +8,12 @@ use annulus_ring::abi::{
 
 use super::Core;
 use super::request::State;
-use super::run::{LOOPS_MAX, keep};
+use super::run::keep;
 use super::sockets::{is_bundle, is_multishot};
 use crate::world::{Attempt, Token, Work, World};
+
+/// How often a multishot goes on at once before others have their turn (`MULTISHOT_MAX_RETRY`).
+const LOOPS_MAX: u32 = 32;
 
 impl<W: World> Core<W> {
     /// Has a multishot that is a thread's wait before its first attempt: threads do not do it
@@ -118,10 +121,7 @@ impl<W: World> Core<W> {
     pub(super) fn has_looped(&mut self, token: Token) -> bool {
         let request = self.requests.get_mut(token).filter(|found| found.opcode != Op::SEND);
         request.is_some_and(|request| {
-            request.loops += 1;
-            if request.loops > LOOPS_MAX {
-                request.loops = 0;
-            }
+            request.loops = (request.loops + 1) % (LOOPS_MAX + 1);
             request.loops == 0
         })
     }

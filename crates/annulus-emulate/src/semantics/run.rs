@@ -9,8 +9,6 @@ use super::sockets::{Shot, is_multishot};
 use super::{Core, prepare};
 use crate::world::{Attempt, Token, Work, World};
 
-/// How often a multishot goes on at once before others have their turn (`MULTISHOT_MAX_RETRY`).
-pub(super) const LOOPS_MAX: u32 = 32;
 /// How often a request is woken in vain before it is asked why.
 const WAKES_MAX: u32 = 4;
 /// Interrupted, to be called again (`ERESTARTSYS`): of operations, no program's concern.

@@ -138,9 +138,9 @@ impl RingGroup {
         Ok((Span { addr, bytes: bytes as usize }, bid))
     }
 
-    /// The next buffers, for `len` bytes. Of those that are used up whole
-    /// only the first is cut to the length. For a length of 0 these are all, or to receive one; and
-    /// as many more as what has been `queued` behind that fills. A thread takes one each time.
+    /// The next buffers, for `len` bytes. Of those that are used up whole only the first is cut to
+    /// the length. For a length of 0 these are all, or to receive one; and as many more as what has
+    /// been `queued` behind that fills. A thread takes one each time.
     pub(super) fn peek_many(
         &self,
         user: Uaccess,
