@@ -339,6 +339,9 @@ pub unsafe trait Operation: 'static {
     fn reclaim(self, completion: Completion);
 }
 
+/// How many results of one operation wait to be taken, unless it says otherwise.
+pub(crate) const WAITING_MAX: usize = 64;
+
 /// An operation with one entry and any number of results: accepting whatever comes, receiving into
 /// buffers of a group, a poll that goes on.
 ///
@@ -402,7 +405,7 @@ pub unsafe trait Multishot: 'static {
     /// How many results may wait to be taken before the kernel is asked to end it: 64, unless this
     /// says otherwise. A few more may come until it has.
     fn waiting_max(&self) -> usize {
-        64
+        WAITING_MAX
     }
 
     /// One result, for who takes it; the last too, where that is

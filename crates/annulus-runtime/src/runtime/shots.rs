@@ -3,10 +3,12 @@
 use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
+use std::rc::Rc;
 
 use annulus_ring::Errno;
 
 use super::context;
+use super::core::Core;
 use super::op::LocalOp;
 use crate::operation::{Completion, Multishot, Origin};
 use crate::slot::Several;
@@ -103,11 +105,15 @@ pub struct Shots<M: Multishot> {
 /// See [`Multishot`] for an example.
 #[track_caller]
 pub fn shots<M: Multishot>(operation: M) -> Shots<M> {
-    let core = context::with(std::rc::Rc::clone);
-    Shots { op: Some(LocalOp::several(core, operation)) }
+    Shots::on(context::with(Rc::clone), operation)
 }
 
 impl<M: Multishot> Shots<M> {
+    /// Those of an operation on the ring of this runtime.
+    pub(super) fn on(core: Rc<Core>, operation: M) -> Self {
+        Self { op: Some(LocalOp::several(core, operation)) }
+    }
+
     /// The next result.
     ///
     /// *Resumable*: where its future is dropped the operation goes on, and the next call gives what

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use super::ops::AcceptMany;
 use super::{TcpListener, TcpStream};
 use crate::error::Error;
-use crate::runtime::{Shot, Shots, shots};
+use crate::operation::WAITING_MAX;
+use crate::runtime::{Shot, Shots};
 
 /// The connections of a [`TcpListener`], which the kernel accepts as they come, by one operation:
 /// for servers, where an entry for each would be half of what a connection costs.
@@ -64,7 +65,7 @@ impl TcpListener {
     /// ```
     #[doc(alias = "IORING_ACCEPT_MULTISHOT")]
     pub fn incoming(self) -> Incoming {
-        Incoming { many: None, listener: self, waiting_max: 64 }
+        Incoming { many: None, listener: self, waiting_max: WAITING_MAX }
     }
 }
 
@@ -131,8 +132,9 @@ impl Incoming {
         }
         loop {
             let many = self.many.get_or_insert_with(|| {
-                let socket = Arc::clone(&self.listener.socket);
-                shots(AcceptMany::new(socket).waiting_max_of(self.waiting_max))
+                let TcpListener { socket, core, .. } = &self.listener;
+                let many = AcceptMany::new(Arc::clone(socket)).waiting_max_of(self.waiting_max);
+                Shots::on(Rc::clone(core), many)
             });
             let ended = match ready!(many.poll_next(cx)) {
                 Shot::Item(accepted) => return Poll::Ready(accepted),

@@ -8,7 +8,7 @@ use annulus_ring::op;
 
 use super::accept::adopt;
 use crate::error::Error;
-use crate::operation::{Completion, Multishot};
+use crate::operation::{Completion, Multishot, WAITING_MAX};
 
 /// Accepting connections by one entry, as `accept4(2)` with `SOCK_CLOEXEC` over and over: their
 /// descriptors. Who the peers are is for `getpeername(2)` to say.
@@ -48,7 +48,7 @@ pub struct AcceptMany {
 impl AcceptMany {
     /// All that come.
     pub fn new(listener: Arc<OwnedFd>) -> Self {
-        Self { listener, waiting_max: 64 }
+        Self { listener, waiting_max: WAITING_MAX }
     }
 
     /// How many may wait to be taken (64): where as many do, those that come stay in the kernel's
