@@ -16,9 +16,9 @@ impl Runtime for Annulus {
     type Joined<T> = Result<T, JoinError>;
 
     fn run<T>(needs: Needs, work: impl Future<Output = T>) -> T {
-        let runtime = match needs.depth {
-            0 => Own::new(),
-            depth => Own::builder().entries(depth.max(8)).build(),
+        let runtime = match needs.entries() {
+            None => Own::new(),
+            Some(entries) => Own::builder().entries(entries).build(),
         };
         runtime.unwrap_or_else(|why| fail(&why.to_string())).block_on(work)
     }

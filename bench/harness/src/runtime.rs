@@ -15,6 +15,13 @@ pub struct Needs {
     pub timers: bool,
 }
 
+impl Needs {
+    /// How many entries a ring is to have for that: at least eight. None where nothing needs any.
+    pub fn entries(&self) -> Option<u32> {
+        (self.depth != 0).then(|| self.depth.max(8))
+    }
+}
+
 /// A runtime of one thread.
 ///
 /// What it gives is taken as it is, without a future around it, which would cost instructions: so

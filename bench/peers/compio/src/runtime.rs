@@ -18,9 +18,9 @@ impl Runtime for Compio {
 
     fn run<T>(needs: Needs, work: impl Future<Output = T>) -> T {
         let mut builder = Own::builder();
-        if needs.depth != 0 {
+        if let Some(entries) = needs.entries() {
             let mut proactor = ProactorBuilder::new();
-            proactor.capacity(needs.depth.max(8));
+            proactor.capacity(entries);
             builder.with_proactor(proactor);
         }
         builder.build().unwrap_or_else(|why| fail(&why.to_string())).block_on(work)

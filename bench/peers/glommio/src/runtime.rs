@@ -16,8 +16,8 @@ impl Runtime for Glommio {
 
     fn run<T>(needs: Needs, work: impl Future<Output = T>) -> T {
         let mut builder = LocalExecutorBuilder::new(Placement::Unbound);
-        if needs.depth != 0 {
-            builder = builder.ring_depth(needs.depth.max(8) as usize);
+        if let Some(entries) = needs.entries() {
+            builder = builder.ring_depth(entries as usize);
         }
         builder.make().unwrap_or_else(|why| fail(&why.to_string())).run(work)
     }

@@ -19,7 +19,7 @@ impl Runtime for Monoio {
     type Joined<T> = T;
 
     fn run<T>(needs: Needs, work: impl Future<Output = T>) -> T {
-        let entries = if needs.depth == 0 { ENTRIES } else { needs.depth.max(8) };
+        let entries = needs.entries().unwrap_or(ENTRIES);
         let builder = RuntimeBuilder::<IoUringDriver>::new().with_entries(entries);
         if needs.timers {
             let runtime = builder.enable_timer().build();

@@ -19,7 +19,7 @@ impl Runtime for TokioUring {
     type Joined<T> = Result<T, JoinError>;
 
     fn run<T>(needs: Needs, work: impl Future<Output = T>) -> T {
-        let entries = if needs.depth == 0 { ENTRIES } else { needs.depth.max(8) };
+        let entries = needs.entries().unwrap_or(ENTRIES);
         tokio_uring::builder().entries(entries).start(work)
     }
 
