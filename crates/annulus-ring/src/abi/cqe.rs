@@ -59,16 +59,23 @@ impl Cqe {
     ///
     /// # Errors
     /// The `Errno` that the operation ended with: see the operation's own page in
-    /// [`op`](crate::op).
+    /// [`op`](crate::op). Never of a notification, whose result is a report
+    /// ([`NotifUsage`](super::NotifUsage)) that has the bit of the sign.
     ///
     /// ```
     /// use annulus_ring::abi::{Cqe, CqeFlags};
     /// let cqe = Cqe { user_data: 0, res: 4096, flags: CqeFlags::empty() };
     /// assert_eq!(cqe.result(), Ok(4096));
+    /// let copied = Cqe { res: i32::MIN, flags: CqeFlags::NOTIF, ..cqe };
+    /// assert_eq!(copied.result(), Ok(1 << 31));
     /// ```
     #[inline]
     pub const fn result(&self) -> Result<u32, Errno> {
-        if self.res >= 0 { Ok(self.res as u32) } else { Err(Errno::from_raw(-self.res)) }
+        if self.res >= 0 || self.flags.contains(CqeFlags::NOTIF) {
+            Ok(self.res as u32)
+        } else {
+            Err(Errno::from_raw(-self.res))
+        }
     }
 
     /// Which buffer of the group the kernel picked, if it picked one.
