@@ -269,6 +269,55 @@ pub fn fremovexattr(fd: i32, name: *const c_char) -> Sqe {
     Sqe { addr: address(name), ..entry(Op::FREMOVEXATTR, fd) }
 }
 
+/// Lists the names of the extended attributes of the file at `path` (`listxattr(2)`), each ended by
+/// a zero; a symbolic link is followed. Result: how many bytes; with `len` 0, how many there would
+/// be.
+///
+/// Fields: `addr` = `path`, `off` = `buf`, `len` = its length in bytes.
+///
+/// See <https://man7.org/linux/man-pages/man2/listxattr.2.html>.
+///
+/// ```
+/// use annulus_ring::abi::private;
+/// let mut buf = [0; 64];
+/// let sqe = private::listxattr(c"data".as_ptr(), buf.as_mut_ptr(), 64);
+/// assert_eq!((sqe.off, sqe.len), (buf.as_ptr() as u64, 64));
+/// ```
+pub fn listxattr(path: *const c_char, buf: *mut u8, len: u32) -> Sqe {
+    Sqe { addr: address(path), off: address(buf), len, ..entry(Op::LISTXATTR, 0) }
+}
+
+/// Removes an extended attribute of the file at `path` (`removexattr(2)`); a symbolic link is
+/// followed. Result: 0.
+///
+/// Fields: `addr` = `path`, `off` = `name`.
+///
+/// See <https://man7.org/linux/man-pages/man2/removexattr.2.html>.
+///
+/// ```
+/// use annulus_ring::abi::private;
+/// let name = c"user.tag";
+/// let sqe = private::removexattr(c"data".as_ptr(), name.as_ptr());
+/// assert_eq!(sqe.off, name.as_ptr() as u64);
+/// ```
+pub fn removexattr(path: *const c_char, name: *const c_char) -> Sqe {
+    Sqe { addr: address(path), off: address(name), ..entry(Op::REMOVEXATTR, 0) }
+}
+
+/// Makes all of the file system durable that an open file is on (`syncfs(2)`). Result: 0.
+///
+/// Fields: `fd`.
+///
+/// See <https://man7.org/linux/man-pages/man2/syncfs.2.html>.
+///
+/// ```
+/// use annulus_ring::abi::private;
+/// assert_eq!(private::syncfs(3).fd, 3);
+/// ```
+pub fn syncfs(fd: i32) -> Sqe {
+    entry(Op::SYNCFS, fd)
+}
+
 /// Makes another descriptor of the same open file (`fcntl(fd, F_DUPFD_CLOEXEC, 0)`, without
 /// `CLOEXEC` `F_DUPFD`). Result: the descriptor.
 ///
@@ -283,4 +332,23 @@ pub fn fremovexattr(fd: i32, name: *const c_char) -> Sqe {
 #[doc(alias = "F_DUPFD_CLOEXEC")]
 pub fn dup(fd: i32, flags: OpenFlags) -> Sqe {
     Sqe { rw_flags: flags.bits(), ..entry(Op::DUP, fd) }
+}
+
+/// Asks whether this process may use a file as `mode` says (`faccessat2(2)`): 4 to read it, 2 to
+/// write it, 1 to run it or to search it, 0 whether it is there. Of the effective user with
+/// `EACCESS` (0x200) among `flags`, else of the real one. Result: 0. It may be otherwise a moment
+/// later.
+///
+/// Fields: `fd` = `dir`, `addr` = `path`, `len` = `mode`, `rw_flags` = `flags`.
+///
+/// See <https://man7.org/linux/man-pages/man2/access.2.html>.
+///
+/// ```
+/// use annulus_ring::abi::{AT_FDCWD, AtFlags, private};
+/// let sqe = private::faccessat2(AT_FDCWD, c"data".as_ptr(), 4, AtFlags::empty());
+/// assert_eq!((sqe.fd, sqe.len, sqe.rw_flags), (-100, 4, 0));
+/// ```
+#[doc(alias = "access")]
+pub fn faccessat2(dir: i32, path: *const c_char, mode: u32, flags: AtFlags) -> Sqe {
+    Sqe { addr: address(path), len: mode, rw_flags: flags.bits(), ..entry(Op::FACCESSAT2, dir) }
 }

@@ -43,8 +43,9 @@ mod process;
 mod sockets;
 
 pub use files::{
-    copy_file_range, dup, fchmodat2, fchownat, ficlone, ficlone_range, flistxattr, flock,
-    fremovexattr, fstatfs, getdents64, lseek, readlinkat, sendfile, utimensat,
+    copy_file_range, dup, faccessat2, fchmodat2, fchownat, ficlone, ficlone_range, flistxattr,
+    flock, fremovexattr, fstatfs, getdents64, listxattr, lseek, readlinkat, removexattr, sendfile,
+    syncfs, utimensat,
 };
 pub use payload::{
     DIRENT64_NAME_OFFSET, Dirent64, DirentType, FlockOperation, POSITION, ResolvedAddress,
@@ -124,6 +125,14 @@ private! {
     FREMOVEXATTR = 0xcd, "fremovexattr", "2.4";
     /// Makes another descriptor of an open file: [`dup`].
     DUP = 0xce, "fcntl(F_DUPFD_CLOEXEC)", "2.6.24";
+    /// Asks whether a file may be used: [`faccessat2`].
+    FACCESSAT2 = 0xcf, "faccessat2", "5.8";
+    /// Lists the extended attributes of a file by its path: [`listxattr`].
+    LISTXATTR = 0xd0, "listxattr", "2.4";
+    /// Removes one: [`removexattr`].
+    REMOVEXATTR = 0xd1, "removexattr", "2.4";
+    /// Makes a whole file system durable: [`syncfs`].
+    SYNCFS = 0xd2, "syncfs", "2.6.39";
     /// Finds a host's addresses: [`getaddrinfo`].
     GETADDRINFO = 0xe0, "getaddrinfo", "1.0";
     /// Asks for a socket's own address: [`getsockname`].
