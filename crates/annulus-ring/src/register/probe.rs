@@ -50,7 +50,8 @@ impl ProbedOps {
         self.last
     }
 
-    /// The operations that the kernel has, in order.
+    /// The operations that the kernel has, in order. The [private ones](crate::abi::private) of a
+    /// kernel in user space are not among them: ask for [each](Self::is_supported).
     ///
     /// ```
     /// use annulus_ring::{LocalRing, abi::Op};
@@ -59,7 +60,7 @@ impl ProbedOps {
     /// # Ok::<(), annulus_ring::Error>(())
     /// ```
     pub fn supported(&self) -> impl Iterator<Item = Op> + '_ {
-        (0..=u8::MAX).map(Op).filter(|op| self.is_supported(*op))
+        (0..=self.last.raw()).map(Op).filter(|op| self.is_supported(*op))
     }
 }
 
