@@ -5,6 +5,8 @@
 //!
 //! Beside them, [`perform`]: what the ring of an older Linux cannot do, by a call that may block.
 
+mod private;
+
 use core::num::NonZeroU64;
 use std::os::fd::{BorrowedFd, RawFd};
 
@@ -53,6 +55,8 @@ pub(crate) unsafe fn call(sqe: &Sqe) -> Result<u32, Errno> {
         Op::STATX => unsafe { statx(sqe) },
         Op::FADVISE => advise(sqe),
         Op::POLL_ADD => poll(sqe),
+        // SAFETY: the caller's promise.
+        opcode if opcode.is_private() => return unsafe { private::call(sqe) },
         _ => Err(Errno::EAGAIN),
     };
     match answer {

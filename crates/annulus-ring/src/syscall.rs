@@ -28,6 +28,15 @@ mod numbers {
     pub(crate) const PREADV2: usize = 327;
     pub(crate) const PWRITEV2: usize = 328;
     pub(crate) const STATX: usize = 332;
+    pub(crate) const GETSOCKNAME: usize = 51;
+    pub(crate) const GETPEERNAME: usize = 52;
+    pub(crate) const SOCKETPAIR: usize = 53;
+    pub(crate) const GETSOCKOPT: usize = 55;
+    pub(crate) const FCNTL: usize = 72;
+    pub(crate) const SIGNALFD4: usize = 289;
+    pub(crate) const GETRANDOM: usize = 318;
+    pub(crate) const PIDFD_SEND_SIGNAL: usize = 424;
+    pub(crate) const PIDFD_OPEN: usize = 434;
 }
 /// As above: the table that newer architectures share.
 #[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
@@ -38,6 +47,15 @@ mod numbers {
     pub(crate) const PREADV2: usize = 286;
     pub(crate) const PWRITEV2: usize = 287;
     pub(crate) const STATX: usize = 291;
+    pub(crate) const GETSOCKNAME: usize = 204;
+    pub(crate) const GETPEERNAME: usize = 205;
+    pub(crate) const SOCKETPAIR: usize = 199;
+    pub(crate) const GETSOCKOPT: usize = 209;
+    pub(crate) const FCNTL: usize = 25;
+    pub(crate) const SIGNALFD4: usize = 74;
+    pub(crate) const GETRANDOM: usize = 278;
+    pub(crate) const PIDFD_SEND_SIGNAL: usize = 424;
+    pub(crate) const PIDFD_OPEN: usize = 434;
 }
 /// As above, where the instruction is not written here.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
@@ -48,8 +66,20 @@ mod numbers {
     pub(crate) const PREADV2: usize = libc::SYS_preadv2 as usize;
     pub(crate) const PWRITEV2: usize = libc::SYS_pwritev2 as usize;
     pub(crate) const STATX: usize = libc::SYS_statx as usize;
+    pub(crate) const GETSOCKNAME: usize = libc::SYS_getsockname as usize;
+    pub(crate) const GETPEERNAME: usize = libc::SYS_getpeername as usize;
+    pub(crate) const SOCKETPAIR: usize = libc::SYS_socketpair as usize;
+    pub(crate) const GETSOCKOPT: usize = libc::SYS_getsockopt as usize;
+    pub(crate) const FCNTL: usize = libc::SYS_fcntl as usize;
+    pub(crate) const SIGNALFD4: usize = libc::SYS_signalfd4 as usize;
+    pub(crate) const GETRANDOM: usize = libc::SYS_getrandom as usize;
+    pub(crate) const PIDFD_SEND_SIGNAL: usize = libc::SYS_pidfd_send_signal as usize;
+    pub(crate) const PIDFD_OPEN: usize = libc::SYS_pidfd_open as usize;
 }
-pub(crate) use numbers::{CLOSE, PREADV2, PWRITEV2, RECVFROM, SENDTO, STATX};
+pub(crate) use numbers::{
+    CLOSE, FCNTL, GETPEERNAME, GETRANDOM, GETSOCKNAME, GETSOCKOPT, PIDFD_OPEN, PIDFD_SEND_SIGNAL,
+    PREADV2, PWRITEV2, RECVFROM, SENDTO, SIGNALFD4, SOCKETPAIR, STATX,
+};
 
 /// What a system call answered: its value, or the error number below zero.
 #[inline(always)]

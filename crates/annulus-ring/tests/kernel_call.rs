@@ -7,7 +7,9 @@ mod files;
 use std::io::{IoSliceMut, Read, Write};
 use std::os::unix::net::UnixStream;
 
-use annulus_ring::abi::{self, AtFlags, Fadvice, FixedFd, Iovec, Op, PollEvents, Sqe, StatxMask};
+use annulus_ring::abi::{
+    self, AtFlags, Fadvice, FixedFd, Iovec, Op, PollEvents, Sqe, StatxMask, private,
+};
 use annulus_ring::kernel::{Descriptors, Kernel};
 use annulus_ring::{Errno, Fd, LocalRing, Ring, op};
 use rustix::io::ReadWriteFlags;
@@ -192,6 +194,39 @@ fn readiness_is_told_and_not_waited_for() {
             assert_eq!(answer, Err(Errno::EBADF));
         }
     });
+}
+
+#[test]
+fn private_operations_that_cannot_block_are_done_at_once() {
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    let (socket, _there) = UnixStream::pair().unwrap();
+    let (mut addr, mut len, mut position) = ([0_u8; 128], 128, 7);
+    let name = private::getsockname(socket.as_raw_fd(), addr.as_mut_ptr().cast(), &mut len);
+    // SAFETY: the address and its length outlive the call.
+    assert_eq!((unsafe { call(name) }, len), (Ok(0), 2));
+    let own = private::pidfd_open(std::process::id() as i32, abi::OpenFlags::empty());
+    // SAFETY: it points to nothing.
+    let own = unsafe { call(own) }.unwrap();
+    // SAFETY: the call made it, and it is nobody else's.
+    drop(unsafe { OwnedFd::from_raw_fd(own as i32) });
+    let file = std::fs::File::open("Cargo.toml").unwrap();
+    let mut seek = |whence| {
+        let seek = private::lseek(file.as_raw_fd(), 5, whence, &mut position);
+        // SAFETY: the position outlives the call.
+        (unsafe { call(seek) }, position)
+    };
+    assert_eq!(seek(private::SeekWhence::SET), (Ok(0), 5));
+    assert_eq!(seek(private::SeekWhence::CUR), (Ok(0), 10));
+    assert_eq!(seek(private::SeekWhence::DATA).0, Err(Errno::EAGAIN), "a disk may be asked");
+    let waits = private::flock(file.as_raw_fd(), private::FlockOperation::SH);
+    // SAFETY: it points to nothing.
+    assert_eq!(unsafe { call(waits) }, Err(Errno::EAGAIN));
+    let list = private::getdents64(file.as_raw_fd(), addr.as_mut_ptr(), 128);
+    // SAFETY: the buffer outlives the call.
+    assert_eq!(unsafe { call(list) }, Err(Errno::EAGAIN));
+    let pair = private::socketpair(2, 1, 0, &mut [0; 2]);
+    // SAFETY: nothing is written, since there are no such pairs.
+    assert_eq!(unsafe { call(pair) }, Err(Errno::EOPNOTSUPP), "an answer, and not another way");
 }
 
 #[test]

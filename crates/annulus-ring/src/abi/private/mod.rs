@@ -4,8 +4,9 @@
 //! Their numbers are [`Op`]s from 0xC0 up, which Linux does not use (it counts from 0, and is at
 //! 64). **Linux must never see them**: today it would answer `EINVAL`, and a later kernel might
 //! give one of them a meaning. A ring passes on whatever is pushed, so do not push them onto one of
-//! Linux. The user-space kernels take them in their queues; for Linux, the layers above perform
-//! them by the system call, on a worker where it can block. That is why they stand here and not in
+//! Linux. The user-space kernels take them in their queues. Where the kernel is Linux, those that
+//! cannot block are done at once by [`Kernel::call`](crate::kernel::Kernel::call), and the layers
+//! above give the others to a ring in user space beside. That is why they stand here and not in
 //! [`op`](crate::op).
 //!
 //! The functions here say which field carries what, and that is the contract between those who
