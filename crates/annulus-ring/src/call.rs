@@ -3,9 +3,12 @@
 //! Raw calls on raw pointers: the buffer may be uninitialised, or a guest's memory that changes
 //! meanwhile, so no reference to it is ever made.
 //!
+//! What is about sockets, and moves no byte, is in [`sockets`].
+//!
 //! Beside them, [`perform`]: what the ring of an older Linux cannot do, by a call that may block.
 
 mod private;
+mod sockets;
 
 use core::num::NonZeroU64;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -51,6 +54,13 @@ pub(crate) unsafe fn call(sqe: &Sqe) -> Result<u32, Errno> {
         // A send to an address (`addr2`) is the ring's business. The ring adds NOSIGNAL too.
         // SAFETY: the caller's promise.
         Op::SEND if sqe.off == 0 => unsafe { socket(syscall::SENDTO, MsgFlags::NOSIGNAL, sqe) },
+        // SAFETY: the caller's promise.
+        Op::RECVMSG => unsafe { sockets::message(syscall::RECVMSG, MsgFlags::empty(), sqe) },
+        // SAFETY: the caller's promise.
+        Op::SENDMSG => unsafe { sockets::message(syscall::SENDMSG, MsgFlags::NOSIGNAL, sqe) },
+        // What they refuse is the answer, also where the socket has no such thing.
+        // SAFETY: the caller's promise.
+        opcode if sockets::is_own(opcode) => return unsafe { sockets::call(sqe) },
         // SAFETY: the caller's promise.
         Op::STATX => unsafe { statx(sqe) },
         Op::FADVISE => advise(sqe),

@@ -37,6 +37,13 @@ mod numbers {
     pub(crate) const GETRANDOM: usize = 318;
     pub(crate) const PIDFD_SEND_SIGNAL: usize = 424;
     pub(crate) const PIDFD_OPEN: usize = 434;
+    pub(crate) const SOCKET: usize = 41;
+    pub(crate) const SENDMSG: usize = 46;
+    pub(crate) const RECVMSG: usize = 47;
+    pub(crate) const SHUTDOWN: usize = 48;
+    pub(crate) const BIND: usize = 49;
+    pub(crate) const LISTEN: usize = 50;
+    pub(crate) const SETSOCKOPT: usize = 54;
 }
 /// As above: the table that newer architectures share.
 #[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
@@ -56,6 +63,13 @@ mod numbers {
     pub(crate) const GETRANDOM: usize = 278;
     pub(crate) const PIDFD_SEND_SIGNAL: usize = 424;
     pub(crate) const PIDFD_OPEN: usize = 434;
+    pub(crate) const SOCKET: usize = 198;
+    pub(crate) const BIND: usize = 200;
+    pub(crate) const LISTEN: usize = 201;
+    pub(crate) const SETSOCKOPT: usize = 208;
+    pub(crate) const SHUTDOWN: usize = 210;
+    pub(crate) const SENDMSG: usize = 211;
+    pub(crate) const RECVMSG: usize = 212;
 }
 /// As above, where the instruction is not written here.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
@@ -75,10 +89,18 @@ mod numbers {
     pub(crate) const GETRANDOM: usize = libc::SYS_getrandom as usize;
     pub(crate) const PIDFD_SEND_SIGNAL: usize = libc::SYS_pidfd_send_signal as usize;
     pub(crate) const PIDFD_OPEN: usize = libc::SYS_pidfd_open as usize;
+    pub(crate) const BIND: usize = libc::SYS_bind as usize;
+    pub(crate) const LISTEN: usize = libc::SYS_listen as usize;
+    pub(crate) const RECVMSG: usize = libc::SYS_recvmsg as usize;
+    pub(crate) const SENDMSG: usize = libc::SYS_sendmsg as usize;
+    pub(crate) const SETSOCKOPT: usize = libc::SYS_setsockopt as usize;
+    pub(crate) const SHUTDOWN: usize = libc::SYS_shutdown as usize;
+    pub(crate) const SOCKET: usize = libc::SYS_socket as usize;
 }
 pub(crate) use numbers::{
-    CLOSE, FCNTL, GETPEERNAME, GETRANDOM, GETSOCKNAME, GETSOCKOPT, PIDFD_OPEN, PIDFD_SEND_SIGNAL,
-    PREADV2, PWRITEV2, RECVFROM, SENDTO, SIGNALFD4, SOCKETPAIR, STATX,
+    BIND, CLOSE, FCNTL, GETPEERNAME, GETRANDOM, GETSOCKNAME, GETSOCKOPT, LISTEN, PIDFD_OPEN,
+    PIDFD_SEND_SIGNAL, PREADV2, PWRITEV2, RECVFROM, RECVMSG, SENDMSG, SENDTO, SETSOCKOPT, SHUTDOWN,
+    SIGNALFD4, SOCKET, SOCKETPAIR, STATX,
 };
 
 /// What a system call answered: its value, or the error number below zero.

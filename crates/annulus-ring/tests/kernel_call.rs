@@ -230,6 +230,68 @@ fn private_operations_that_cannot_block_are_done_at_once() {
 }
 
 #[test]
+fn sockets_are_made_named_set_and_ended_at_once() {
+    use annulus_ring::abi::{AddressFamily, ShutdownHow, SockAddr, SockFlags, SocketType};
+    // SAFETY: it points to nothing.
+    let made = unsafe {
+        let tcp = op::Socket::new(AddressFamily::INET, SocketType::STREAM, 0);
+        call(tcp.flags(SockFlags::CLOEXEC).build())
+    };
+    // SAFETY: a new descriptor, and the only use of its number.
+    let socket: Fd = unsafe { Fd::from_raw(made.unwrap() as i32, annulus_ring::kernel::Process) };
+    let fd = socket.raw();
+    let any = SockAddr::from(std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
+    let mut name = SockAddr::empty();
+    let (addr, len) = name.as_mut_ptrs();
+    let (on, mut is_on) = (1_i32, 0_i32);
+    let set = op::SetSockOpt::new(fd, 6, 1, (&raw const on).cast(), 4).build();
+    let get = private::getsockopt(fd, 6, 1, (&raw mut is_on).cast(), 4);
+    let bind = op::Bind::new(fd, any.as_ptr(), any.len_bytes()).build();
+    let entries = [
+        (set, Ok(0)),
+        (get, Ok(4)),
+        (bind, Ok(0)),
+        (bind, Err(Errno::EINVAL)),
+        (op::Listen::new(fd, 8).build(), Ok(0)),
+        (private::getsockname(fd, addr, len), Ok(0)),
+        (private::getpeername(fd, addr, len), Err(Errno::ENOTCONN)),
+        (op::Shutdown::new(fd, ShutdownHow::RDWR).build(), Ok(0)),
+        (op::Shutdown::new(-1, ShutdownHow::RDWR).build(), Err(Errno::EBADF)),
+        (op::SocketQueue::receive(fd).build(), Err(Errno::EAGAIN)),
+    ];
+    for (entry, expected) in entries {
+        // SAFETY: addresses and values outlive the call.
+        assert_eq!(unsafe { call(entry) }, expected, "{:?}", entry.opcode);
+    }
+    assert_eq!(is_on, 1);
+    assert_ne!(name.to_socket_addr().unwrap().port(), 0);
+}
+
+#[test]
+fn messages_are_sent_and_received_without_waiting() {
+    use annulus_ring::abi::{AddressFamily, Msghdr, SockFlags, SocketType};
+    use std::os::fd::{FromRawFd, OwnedFd};
+    let mut raw = [-1; 2];
+    let kind = SocketType::DGRAM.raw() | SockFlags::CLOEXEC.bits();
+    // SAFETY: the two numbers outlive the call.
+    let made =
+        unsafe { call(private::socketpair(AddressFamily::UNIX.raw().into(), kind, 0, &mut raw)) };
+    assert_eq!(made, Ok(0));
+    // SAFETY: two new descriptors, each number used once.
+    let [here, there] = raw.map(|raw| unsafe { OwnedFd::from_raw_fd(raw) });
+    let mut bytes = *b"ring";
+    let mut iov = Iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: 4 };
+    let mut msg = Msghdr { msg_iov: &mut iov, msg_iovlen: 1, ..Msghdr::empty() };
+    let msg = &raw mut msg;
+    // SAFETY: header, list and bytes outlive the calls.
+    let receive = || unsafe { call(op::RecvMsg::new(&there, msg).build()) };
+    assert_eq!(receive(), Err(Errno::EAGAIN));
+    // SAFETY: as above.
+    assert_eq!(unsafe { call(op::SendMsg::new(&here, msg).build()) }, Ok(4));
+    assert_eq!(receive(), Ok(4));
+}
+
+#[test]
 fn what_an_older_ring_lacks_is_performed() {
     let dir = TempDir::new();
     let file = dir.file("data", b"0123456789");
