@@ -66,6 +66,8 @@ pub(crate) unsafe fn call(sqe: &Sqe) -> Result<u32, Errno> {
         Op::FADVISE => advise(sqe),
         Op::POLL_ADD => poll(sqe),
         // SAFETY: the caller's promise.
+        Op::PIPE => unsafe { pipe(sqe) },
+        // SAFETY: the caller's promise.
         opcode if opcode.is_private() => return unsafe { private::call(sqe) },
         _ => Err(Errno::EAGAIN),
     };
@@ -185,6 +187,19 @@ fn poll(sqe: &Sqe) -> Result<u32, Errno> {
     }
     let ready = PollEvents(ready.bits() as u32);
     if ready.is_empty() { Err(Errno::EAGAIN) } else { Ok(ready.bits()) }
+}
+
+/// `pipe2(2)`, which never waits: two descriptors. Into a ring's table only the ring puts them.
+///
+/// # Safety
+/// - As [`call`].
+unsafe fn pipe(sqe: &Sqe) -> Result<u32, Errno> {
+    if sqe.splice_fd_in != 0 {
+        return Err(Errno::EAGAIN);
+    }
+    let args = [sqe.addr as usize, sqe.rw_flags as usize, 0, 0];
+    // SAFETY: where the two go is the caller's promise.
+    unsafe { call4(syscall::PIPE2, args) }
 }
 
 /// Does an entry on this thread that Linux got an operation for after 6.1, however long it takes;

@@ -5,10 +5,11 @@ mod common;
 mod files;
 
 use std::io::{IoSliceMut, Read, Write};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use annulus_ring::abi::{
-    self, AtFlags, Fadvice, FixedFd, Iovec, Op, PollEvents, Sqe, StatxMask, private,
+    self, AtFlags, Fadvice, FixedFd, Iovec, Op, OpenFlags, PollEvents, Sqe, StatxMask, private,
 };
 use annulus_ring::kernel::{Descriptors, Kernel};
 use annulus_ring::{Errno, Fd, LocalRing, Ring, op};
@@ -306,6 +307,24 @@ fn what_an_older_ring_lacks_is_performed() {
     assert_eq!(perform(op::Ftruncate::new(-1, 4).build()), Err(Errno::EBADF));
     assert_eq!(perform(op::Ftruncate::new(FixedFd(0), 4).build()), Err(Errno::EOPNOTSUPP));
     assert_eq!(perform(op::Nop::new().build()), Err(Errno::EOPNOTSUPP));
+}
+
+#[test]
+fn a_pipe_is_made_at_once() {
+    let mut fds = [-1; 2];
+    let pipe = op::Pipe::new(&mut fds).flags(OpenFlags::CLOEXEC);
+    // SAFETY: the array outlives the call.
+    let in_table = unsafe { call(pipe.direct_alloc().build()) };
+    assert_eq!(in_table, Err(Errno::EAGAIN), "that is the ring's");
+    // SAFETY: as above.
+    assert_eq!(unsafe { call(pipe.build()) }, Ok(0));
+    // SAFETY: both were made by the call, and are nobody else's.
+    let [reader, writer] = fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    std::fs::File::from(writer).write_all(b"ring").unwrap();
+    assert_eq!(std::io::read_to_string(std::fs::File::from(reader)).unwrap(), "ring");
+    let odd = op::Pipe::new(&mut fds).flags(OpenFlags::APPEND).build();
+    // SAFETY: as above.
+    assert_eq!(unsafe { call(odd) }, Err(Errno::EINVAL));
 }
 
 #[test]
