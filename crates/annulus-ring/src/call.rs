@@ -202,10 +202,19 @@ unsafe fn pipe(sqe: &Sqe) -> Result<u32, Errno> {
     unsafe { call4(syscall::PIPE2, args) }
 }
 
-/// Does an entry on this thread that Linux got an operation for after 6.1, however long it takes;
-/// `EOPNOTSUPP` for every other one.
-pub(crate) fn perform(sqe: &Sqe) -> Result<u32, Errno> {
+/// Does an entry on this thread, however long it takes, that Linux got an operation for after 6.1,
+/// one that a reactor must undo, or that is to be done where no ring is any more; `EOPNOTSUPP` for
+/// every other one.
+///
+/// # Safety
+/// - As [`call`].
+pub(crate) unsafe fn perform(sqe: &Sqe) -> Result<u32, Errno> {
     match sqe.opcode {
+        Op::UNLINKAT if !sqe.flags.intersects(RING_ONLY) => {
+            let args = [sqe.fd as usize, sqe.addr as usize, sqe.rw_flags as usize, 0];
+            // SAFETY: the path is the caller's promise.
+            unsafe { call4(syscall::UNLINKAT, args) }
+        }
         Op::FTRUNCATE if !sqe.flags.intersects(RING_ONLY) => {
             // SAFETY: as in `advise`.
             let file = unsafe { BorrowedFd::borrow_raw(valid(sqe.fd)?) };
@@ -221,6 +230,7 @@ pub(crate) fn perform(sqe: &Sqe) -> Result<u32, Errno> {
                 }
             }
         }
+        Op::FLOCK if !sqe.flags.intersects(RING_ONLY) => private::lock(sqe),
         _ => Err(Errno::EOPNOTSUPP),
     }
 }

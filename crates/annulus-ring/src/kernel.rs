@@ -240,7 +240,8 @@ pub unsafe trait Descriptors: Clone + fmt::Debug {
     /// Does one entry on this thread, however long it takes: for a kernel whose ring lacks the
     /// operation. Call it where a thread may wait.
     ///
-    /// Linux's does `FTRUNCATE` (in the ring since 6.9).
+    /// Linux's does `FTRUNCATE` (in the ring since 6.9), `FLOCK`, which no ring of it has, and
+    /// `UNLINKAT`, for who has to take a file away when the ring is gone.
     ///
     /// # Safety
     /// - What the entry points to is valid for the length of the call.
@@ -290,7 +291,8 @@ unsafe impl Descriptors for Process {
     }
 
     unsafe fn perform(&self, sqe: &Sqe) -> Result<u32, Errno> {
-        call::perform(sqe)
+        // SAFETY: the caller's promise.
+        unsafe { call::perform(sqe) }
     }
 
     fn describe(&self, raw: RawFd) -> Result<Description, Errno> {

@@ -44,6 +44,7 @@ mod numbers {
     pub(crate) const BIND: usize = 49;
     pub(crate) const LISTEN: usize = 50;
     pub(crate) const SETSOCKOPT: usize = 54;
+    pub(crate) const UNLINKAT: usize = 263;
     pub(crate) const PIPE2: usize = 293;
 }
 /// As above: the table that newer architectures share.
@@ -71,6 +72,7 @@ mod numbers {
     pub(crate) const SHUTDOWN: usize = 210;
     pub(crate) const SENDMSG: usize = 211;
     pub(crate) const RECVMSG: usize = 212;
+    pub(crate) const UNLINKAT: usize = 35;
     pub(crate) const PIPE2: usize = 59;
 }
 /// As above, where the instruction is not written here.
@@ -98,12 +100,13 @@ mod numbers {
     pub(crate) const SETSOCKOPT: usize = libc::SYS_setsockopt as usize;
     pub(crate) const SHUTDOWN: usize = libc::SYS_shutdown as usize;
     pub(crate) const SOCKET: usize = libc::SYS_socket as usize;
+    pub(crate) const UNLINKAT: usize = libc::SYS_unlinkat as usize;
     pub(crate) const PIPE2: usize = libc::SYS_pipe2 as usize;
 }
 pub(crate) use numbers::{
     BIND, CLOSE, FCNTL, GETPEERNAME, GETRANDOM, GETSOCKNAME, GETSOCKOPT, LISTEN, PIDFD_OPEN,
     PIDFD_SEND_SIGNAL, PIPE2, PREADV2, PWRITEV2, RECVFROM, RECVMSG, SENDMSG, SENDTO, SETSOCKOPT,
-    SHUTDOWN, SIGNALFD4, SOCKET, SOCKETPAIR, STATX,
+    SHUTDOWN, SIGNALFD4, SOCKET, SOCKETPAIR, STATX, UNLINKAT,
 };
 
 /// What a system call answered: its value, or the error number below zero.

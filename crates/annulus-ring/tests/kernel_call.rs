@@ -307,6 +307,29 @@ fn what_an_older_ring_lacks_is_performed() {
     assert_eq!(perform(op::Ftruncate::new(-1, 4).build()), Err(Errno::EBADF));
     assert_eq!(perform(op::Ftruncate::new(FixedFd(0), 4).build()), Err(Errno::EOPNOTSUPP));
     assert_eq!(perform(op::Nop::new().build()), Err(Errno::EOPNOTSUPP));
+    let (lock, other) = (private::FlockOperation::EX_NB, dir.file("data", b""));
+    assert_eq!(perform(private::flock(fd.raw(), lock)), Ok(0));
+    let other = std::os::fd::AsRawFd::as_raw_fd(&other);
+    assert_eq!(perform(private::flock(other, lock)), Err(Errno::EAGAIN));
+    assert_eq!(perform(private::flock(fd.raw(), private::FlockOperation::UN)), Ok(0));
+    assert_eq!(perform(private::flock(other, lock)), Ok(0));
+    assert_eq!(perform(private::flock(-1, lock)), Err(Errno::EBADF));
+    assert_eq!(perform(private::flock(other, private::FlockOperation(0))), Err(Errno::EINVAL));
+}
+
+#[test]
+fn a_file_is_taken_away_without_a_ring() {
+    let dir = TempDir::new();
+    let fd = Fd::from(dir.file("data", b"0123456789"));
+    let path = dir.c_path("data");
+    let unlink = op::UnlinkAt::new(op::At::CWD, path.as_ptr()).build();
+    let perform = |sqe: Sqe| {
+        // SAFETY: the path outlives the call.
+        unsafe { fd.kernel().perform(&sqe) }
+    };
+    assert_eq!(perform(unlink.force_async()), Err(Errno::EOPNOTSUPP), "that is the ring's");
+    assert_eq!(perform(unlink), Ok(0));
+    assert_eq!(perform(unlink), Err(Errno::ENOENT));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::SeekFrom;
 
 use super::{RING_ONLY, errno_of, valid};
-use crate::abi::private::SeekWhence;
+use crate::abi::private::{FlockOperation, SeekWhence};
 use crate::abi::{Op, OpenFlags, Sqe};
 use crate::errno::Errno;
 use crate::syscall::{self, call4, call6};
@@ -92,4 +92,25 @@ unsafe fn option(sqe: &Sqe) -> Result<u32, Errno> {
     // SAFETY: where the value goes is the caller's promise; the length is a local.
     unsafe { call6(syscall::GETSOCKOPT, args) }?;
     Ok(bytes)
+}
+
+/// `flock(2)`, which waits until nobody else has the lock unless it is told not to.
+pub(super) fn lock(sqe: &Sqe) -> Result<u32, Errno> {
+    let operation = match FlockOperation(sqe.len) {
+        FlockOperation::SH => rustix::fs::FlockOperation::LockShared,
+        FlockOperation::EX => rustix::fs::FlockOperation::LockExclusive,
+        FlockOperation::SH_NB => rustix::fs::FlockOperation::NonBlockingLockShared,
+        FlockOperation::EX_NB => rustix::fs::FlockOperation::NonBlockingLockExclusive,
+        FlockOperation::UN => rustix::fs::FlockOperation::Unlock,
+        _ => return Err(Errno::EINVAL),
+    };
+    // SAFETY: it is borrowed for this call only; one that is not open is an error, and no harm.
+    let file = unsafe { BorrowedFd::borrow_raw(valid(sqe.fd)?) };
+    loop {
+        match rustix::fs::flock(file, operation).map_err(errno_of) {
+            Ok(()) => return Ok(0),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
 }
