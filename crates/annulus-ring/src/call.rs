@@ -34,8 +34,41 @@ const RING_ONLY: SqeFlags = SqeFlags(
 ///
 /// # Safety
 /// - What the entry points to is valid for the length of the call, as its operation demands.
+#[inline(always)]
 pub(crate) unsafe fn call(sqe: &Sqe) -> Result<u32, Errno> {
-    if sqe.flags.intersects(RING_ONLY) || sqe.personality != 0 || sqe.ioprio != 0 {
+    // Where the entry is made a moment before, the compiler knows what it is: of entry and
+    // questions the bare system call is left. A send to an address (`addr2`) is the ring's
+    // business.
+    if sqe.opcode == Op::SEND && sqe.off == 0 && !is_for_the_ring(sqe) {
+        // The ring adds NOSIGNAL too.
+        // SAFETY: the caller's promise.
+        return judged(unsafe { socket(syscall::SENDTO, MsgFlags::NOSIGNAL, sqe) });
+    }
+    // SAFETY: the caller's promise.
+    unsafe { call_any(sqe) }
+}
+
+/// Whether only the ring can do it as it is asked for.
+#[inline(always)]
+fn is_for_the_ring(sqe: &Sqe) -> bool {
+    sqe.flags.intersects(RING_ONLY) || sqe.personality != 0 || sqe.ioprio != 0
+}
+
+/// The answer, where it is one: some files (and some file systems' writes) refuse NOWAIT itself.
+#[inline(always)]
+fn judged(answer: Result<u32, Errno>) -> Result<u32, Errno> {
+    match answer {
+        Err(Errno::EOPNOTSUPP | Errno::EINTR) => Err(Errno::EAGAIN),
+        answer => answer,
+    }
+}
+
+/// As [`call`], but for a send to who is connected.
+///
+/// # Safety
+/// - As [`call`].
+unsafe fn call_any(sqe: &Sqe) -> Result<u32, Errno> {
+    if is_for_the_ring(sqe) {
         return Err(Errno::EAGAIN);
     }
     let answer = match sqe.opcode {
@@ -51,9 +84,6 @@ pub(crate) unsafe fn call(sqe: &Sqe) -> Result<u32, Errno> {
         Op::WRITEV => unsafe { vectored(syscall::PWRITEV2, sqe, sqe.addr as usize, sqe.len) },
         // SAFETY: the caller's promise.
         Op::RECV => unsafe { socket(syscall::RECVFROM, MsgFlags::empty(), sqe) },
-        // A send to an address (`addr2`) is the ring's business. The ring adds NOSIGNAL too.
-        // SAFETY: the caller's promise.
-        Op::SEND if sqe.off == 0 => unsafe { socket(syscall::SENDTO, MsgFlags::NOSIGNAL, sqe) },
         // SAFETY: the caller's promise.
         Op::RECVMSG => unsafe { sockets::message(syscall::RECVMSG, MsgFlags::empty(), sqe) },
         // SAFETY: the caller's promise.
@@ -71,11 +101,7 @@ pub(crate) unsafe fn call(sqe: &Sqe) -> Result<u32, Errno> {
         opcode if opcode.is_private() => return unsafe { private::call(sqe) },
         _ => Err(Errno::EAGAIN),
     };
-    match answer {
-        // Some files (and some file systems' writes) refuse NOWAIT itself.
-        Err(Errno::EOPNOTSUPP | Errno::EINTR) => Err(Errno::EAGAIN),
-        answer => answer,
-    }
+    judged(answer)
 }
 
 /// The entry's one buffer as a list of one piece.
@@ -117,6 +143,7 @@ unsafe fn vectored(number: usize, sqe: &Sqe, iovecs: usize, count: u32) -> Resul
 ///
 /// # Safety
 /// - As [`call`].
+#[inline]
 unsafe fn socket(number: usize, more: MsgFlags, sqe: &Sqe) -> Result<u32, Errno> {
     let asked = MsgFlags(sqe.rw_flags);
     if asked.contains(MsgFlags::WAITALL) {

@@ -285,6 +285,7 @@ unsafe impl Descriptors for Process {
         unsafe { call::close(raw) }
     }
 
+    #[inline(always)]
     unsafe fn call(&self, sqe: &Sqe) -> Result<u32, Errno> {
         // SAFETY: the caller's promise.
         unsafe { call::call(sqe) }
