@@ -282,7 +282,14 @@ impl<W: World> Core<W> {
         match shot {
             Shot::Last => {}
             _ if is_cancelled => self.finish(token, Err(Errno::ECANCELED)),
-            Shot::Wait(events) => self.wait_for_more(token, events),
+            Shot::Wait(events) => {
+                // That no more was there the thread found without the lock: something may have come
+                // since, which nobody was told of.
+                if let Some(work) = self.requests.get_mut(token).and_then(|r| r.work.as_mut()) {
+                    work.outcome.is_drained = false;
+                }
+                self.wait_for_more(token, events);
+            }
             Shot::Again => self.attempt(token),
         }
     }
