@@ -7,7 +7,8 @@ use std::time::Duration;
 /// Most work needs none: it is done in `enter`, at once or when its file is ready. Files and paths
 /// may block: a thread does that, of at most [`threads_max`](Self::threads_max) for a ring. What
 /// ends only when somebody else does something, and no file tells of it (FUTEX_WAIT, some WAITIDs,
-/// SPLICE), has a thread each, beside those: such a wait never keeps other work waiting.
+/// SPLICE, FLOCK, GETADDRINFO), has a thread each, beside those: such a wait never keeps other
+/// work waiting.
 ///
 /// ```
 /// use annulus_emulate::{Builder, KernelChoice, Workers};

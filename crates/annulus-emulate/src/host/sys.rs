@@ -4,8 +4,10 @@
 pub(super) mod fs;
 pub(super) mod futex;
 pub(super) mod interrupt;
+pub(super) mod names;
 pub(super) mod net;
 pub(super) mod pipe;
+pub(super) mod private;
 mod ring;
 pub(super) mod wait;
 

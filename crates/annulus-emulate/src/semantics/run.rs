@@ -111,13 +111,15 @@ impl<W: World> Core<W> {
             return Ok(());
         };
         work.file = Some(file);
-        if matches!(work.sqe.opcode, Op::SPLICE | Op::TEE) {
+        let opcode = work.sqe.opcode;
+        if matches!(opcode, Op::SPLICE | Op::TEE) || prepare::names_second_file(opcode) {
             self.name_second_file(token)?;
         }
         Ok(())
     }
 
-    /// Finds the file that a splice is from.
+    /// Finds the file that a splice, or a copy, is from. Those of copies are never of the ring's
+    /// own table: they have no such flag.
     fn name_second_file(&mut self, token: Token) -> Result<(), Errno> {
         let Some(sqe) = self.entry(token) else { return Ok(()) };
         let is_fixed = SpliceFlags(sqe.rw_flags).contains(SpliceFlags::FD_IN_FIXED);

@@ -107,8 +107,11 @@ impl<W: World> Core<W> {
     /// Checks what all operations have in common, in Linux's order: what is refused early drains
     /// nothing.
     fn check(&mut self, sqe: &Sqe, token: Token, chain: &Chain) -> Result<(), Errno> {
-        if sqe.opcode.0 >= Op::NOP128.0 || !KNOWN.contains(sqe.flags) {
+        if !KNOWN.contains(sqe.flags) {
             return Err(Errno::EINVAL);
+        }
+        if sqe.opcode.0 >= Op::NOP128.0 {
+            prepare::check_private(sqe, chain.first.is_some())?;
         }
         let traits = prepare::traits(sqe.opcode);
         if sqe.flags.contains(SqeFlags::BUFFER_SELECT) && !traits.selects_buffers {

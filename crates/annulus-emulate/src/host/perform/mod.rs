@@ -4,6 +4,7 @@
 mod fs;
 mod misc;
 mod net;
+mod private;
 mod rw;
 
 use std::os::fd::RawFd;
@@ -20,9 +21,10 @@ pub(super) use misc::{Queue, is_wait, wait_in};
 pub(super) use net::queued;
 
 /// Whether it ends when somebody else does something, and not by itself: what no file on a disk is
-/// behind.
+/// behind, locks, and the names of hosts.
 pub(super) fn is_endless(work: &HostWork) -> bool {
-    [&work.file, &work.second].into_iter().flatten().any(File::is_pollable)
+    private::is_endless(work)
+        || [&work.file, &work.second].into_iter().flatten().any(File::is_pollable)
 }
 
 /// Tries it without waiting.
@@ -34,6 +36,7 @@ pub(super) fn attempt(work: &mut HostWork) -> Attempt {
             .or_else(|| net::attempt(work))
             .or_else(|| fs::attempt(work))
             .or_else(|| misc::attempt(work))
+            .or_else(|| private::attempt(work))
             .unwrap_or(Attempt::Done(Err(Errno::EOPNOTSUPP))),
     }
 }
@@ -46,7 +49,8 @@ pub(super) const PANICS: annulus_ring::abi::Op = annulus_ring::abi::Op(0xbf);
 pub(super) fn to_the_end(work: &mut HostWork) -> Result<u32, Errno> {
     #[cfg(test)]
     assert_ne!(work.sqe.opcode, PANICS, "on purpose");
-    let families = [rw::to_the_end, net::to_the_end, fs::to_the_end, misc::to_the_end];
+    let families =
+        [rw::to_the_end, net::to_the_end, fs::to_the_end, misc::to_the_end, private::to_the_end];
     let found = families.iter().find_map(|family| family(work));
     found.unwrap_or(Err(Errno::EOPNOTSUPP))
 }

@@ -4,10 +4,13 @@
 mod fs;
 mod misc;
 mod net;
+mod private;
 mod ring;
 mod rw;
 
 pub(super) use net::header;
+pub(crate) use private::names_second_file;
+pub(super) use private::{check as check_private, is_known as is_private};
 
 use annulus_ring::Errno;
 use annulus_ring::abi::{CancelFlags, Op, SetupFlags, Sqe, TimeoutFlags, Timespec};
@@ -46,7 +49,7 @@ static TRAITS: [Traits; OPERATIONS as usize] = {
 
 /// What `opcode` takes.
 pub(super) fn traits(opcode: Op) -> Traits {
-    TRAITS.get(usize::from(opcode.0)).copied().unwrap_or(Traits::NONE)
+    TRAITS.get(usize::from(opcode.0)).copied().unwrap_or_else(|| private::traits(opcode))
 }
 
 const fn known(opcode: Op) -> Option<Traits> {
@@ -77,7 +80,7 @@ pub(super) fn is_emulated(opcode: Op) -> bool {
     ];
     // Its fields are known, and looked at before it is refused.
     let is_refused = opcode == Op::RECV_ZC;
-    own.contains(&opcode) || known(opcode).is_some() && !is_refused
+    own.contains(&opcode) || is_private(opcode) || known(opcode).is_some() && !is_refused
 }
 
 /// A link timeout comes behind an entry that it can limit, and not behind another.
@@ -121,6 +124,7 @@ pub(super) fn prepare<F>(
             .or_else(|| ring::prepare(sqe))
             .or_else(|| fs::prepare(user, sqe, work))
             .or_else(|| misc::prepare(user, sqe, work))
+            .or_else(|| private::prepare(sqe))
             .unwrap_or(Err(Errno::EOPNOTSUPP)),
     }
 }
