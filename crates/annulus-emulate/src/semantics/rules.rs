@@ -5,9 +5,11 @@ use annulus_ring::abi::{
     ClockId, Op, RegisterOp, Restriction, RestrictionOp, SetupFlags, Sqe, SqeFlags,
 };
 
+use super::prepare;
+
 /// How many registrations Linux 6.18 has: what is above is not known.
 pub(crate) const REGISTRATIONS: u32 = RegisterOp::QUERY.0 + 1;
-/// How many operations it has.
+/// How many operations it has: the private ones are beside those.
 pub(crate) const OPERATIONS: u32 = Op::PIPE.0 as u32 + 1;
 /// How many kinds of restrictions.
 const KINDS: u32 = 4;
@@ -15,7 +17,7 @@ const KINDS: u32 = 4;
 /// What may be done: bits, by number.
 #[derive(Clone, Copy, Debug, Default)]
 struct Allowed {
-    ops: u64,
+    ops: [u64; 4],
     registrations: u64,
     flags: SqeFlags,
     required: SqeFlags,
@@ -67,7 +69,8 @@ impl Rules {
     /// `EACCES`.
     pub(super) fn check_entry(&self, sqe: &Sqe) -> Result<(), Errno> {
         let Some(allowed) = self.in_force() else { return Ok(()) };
-        let fine = allowed.ops >> sqe.opcode.0 & 1 == 1
+        let (word, bit) = place(sqe.opcode.0);
+        let fine = allowed.ops[word] >> bit & 1 == 1
             && sqe.flags.contains(allowed.required)
             && (allowed.flags | allowed.required).contains(sqe.flags);
         if fine { Ok(()) } else { Err(Errno::EACCES) }
@@ -114,8 +117,11 @@ impl Rules {
                 RestrictionOp::REGISTER_OP if u32::from(number) < REGISTRATIONS => {
                     allowed.registrations |= 1 << number;
                 }
-                RestrictionOp::SQE_OP if u32::from(number) < OPERATIONS => {
-                    allowed.ops |= 1 << number;
+                RestrictionOp::SQE_OP
+                    if u32::from(number) < OPERATIONS || prepare::is_private(Op(number)) =>
+                {
+                    let (word, bit) = place(number);
+                    allowed.ops[word] |= 1 << bit;
                 }
                 RestrictionOp::SQE_FLAGS_ALLOWED => allowed.flags = SqeFlags(number),
                 RestrictionOp::SQE_FLAGS_REQUIRED => allowed.required = SqeFlags(number),
@@ -125,6 +131,11 @@ impl Rules {
         self.allowed = Some(allowed);
         Ok(())
     }
+}
+
+/// Where an operation's bit is.
+fn place(number: u8) -> (usize, u8) {
+    (usize::from(number / 64), number % 64)
 }
 
 #[cfg(test)]
@@ -139,7 +150,7 @@ mod tests {
     fn rules_begin_when_the_ring_does() {
         let mut rules = Rules::new(SetupFlags::R_DISABLED);
         rules.may_restrict().expect("it is disabled");
-        assert_eq!(rules.restrict(&[restriction(RestrictionOp::SQE_OP, 200)]), Err(Errno::EINVAL));
+        assert_eq!(rules.restrict(&[restriction(RestrictionOp::SQE_OP, 250)]), Err(Errno::EINVAL));
         rules.restrict(&[restriction(RestrictionOp::SQE_OP, Op::READ.0)]).expect("a known one");
         assert_eq!(rules.may_restrict(), Err(Errno::EBUSY));
         let (read, nop) = (Sqe { opcode: Op::READ, ..Sqe::default() }, Sqe::default());
