@@ -50,7 +50,8 @@ impl<W: World> Core<W> {
         Some(done.map(|()| 0))
     }
 
-    /// Says which operations are emulated.
+    /// Says which operations are emulated. The private ones are behind the last that Linux has, and
+    /// told where there is room for their numbers.
     fn probe(&self, arg: u64, count: u32) -> Result<(), Errno> {
         must(arg != 0 && count <= 256)?;
         let head: Probe = self.user.read(arg)?;
@@ -67,6 +68,11 @@ impl<W: World> Core<W> {
             let is_done = prepare::is_emulated(op);
             let flags = if is_done { ProbeOpFlags::SUPPORTED } else { ProbeOpFlags::empty() };
             self.user.write(at(n), ProbeOp { op, flags, ..ProbeOp::default() })?;
+        }
+        for known in Op::PRIVATE.iter().filter(|known| u32::from(known.value.0) < count) {
+            let told =
+                ProbeOp { op: known.value, flags: ProbeOpFlags::SUPPORTED, ..ProbeOp::default() };
+            self.user.write(at(known.value.0.into()), told)?;
         }
         Ok(())
     }
