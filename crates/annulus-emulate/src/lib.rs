@@ -18,7 +18,7 @@ mod world;
 pub use annulus_ring::*;
 
 pub use choice::{AnyKernel, Decision, KERNEL_VARIABLE, KernelChoice, KernelOptions};
-pub use host::Host;
+pub use host::{Host, adopt_child, child_fd};
 pub use rings::{
     Builder, CompletionHalf, LocalRing, Parked, Ring, SharedBuilder, SharedRing, SubmissionHalf,
 };

@@ -14,12 +14,15 @@ mod memory;
 mod perform;
 mod poller;
 mod pool;
+mod process;
 mod register;
 mod rings;
 mod sys;
 mod turns;
 mod wait;
 mod watches;
+
+pub use process::{adopt_child, child_fd};
 
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;

@@ -46,3 +46,12 @@ pub(in crate::host) fn pidfd(pid: u32) -> Result<OwnedFd, Errno> {
     // SAFETY: numbers.
     owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as c_int)
 }
+
+/// `poll(2)` of all of them, until one is readable: at most so many milliseconds, for ever where
+/// that is −1.
+pub(in crate::host) fn poll_all(files: &[RawFd], limit_ms: c_int) {
+    let entry = |fd: &RawFd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 };
+    let mut files: Vec<libc::pollfd> = files.iter().map(entry).collect();
+    // SAFETY: so many structures, which live during the call.
+    unsafe { libc::poll(files.as_mut_ptr(), files.len() as libc::nfds_t, limit_ms) };
+}
