@@ -18,7 +18,7 @@ mod world;
 pub use annulus_ring::*;
 
 pub use choice::{AnyKernel, Decision, KERNEL_VARIABLE, KernelChoice, KernelOptions};
-pub use host::{Host, adopt_child, child_fd};
+pub use host::{Host, SignalWatch, adopt_child, child_fd, restore_signal};
 pub use rings::{
     Builder, CompletionHalf, LocalRing, Parked, Ring, SharedBuilder, SharedRing, SubmissionHalf,
 };

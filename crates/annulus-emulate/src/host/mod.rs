@@ -22,7 +22,7 @@ mod turns;
 mod wait;
 mod watches;
 
-pub use process::{adopt_child, child_fd};
+pub use process::{SignalWatch, adopt_child, child_fd, restore_signal};
 
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;

@@ -9,6 +9,7 @@ pub(super) mod net;
 pub(super) mod pipe;
 pub(super) mod private;
 mod ring;
+pub(super) mod signal;
 pub(super) mod wait;
 
 use core::ffi::{c_int, c_void};
@@ -195,9 +196,14 @@ pub(super) fn signal(fd: RawFd) {
 
 /// Takes what an eventfd has.
 pub(super) fn drain(fd: RawFd) {
+    take_count(fd);
+}
+
+/// The same: whether it had anything.
+pub(super) fn take_count(fd: RawFd) -> bool {
     let mut count = 0_u64;
     // SAFETY: room for eight bytes during the call.
-    unsafe { libc::read(fd, (&raw mut count).cast(), 8) };
+    unsafe { libc::read(fd, (&raw mut count).cast(), 8) == 8 }
 }
 
 /// Has a descriptor stay open in a program that this one becomes.

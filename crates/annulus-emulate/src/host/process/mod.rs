@@ -2,8 +2,12 @@
 //! are the operating system's on every kernel but a simulated one, and no ring has them.
 
 mod orphans;
+mod signals;
+
+pub(super) use signals::arrived;
 
 pub use orphans::adopt_child;
+pub use signals::{SignalWatch, restore_signal};
 
 use std::os::fd::OwnedFd;
 
