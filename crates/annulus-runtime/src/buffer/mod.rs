@@ -5,6 +5,7 @@
 mod aligned;
 #[cfg(feature = "bytes")]
 mod bytes;
+mod copy;
 mod error;
 mod fixed;
 mod impls;
@@ -19,6 +20,7 @@ mod vectored;
 mod vm_memory;
 
 pub use aligned::{AlignedBuf, AllocError};
+pub use copy::{as_bytes, copy_to, gather, scatter};
 pub use error::{BufError, BufResult};
 pub use fixed::{FixedBuf, FixedPool, Take};
 pub use iovecs::{IO_BYTES_MAX, IOVECS_MAX, Iovecs, io_len};
