@@ -50,16 +50,61 @@ pub(crate) enum Invalid {
     NotForWriting,
     /// To truncate what is appended to.
     TruncatesAppended,
+    /// Direct I/O that is not aligned as the file needs it.
+    Misaligned(Misaligned),
+    /// Direct I/O on a file that has none, as it seems.
+    NoDirect,
+    /// What was to be text is not UTF-8.
+    NotUtf8,
+}
+
+/// What of a direct read or write is not a multiple of how many bytes, as a power of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Misaligned {
+    Address(u8),
+    Length(u8),
+    Offset(u8),
+    /// One of them, of several buffers.
+    Pieces(u8),
+}
+
+impl fmt::Display for Misaligned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, log2) = match self {
+            Self::Address(log2) => ("the buffer's address", log2),
+            Self::Length(log2) => ("the length", log2),
+            Self::Offset(log2) => ("the offset", log2),
+            Self::Pieces(log2) => ("an address or a length", log2),
+        };
+        let bytes = 1_u32 << log2;
+        write!(
+            f,
+            "the file is open for direct I/O, and {what} is not a multiple of {bytes} bytes, as it \
+             has to be there: take an `AlignedBuf`, or open the file without `direct`"
+        )
+    }
 }
 
 impl Invalid {
-    fn text(self) -> &'static str {
-        match self {
+    /// Whether the kernel said so, and this only says why.
+    fn is_the_kernels(self) -> bool {
+        matches!(self, Self::Misaligned(_) | Self::NoDirect)
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Misaligned(misaligned) => return misaligned.fmt(f),
+            Self::NoDirect => {
+                "direct I/O was asked for, which this file system has not: open it without `direct`"
+            }
+            Self::NotUtf8 => "the content is not UTF-8",
             Self::ZeroByte => "there is a zero byte in the name, which ends it for the kernel",
             Self::NoAccess => "neither reading nor writing was asked for",
             Self::NotForWriting => "creating or truncating a file needs write access to it",
             Self::TruncatesAppended => "a file opened to append cannot be truncated by that",
-        }
+        })
     }
 }
 
@@ -81,6 +126,22 @@ impl Error {
         Self { origin: Origin::Kernel, errno: Errno::EINVAL, invalid: Some(invalid) }
     }
 
+    /// Of content that was to be text: of kind `InvalidData`, without a number.
+    ///
+    /// ```
+    /// let error = annulus_runtime::Error::not_utf8();
+    /// assert_eq!((error.kind(), error.errno()), (std::io::ErrorKind::InvalidData, None));
+    /// ```
+    #[cold]
+    pub fn not_utf8() -> Self {
+        Self::invalid(Invalid::NotUtf8)
+    }
+
+    /// Whether it says more than its number does.
+    pub(crate) fn is_explained(&self) -> bool {
+        self.invalid.is_some()
+    }
+
     /// The kernel's error number, if the kernel refused; nothing where the operation was ended by
     /// this library or its user.
     ///
@@ -96,7 +157,8 @@ impl Error {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn errno(&self) -> Option<Errno> {
-        (self.origin == Origin::Kernel && self.invalid.is_none()).then_some(self.errno)
+        let is_the_kernels = self.invalid.is_none_or(Invalid::is_the_kernels);
+        (self.origin == Origin::Kernel && is_the_kernels).then_some(self.errno)
     }
 
     /// The standard library's word for it.
@@ -113,6 +175,7 @@ impl Error {
     /// ```
     pub fn kind(&self) -> io::ErrorKind {
         match self.origin {
+            Origin::Kernel if self.invalid == Some(Invalid::NotUtf8) => io::ErrorKind::InvalidData,
             Origin::Kernel => io::Error::from(self.errno).kind(),
             Origin::Cancelled => io::ErrorKind::Interrupted,
             Origin::Deadline => io::ErrorKind::TimedOut,
@@ -211,7 +274,7 @@ impl Completion {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(invalid) = self.invalid {
-            return f.write_str(invalid.text());
+            return invalid.fmt(f);
         }
         match self.origin {
             Origin::Kernel => write!(f, "{}", io::Error::from(self.errno)),
@@ -236,11 +299,18 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
+impl From<Errno> for Error {
+    fn from(errno: Errno) -> Self {
+        Self::os(errno)
+    }
+}
+
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         match error.errno() {
-            Some(errno) => errno.into(),
-            None => io::Error::new(error.kind(), error),
+            // The number alone would not say what is wrong.
+            Some(errno) if !error.is_explained() => errno.into(),
+            _ => io::Error::new(error.kind(), error),
         }
     }
 }
@@ -254,6 +324,17 @@ mod tests {
         assert!(size_of::<Error>() <= 8, "{}", size_of::<Error>());
         let error = io::Error::from(Error::os(Errno::ELOOP));
         assert_eq!(error.raw_os_error(), Some(40));
+    }
+
+    #[test]
+    fn a_misaligned_request_keeps_its_number_and_says_what_is_wrong() {
+        let error = Error::invalid(Invalid::Misaligned(Misaligned::Offset(9)));
+        assert_eq!(
+            (error.errno(), error.kind()),
+            (Some(Errno::EINVAL), io::ErrorKind::InvalidInput)
+        );
+        let text = io::Error::from(error).to_string();
+        assert!(text.contains("the offset is not a multiple of 512 bytes"), "{text}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use annulus_ring::Errno;
 
-use crate::error::Error;
+use crate::error::{Error, Invalid};
 use crate::operation::Completion;
 
 /// What an operation on a buffer gives: its result and the buffer, or an error with the buffer.
@@ -77,17 +77,35 @@ impl<B> BufError<B> {
     }
 
     /// Of what failed before any byte was moved.
+    ///
+    /// ```
+    /// use annulus_ring::Errno;
+    /// let error = annulus_runtime::buffer::BufError::with(Errno::EIO.into(), vec![7]);
+    /// assert_eq!((error.errno(), error.into_buf()), (Some(Errno::EIO), vec![7]));
+    /// ```
     #[cold]
-    pub(crate) fn with(error: Error, buf: B) -> Self {
+    pub fn with(error: Error, buf: B) -> Self {
         Self { buf, cause: Cause::Ended(error), done: 0 }
     }
 
-    /// Why, where it was ended: what neither an end of file nor a full device can have done.
-    pub(crate) fn ended(&self) -> Error {
+    /// Why, where it was ended: what neither an end of file nor a full device can have done; those
+    /// are an `EIO` here, so look at [`kind`](Self::kind) first where they may be.
+    ///
+    /// ```
+    /// use annulus_ring::Errno;
+    /// let error = annulus_runtime::buffer::BufError::new(Errno::ENOSPC, ());
+    /// assert_eq!(error.ended().errno(), Some(Errno::ENOSPC));
+    /// ```
+    pub fn ended(&self) -> Error {
         match self.cause {
             Cause::Ended(error) => error,
             Cause::UnexpectedEof | Cause::WriteZero => Error::os(Errno::EIO),
         }
+    }
+
+    /// The same, or nothing where there was no more.
+    pub(crate) fn ended_but_for_eof(&self) -> Option<Error> {
+        (self.cause != Cause::UnexpectedEof).then(|| self.ended())
     }
 
     /// The file ended after `done` bytes, and more were asked for.
@@ -232,6 +250,15 @@ impl<B> BufError<B> {
     /// Whether it was ended in the way that `asked` asks for.
     fn is_ended(&self, asked: impl FnOnce(&Error) -> bool) -> bool {
         matches!(&self.cause, Cause::Ended(error) if asked(error))
+    }
+
+    /// The same error, saying why.
+    #[cold]
+    pub(crate) fn explained(mut self, why: Option<Invalid>) -> Self {
+        if let (Cause::Ended(_), Some(why)) = (self.cause, why) {
+            self.cause = Cause::Ended(Error::invalid(why));
+        }
+        self
     }
 
     /// How many bytes an exact or repeated operation had moved before it failed: they are in the

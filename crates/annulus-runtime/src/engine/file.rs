@@ -3,14 +3,15 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use annulus_ring::abi::{Op as Opcode, Sqe};
 use annulus_ring::kernel::{Descriptors, Process};
 use annulus_ring::{Description, Errno, Fd, FdKind};
 
-use super::{Engine, Op};
+use super::{DioAlignment, Engine, Op};
 use crate::buffer::{FixedPool, IoBuf, PoolId};
+use crate::error::{Invalid, Misaligned};
 use crate::operation::Completion;
 
 /// A handle to a file, socket, pipe or whatever else a descriptor is.
@@ -49,6 +50,8 @@ pub struct File {
 pub(crate) struct OpenFile {
     fd: Fd,
     what: Option<Description>,
+    /// What direct I/O on it must be aligned to, once its metadata was asked for.
+    alignment: OnceLock<DioAlignment>,
     /// The pool whose buffers the engine's rings know by index.
     pool: Option<PoolId>,
     reads: Route,
@@ -120,7 +123,8 @@ impl OpenFile {
         // Direct I/O waits for the device whatever it is asked, and so does a synchronous write.
         let reads = what.is_some_and(|what| !what.is_direct);
         let writes = reads && what.is_some_and(|what| !what.is_synchronous);
-        Self { fd, what, pool, reads: Route::new(reads), writes: Route::new(writes) }
+        let (reads, writes) = (Route::new(reads), Route::new(writes));
+        Self { fd, what, alignment: OnceLock::new(), pool, reads, writes }
     }
 
     /// The number, for entries of operations that keep this.
@@ -149,6 +153,47 @@ impl OpenFile {
     #[inline]
     pub(crate) fn is_regular(&self) -> bool {
         self.what.is_some_and(|what| matches!(what.kind, FdKind::Regular | FdKind::Block))
+    }
+
+    /// Whether it goes past the page cache.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.what.is_some_and(|what| what.is_direct)
+    }
+
+    /// Takes note of what its metadata say.
+    pub(crate) fn learn_alignment(&self, alignment: DioAlignment) {
+        self.alignment.get_or_init(|| alignment);
+    }
+
+    /// Why the kernel refused a direct read or write with `EINVAL`, as far as can be seen.
+    #[cold]
+    pub(crate) fn misaligned(&self, entry: &Sqe) -> Option<Invalid> {
+        // What every device wants at least, where nobody asked this one.
+        let least = DioAlignment { memory: 4, offset: 512, read_offset: 512 };
+        let known = self.alignment.get().unwrap_or(&least);
+        let (of_one, is_read) = match entry.opcode {
+            Opcode::READ => (true, true),
+            Opcode::WRITE => (true, false),
+            Opcode::READV => (false, true),
+            Opcode::WRITEV => (false, false),
+            _ => return None,
+        };
+        let place = if is_read { known.read_offset } else { known.offset };
+        let is_odd = |value: u64, bytes: u32| !value.is_multiple_of(u64::from(bytes.max(1)));
+        let log2 = |bytes: u32| bytes.trailing_zeros() as u8;
+        // At the file's own position that is the offset, which is not known here.
+        let misaligned = if entry.off != u64::MAX && is_odd(entry.off, place) {
+            Misaligned::Offset(log2(place))
+        } else if !of_one {
+            Misaligned::Pieces(log2(place))
+        } else if is_odd(entry.len.into(), place) {
+            Misaligned::Length(log2(place))
+        } else if is_odd(entry.addr, known.memory) {
+            Misaligned::Address(log2(known.memory))
+        } else {
+            return None;
+        };
+        Some(Invalid::Misaligned(misaligned))
     }
 
     /// The same read or write, of a buffer that the ring knows by its index if it does.
@@ -237,6 +282,22 @@ impl File {
         Self { open, engine }
     }
 
+    /// What direct I/O on it must be aligned to; known once its [`metadata`](Self::metadata) was
+    /// asked for, where the file system says it.
+    ///
+    /// ```
+    /// let engine = annulus_runtime::Engine::new()?;
+    /// let file = engine.file(std::fs::File::open("Cargo.toml")?);
+    /// assert_eq!(file.dio_alignment(), None); // not asked for
+    /// let metadata = futures::executor::block_on(file.metadata())?;
+    /// assert_eq!(file.dio_alignment(), metadata.dio_alignment());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "STATX_DIOALIGN")]
+    pub fn dio_alignment(&self) -> Option<DioAlignment> {
+        self.open.alignment.get().copied()
+    }
+
     /// The engine that does this file's operations.
     ///
     /// ```
@@ -301,5 +362,30 @@ mod tests {
         let strange = FixedPool::new(4, 64).expect("a pool").try_take().expect("four are free");
         assert_eq!(file.open.by_index(read, &strange).opcode, Opcode::READ);
         assert_eq!(file.open.by_index(write, &vec![7]).opcode, Opcode::WRITE);
+    }
+
+    #[test]
+    fn what_is_not_aligned_is_found() {
+        let engine = Engine::new().expect("an engine");
+        let open = engine.file(std::fs::File::open("Cargo.toml").expect("it is there")).open();
+        let read =
+            |addr: u64, len, off| Sqe { opcode: Opcode::READ, addr, len, off, ..Sqe::default() };
+        let found = |entry: Sqe| open.misaligned(&entry);
+        let some = |misaligned| Some(Invalid::Misaligned(misaligned));
+        // Nobody asked the file: what every device wants at least.
+        assert_eq!(found(read(2, 512, 512)), some(Misaligned::Address(2)));
+        assert_eq!(found(read(4, 512, 512)), None);
+        open.learn_alignment(DioAlignment { memory: 512, offset: 4096, read_offset: 1024 });
+        open.learn_alignment(DioAlignment { memory: 1, offset: 1, read_offset: 1 });
+        assert_eq!(found(read(256, 1024, 1024)), some(Misaligned::Address(9)));
+        assert_eq!(found(read(0, 512, 1024)), some(Misaligned::Length(10)));
+        assert_eq!(found(read(0, 1024, 512)), some(Misaligned::Offset(10)));
+        let write = Sqe { opcode: Opcode::WRITE, ..read(0, 4096, 1024) };
+        assert_eq!(found(write), some(Misaligned::Offset(12)));
+        let own = Sqe { off: u64::MAX, ..write };
+        assert_eq!(found(own), None, "the file's own position is not known");
+        let pieces = Sqe { opcode: Opcode::READV, ..read(0, 3, 0) };
+        assert_eq!(found(pieces), some(Misaligned::Pieces(10)));
+        assert_eq!(found(Sqe { opcode: Opcode::NOP, ..pieces }), None);
     }
 }

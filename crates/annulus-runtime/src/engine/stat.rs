@@ -53,7 +53,11 @@ unsafe impl Operation for Stat {
 
     fn complete(self, completion: Completion) -> Self::Output {
         completion.outcome()?;
-        Ok(Metadata::new(self.found))
+        let metadata = Metadata::new(self.found);
+        if let Some(alignment) = metadata.dio_alignment() {
+            self.file.learn_alignment(alignment);
+        }
+        Ok(metadata)
     }
 
     fn reclaim(self, _: Completion) {}

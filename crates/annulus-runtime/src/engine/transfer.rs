@@ -1,5 +1,6 @@
 //! What all reads and writes have in common: how far they have come, and what is done about a part.
 
+use annulus_ring::Errno;
 use annulus_ring::abi::{RwFlags, Sqe};
 
 use super::file::{OpenFile, Way};
@@ -147,9 +148,20 @@ impl Progress {
     #[inline]
     pub(super) fn complete<L: Load>(
         &self,
+        file: &OpenFile,
         completion: Completion,
-        load: L,
+        mut load: L,
     ) -> BufResult<usize, L::Buf> {
+        if completion.result == Err(Errno::EINVAL) && file.is_direct() {
+            let why = file.misaligned(&load.next(file, self));
+            let failed = self.end(completion, load);
+            return failed.map_err(|error| error.explained(why));
+        }
+        self.end(completion, load)
+    }
+
+    #[inline]
+    fn end<L: Load>(&self, completion: Completion, load: L) -> BufResult<usize, L::Buf> {
         let total = load.bytes();
         // SAFETY: the kernel said that it moved so many bytes, from the first on.
         let buf = unsafe { load.give_back(self.done_with(&completion)) };
@@ -243,8 +255,8 @@ macro_rules! rw_operations {
 
             #[inline]
             fn complete(self, completion: Completion) -> Self::Output {
-                let Self { file: _file, load, progress } = self;
-                progress.complete(completion, load)
+                let Self { file, load, progress } = self;
+                progress.complete(&file, completion, load)
             }
 
             fn reclaim(self, _: Completion) {

@@ -183,8 +183,8 @@ impl std::error::Error for PathError {
 impl From<PathError> for io::Error {
     fn from(error: PathError) -> Self {
         match error.errno() {
-            Some(errno) => errno.into(),
-            None => error.named(),
+            Some(errno) if !error.error().is_explained() => errno.into(),
+            _ => error.named(),
         }
     }
 }

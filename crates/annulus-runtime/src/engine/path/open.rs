@@ -134,7 +134,12 @@ unsafe impl Operation for OpenAt {
                 self.in_worker = true;
                 Ok((fd, again.then_some(self)))
             }
-            Err(errno) => Err(PathError::of(&completion, errno, self.invalid, "open", self.name)),
+            Err(errno) => {
+                let is_direct = OpenFlags(self.how.flags as u32).contains(OpenFlags::DIRECT);
+                let no_direct = errno == Errno::EINVAL && is_direct;
+                let why = self.invalid.or(no_direct.then_some(Invalid::NoDirect));
+                Err(PathError::of(&completion, errno, why, "open", self.name))
+            }
         }
     }
 
