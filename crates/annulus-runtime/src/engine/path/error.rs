@@ -58,8 +58,16 @@ impl PathError {
     }
 
     /// `error`, met `doing` something to `path`.
+    /// One of an operation of your own: what was being done, in a word or a few, and to which path.
+    ///
+    /// ```
+    /// use annulus_ring::Errno;
+    /// use annulus_runtime::engine::PathError;
+    /// let error = PathError::new(Errno::ENOSPC.into(), "copy", "a/b".into());
+    /// assert!(error.to_string().starts_with("copy \"a/b\": No space left"));
+    /// ```
     #[cold]
-    pub(super) fn new(error: Error, doing: &'static str, path: PathBuf) -> Self {
+    pub fn new(error: Error, doing: &'static str, path: PathBuf) -> Self {
         Self(Box::new(Failure { error, doing, path, second: None }))
     }
 
@@ -67,6 +75,33 @@ impl PathError {
     pub(super) fn and(mut self, second: Name) -> Self {
         self.0.second = Some(second.into_path());
         self
+    }
+
+    /// The same failure, of another path: that by which the user knows it.
+    ///
+    /// ```
+    /// use annulus_runtime::Engine;
+    /// let error = futures::executor::block_on(Engine::new()?.open("no")).unwrap_err();
+    /// assert_eq!(error.at("no/such".as_ref()).path(), std::path::Path::new("no/such"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn at(mut self, path: &Path) -> Self {
+        path.clone_into(&mut self.0.path);
+        self
+    }
+
+    /// The same of two paths.
+    ///
+    /// ```
+    /// use annulus_runtime::Engine;
+    /// let error = futures::executor::block_on(Engine::new()?.rename("no", "new")).unwrap_err();
+    /// let error = error.at_both("a/no".as_ref(), "b/new".as_ref());
+    /// assert_eq!(error.second_path(), Some("b/new".as_ref()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn at_both(mut self, path: &Path, second: &Path) -> Self {
+        self.0.second = Some(second.to_owned());
+        self.at(path)
     }
 
     /// Why, without the path: whether it was cancelled, or its deadline came first, is asked there.
