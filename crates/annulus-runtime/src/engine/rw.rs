@@ -177,6 +177,26 @@ impl File {
         self.op(Read::new(self.open(), Room(buf), None))
     }
 
+    /// Reads what comes next until the buffer is full, as [`read`](Self::read) does.
+    ///
+    /// # Errors
+    /// - [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof): it ended first. What there was is at
+    ///   the beginning of the buffer: [`done`](crate::buffer::BufError::done) says how much.
+    /// - Those of [`read_at`](Self::read_at), also after a part.
+    ///
+    /// ```
+    /// use annulus_runtime::Engine;
+    /// use futures::executor::block_on;
+    /// let engine = Engine::new()?;
+    /// let file = engine.file(std::fs::File::open("Cargo.toml")?);
+    /// assert_eq!(block_on(file.read_exact(vec![0; 1]))?.1, b"[");
+    /// assert_eq!(block_on(file.read_exact(vec![0; 7]))?.1, b"package");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn read_exact<B: IoBufMut>(&self, buf: B) -> Op<Read<B>> {
+        self.op(Read::new(self.open(), Room(buf), None).exact())
+    }
+
     /// Reads at `offset` until the buffer is full.
     ///
     /// # Errors
@@ -241,6 +261,10 @@ impl File {
     /// Writes what comes next, as `write(2)`: at the file's own position, which moves along. For
     /// pipes, sockets, terminals and other files without positions.
     ///
+    /// Where the space of a regular file runs out after a part, Linux (6.18, and before) says how
+    /// much was written and leaves the position where it was: what is written next goes over it.
+    /// [`write_at`](Self::write_at) is free of that.
+    ///
     /// # Errors
     /// Those of [`write_at`](Self::write_at).
     ///
@@ -260,6 +284,26 @@ impl File {
     /// ```
     pub fn write<B: IoBuf>(&self, buf: B) -> Op<Write<B>> {
         self.op(Write::new(self.open(), Data(buf), None))
+    }
+
+    /// Writes all of the buffer as what comes next, as [`write`](Self::write) does.
+    ///
+    /// # Errors
+    /// - [`WriteZero`](std::io::ErrorKind::WriteZero): the file takes no more, and says no reason;
+    ///   a regular file that took a part has no more room, most likely.
+    /// - Those of [`write_at`](Self::write_at), also after a part was written:
+    ///   [`done`](crate::buffer::BufError::done) says how much.
+    ///
+    /// ```
+    /// use annulus_runtime::Engine;
+    /// let engine = Engine::new()?;
+    /// let (reader, writer) = std::io::pipe()?;
+    /// assert_eq!(futures::executor::block_on(engine.file(writer).write_all("hello"))?.0, 5);
+    /// assert_eq!(std::io::read_to_string(reader)?, "hello");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn write_all<B: IoBuf>(&self, buf: B) -> Op<Write<B>> {
+        self.op(Write::new(self.open(), Data(buf), None).exact())
     }
 
     /// Writes all of the buffer at `offset`.

@@ -4,7 +4,7 @@ use annulus_ring::Errno;
 use annulus_ring::abi::{RwFlags, Sqe};
 
 use super::file::{OpenFile, Way};
-use crate::buffer::{BufError, BufResult};
+use crate::buffer::{BufError, BufResult, io_len};
 use crate::operation::{Advance, Completion};
 
 /// What a read fills, or a write takes from.
@@ -59,6 +59,8 @@ pub(crate) struct Progress {
     done: usize,
     /// Whether it goes on until all were moved.
     exact: bool,
+    /// Whether a part ends it all the same: see [`set_exact_to_a_file`](Self::set_exact_to_a_file).
+    ends_short: bool,
     /// How each part is done.
     flags: RwFlags,
 }
@@ -68,7 +70,7 @@ impl Progress {
         // An offset that happens to be the number for "none" is as far out of range as its
         // neighbour, which the kernel refuses.
         let offset = offset.map_or(OWN_POSITION, |offset| offset.min(OWN_POSITION - 1));
-        Self { offset, done: 0, exact: false, flags: RwFlags::empty() }
+        Self { offset, done: 0, exact: false, ends_short: false, flags: RwFlags::empty() }
     }
 
     /// The offset of what comes next.
@@ -78,7 +80,7 @@ impl Progress {
     }
 
     /// Takes note of so many bytes that were moved, before more are.
-    fn moved(&mut self, count: usize) {
+    pub(crate) fn moved(&mut self, count: usize) {
         self.done += count;
         if self.offset != OWN_POSITION {
             self.offset += count as u64;
@@ -93,6 +95,17 @@ impl Progress {
     #[inline]
     pub(crate) fn set_exact(&mut self) {
         self.exact = true;
+    }
+
+    /// The same for a write to `file`.
+    ///
+    /// Where a regular file's space runs out after a part, the ring (Linux 6.18, and what came
+    /// before) says how much was written, and leaves the file's own position where it was: the rest
+    /// would be written over the part. So at that position nothing is written after a part.
+    #[inline]
+    pub(super) fn set_exact_to_a_file(&mut self, file: &OpenFile) {
+        self.exact = true;
+        self.ends_short = self.offset == OWN_POSITION && file.is_regular();
     }
 
     #[inline]
@@ -114,6 +127,9 @@ impl Progress {
     pub(crate) fn advance(&mut self, completion: &mut Completion, total: usize) -> Advance {
         let count = completion.result.unwrap_or(0) as usize;
         if !self.exact || count == 0 || self.done + count >= total {
+            return Advance::Finished;
+        }
+        if self.ends_short && count < io_len(total - self.done) as usize {
             return Advance::Finished;
         }
         self.moved(count);
@@ -217,7 +233,10 @@ macro_rules! rw_operations {
 
             /// Goes on until all is moved.
             fn exact(mut self) -> Self {
-                self.progress.set_exact();
+                match <$Load<$B> as Load>::WAY {
+                    Way::Read => self.progress.set_exact(),
+                    Way::Write => self.progress.set_exact_to_a_file(&self.file),
+                }
                 self
             }
         }

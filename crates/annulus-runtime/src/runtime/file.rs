@@ -181,10 +181,14 @@ macro_rules! forwarded {
 forwarded! {
     /// Reads at the file's own position; or what comes, of a pipe or a socket.
     ring fn read<B: IoBufMut>(&self, buf: B) -> Read<B>;
+    /// Reads at the file's own position, or what comes, until the buffer is full.
+    ring fn read_exact<B: IoBufMut>(&self, buf: B) -> Read<B>;
     /// Reads at `offset` until the buffer is full.
     ring fn read_exact_at<B: IoBufMut>(&self, buf: B, offset: u64) -> Read<B>;
     /// Writes at the file's own position, or to a pipe or a socket.
     ring fn write<B: IoBuf>(&self, buf: B) -> Write<B>;
+    /// Writes all of the buffer at the file's own position, or to a pipe or a socket.
+    ring fn write_all<B: IoBuf>(&self, buf: B) -> Write<B>;
     /// Writes all of the buffer at `offset`.
     ring fn write_all_at<B: IoBuf>(&self, buf: B, offset: u64) -> Write<B>;
     /// Reads at `offset` into several buffers.
