@@ -121,12 +121,18 @@ pub enum Advance {
 ///
 /// | an entry that | what happens |
 /// | --- | --- |
-/// | has no completion when it succeeds ([`CQE_SKIP_SUCCESS`]) | its future waits for ever, its buffer and its slot are never free again, and the engine's end waits for it up to its limit |
-/// | gives several results: multishot accept, receive, read or poll, a timeout that repeats | all but the last are thrown away with what they own: descriptors stay open, buffers of a group are not given back |
-/// | is a send without a copy ([`SendZc`]) | its completion is the one that says that the buffer is free: the count of bytes, which came before, is lost |
-/// | begins a link ([`IO_LINK`], [`IO_HARDLINK`]) | the next entry in the queue, somebody else's, begins after it, and fails with `ECANCELED` where it fails or comes short |
+/// | has no completion when it succeeds ([`CQE_SKIP_SUCCESS`]) | its future waits for ever, its
+/// buffer and its slot are never free again, and the engine's end waits for it up to its limit |
+/// | gives several results: multishot accept, receive, read or poll, a timeout that repeats | all
+/// but the last are thrown away with what they own: descriptors stay open, buffers of a group are
+/// not given back |
+/// | is a send without a copy ([`SendZc`]) | its completion is the one that says that the buffer
+/// is free: the count of bytes, which came before, is lost |
+/// | begins a link ([`IO_LINK`], [`IO_HARDLINK`]) | the next entry in the queue, somebody else's,
+/// begins after it, and fails with `ECANCELED` where it fails or comes short |
 /// | is a link timeout, or a cancel of more than its own | a stranger's operation is ended |
-/// | drains ([`IO_DRAIN`]) | it waits for all that was submitted before, idle pipes included, and all that is submitted later waits for it |
+/// | drains ([`IO_DRAIN`]) | it waits for all that was submitted before, idle pipes included, and
+/// all that is submitted later waits for it |
 ///
 /// Links and time limits are the reactor's to set: see [`Op::then`] and [`Op::deadline`]. It sets
 /// `user_data` too; what the entry has there is not kept. Several steps of one operation are
@@ -171,6 +177,54 @@ pub unsafe trait Operation: 'static {
     ///
     /// The kernel is asked by `what_waits_for_a_worker_is_known`, in `tests/worker_routes.rs`.
     const WAITS_IN_WORKER: bool = false;
+
+    /// Whether its entries are [private](annulus_ring::abi::private): what programs do with files,
+    /// sockets and processes and io_uring has no number for. Such an operation is given to the
+    /// kernel in user space: on Linux to a ring of that beside the reactor's own, made when it is
+    /// first wanted, whose threads do what may block. All else is as with any operation: its
+    /// deadline is the reactor's to keep, as if [`WAITS_IN_WORKER`](Self::WAITS_IN_WORKER) were
+    /// said; a cancel interrupts the call; a chain ([`Op::then`](crate::engine::Op::then)) it
+    /// cannot be in: it fails there with `EINVAL`, and the others with `ECANCELED`.
+    ///
+    /// What cannot block need not go that far: see [`attempt`](Self::attempt), which
+    /// [`submit`](crate::submit) asks for with these too.
+    ///
+    /// Its threads get none of the program's signals. A cancel ends their calls by one: the last of
+    /// the real-time signals that nobody handles, which is taken when the first of them
+    /// starts.
+    ///
+    /// An operation says it of all its entries, or of none. One that does not say it and has such
+    /// an entry fails on Linux with `EINVAL`, as long as Linux has no other use for the number.
+    ///
+    /// ```
+    /// use annulus_ring::abi::{Sqe, private};
+    /// use annulus_ring::Errno;
+    /// use annulus_runtime::operation::{Completion, Operation};
+    ///
+    /// /// Bytes that nobody knows, which a simulated world would.
+    /// struct Random([u8; 512]);
+    ///
+    /// // SAFETY: the entry points into `self`, which stays in place, and names no descriptor.
+    /// unsafe impl Operation for Random {
+    ///     type Output = Result<[u8; 512], Errno>;
+    ///     const IS_PRIVATE: bool = true;
+    ///
+    ///     fn entry(&mut self) -> Sqe {
+    ///         private::getrandom(self.0.as_mut_ptr(), 512)
+    ///     }
+    ///
+    ///     fn complete(self, completion: Completion) -> Self::Output {
+    ///         completion.result.map(|_| self.0)
+    ///     }
+    ///
+    ///     fn reclaim(self, _: Completion) {}
+    /// }
+    ///
+    /// let random = async { annulus_runtime::submit(Random([0; 512])).await };
+    /// assert_ne!(annulus_runtime::run(random)?, Ok([0; 512]));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    const IS_PRIVATE: bool = false;
 
     /// Whether an [`attempt`](Self::attempt) is worth its while: asked before each, it costs less
     /// than one that fails.

@@ -14,7 +14,7 @@ use super::caller;
 use crate::bell::Bell;
 use crate::buffer::FixedPool;
 use crate::port::Ports;
-use crate::reactor::{Habits, LocalReactor};
+use crate::reactor::{BesidePlan, Habits, LocalReactor};
 
 /// The smallest ring there is: what is submitted together must fit, also where locked memory is
 /// short.
@@ -60,6 +60,13 @@ impl Plan {
     /// How a reactor is to behave.
     pub(super) fn habits(&self) -> Habits {
         Habits { in_flight_max: self.in_flight_max, pause: std::thread::sleep, complain }
+    }
+}
+
+impl Plan {
+    /// How the ring beside that of Linux is to be.
+    pub(super) fn beside(&self) -> BesidePlan {
+        BesidePlan { workers: self.workers, allowed: None }
     }
 }
 
@@ -124,7 +131,7 @@ impl Drivers {
 
     fn spawn(&self, ring: Parked, index: usize, habits: Habits, plan: &Plan) -> io::Result<()> {
         let (ports, alive) = (Arc::clone(&self.ports), Arc::clone(&self.alive));
-        let workers = plan.workers;
+        let (workers, beside) = (plan.workers, plan.beside());
         let (tell, told) = std::sync::mpsc::channel();
         let body = move || {
             caller::set_driver();
@@ -140,7 +147,7 @@ impl Drivers {
             let _ = tell.send(Ok(()));
             drop(tell);
             let guard = AbortOnPanic;
-            LocalReactor::new(ring, ports, index, habits).run();
+            LocalReactor::new(ring, ports, index, habits, beside).run();
             core::mem::forget(guard);
         };
         let thread = std::thread::Builder::new().name(plan.thread_name.clone());

@@ -31,6 +31,8 @@ pub(super) const ALARM: u64 = u64::MAX - 2;
 pub(super) const CANCEL_AGAIN: Duration = Duration::from_millis(100);
 /// The completion of the timer by which a reactor that does not wait cancels everything again.
 pub(super) const AGAIN: u64 = u64::MAX - 3;
+/// The completion of the poll of the ring beside. No slot has this number.
+pub(super) const BESIDE: u64 = u64::MAX - 5;
 /// With a slot's name: the completion of the cancel of what is in it. No slot's number has the bit.
 pub(super) const CANCEL: u64 = 1 << 31;
 /// With a slot's name: the completion of the timer after which it is cancelled again.
@@ -70,6 +72,8 @@ pub(super) struct Book {
     pub(super) refusals: u8,
     /// The next try is due only after a pause.
     pub(super) is_put_off: bool,
+    /// The ring beside is to be looked at: the poll of it has ended.
+    pub(super) beside_called: bool,
     /// The time when the kernel was left last, once an operation had a limit.
     pub(super) now: Timespec,
     /// Whether one had.
@@ -114,6 +118,7 @@ impl Book {
             room_left: 0,
             turned_ns: 0,
             companions: 0,
+            beside_called: false,
             now: Timespec::default(),
             has_limits: false,
             closing: false,
@@ -274,6 +279,30 @@ impl Book {
         }
     }
 
+    /// Ends a group that has private operations in it, which no ring of Linux has: as a ring in
+    /// user space says it.
+    pub(super) fn refuse_private(&mut self, port: &Port, first: &Slot) {
+        if let Some(time) = first.limit() {
+            self.deadlines.remove(time, first.user_data());
+        }
+        let mut next = Some(first);
+        while let Some(slot) = next {
+            // Read before the slot is somebody else's.
+            next = slot.group_next(&port.slots);
+            let errno = if slot.is_private() { Errno::EINVAL } else { Errno::ECANCELED };
+            self.fail(port, slot, errno);
+        }
+    }
+
+    /// Ends an operation that no kernel saw with an error.
+    pub(super) fn fail(&mut self, port: &Port, slot: &Slot, errno: Errno) {
+        if let Some(time) = slot.limit() {
+            self.deadlines.remove(time, slot.user_data());
+        }
+        slot.phase.set(Phase::Idle);
+        self.finish(port, slot, Completion::new(Err(errno)));
+    }
+
     /// Takes a request to cancel.
     fn cancel(&mut self, port: &Port, slot: &Slot) {
         // Read while the link still keeps the slot from being used again.
@@ -357,6 +386,7 @@ impl Book {
             COMPANION => self.companions = self.companions.saturating_sub(1),
             ALARM => self.alarm = None,
             BELL => self.heard(&cqe),
+            BESIDE => self.beside_called = true,
             BELL_AGAIN => (self.listens, self.is_put_off) = (false, false),
             AGAIN => {
                 self.companions = self.companions.saturating_sub(1);
@@ -456,9 +486,15 @@ impl Book {
         }
         // SAFETY: the slot is filled, and the reactor's: the kernel has not done with it.
         let (stops, waker) = unsafe { slot.keep_shot(res, flags) };
-        if let Some(waker) = waker {
-            self.wakers.push(waker);
+        if stops || waker.is_some() {
+            self.shot_otherwise(port, slot, stops, waker);
         }
+    }
+
+    /// What a result is followed by, where it is more than a task that is woken.
+    #[cold]
+    fn shot_otherwise(&mut self, port: &Port, slot: &Slot, stops: bool, waker: Option<Waker>) {
+        self.wakers.extend(waker);
         if stops && slot.phase.get() == Phase::InFlight {
             self.cancel_due(port, slot);
         }

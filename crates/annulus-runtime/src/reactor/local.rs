@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use annulus_ring::abi::{Cqe, Sqe, Timespec};
 use annulus_ring::kernel::Kernel;
+use annulus_ring::register::Register;
 use annulus_ring::{Local, RingOf};
 
-use super::{Habits, LocalReactor, Reactor, Rest};
+use super::{BesidePlan, Habits, LocalReactor, Reactor, Rest};
 use crate::inside::{OpInfo, OpStage};
 use crate::port::Ports;
 use crate::slot::{Phase, Slot};
@@ -32,8 +33,9 @@ impl<K: Kernel> LocalReactor<K> {
         ports: Arc<Ports>,
         index: usize,
         habits: Habits,
+        beside: BesidePlan,
     ) -> Self {
-        let mut reactor = Reactor::new(ring, ports, index, habits);
+        let mut reactor = Reactor::new(ring, ports, index, habits, beside);
         reactor.book.defers = true;
         reactor.book.lend_room(&reactor.port);
         reactor
@@ -92,6 +94,11 @@ impl<K: Kernel> LocalReactor<K> {
         book.lend_room(port);
     }
 
+    /// Its ring, to register something with.
+    pub(crate) fn register(&self) -> Register<'_, K> {
+        self.ring.register()
+    }
+
     /// The operations that are not over.
     pub(crate) fn ops(&self) -> Vec<OpInfo> {
         let now = coarse(self.now_ns());
@@ -134,6 +141,7 @@ impl<K: Kernel> LocalReactor<K> {
         may_sleep: impl FnOnce() -> bool,
     ) -> bool {
         self.book.take_room_back();
+        let before = self.port.counts.completed.get();
         let all_pushed = if self.is_quiet() {
             self.publish_counts();
             true
@@ -144,6 +152,8 @@ impl<K: Kernel> LocalReactor<K> {
         let sleeps = patience != Patience::None
             && all_pushed
             && self.book.wakers.is_empty()
+            // A task of this thread that was refused is due: nobody wakes who sleeps for it.
+            && self.port.counts.completed.get() == before
             && !self.book.closing
             && self.book.falls_asleep(&self.port)
             && may_sleep();
@@ -168,6 +178,7 @@ impl<K: Kernel> LocalReactor<K> {
             && book.listens
             && book.deadlines.is_empty()
             && !book.has_to_go_on()
+            && !self.tends_beside()
             && !self.port.is_closing()
     }
 

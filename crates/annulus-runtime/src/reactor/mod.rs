@@ -16,12 +16,14 @@
 //! together, was tried and costs more than it saves: the timer, and the switches of the others, who
 //! run out of work.
 
+mod beside;
 mod book;
 mod deadlines;
 mod list;
 mod local;
 mod task;
 
+pub(crate) use beside::BesidePlan;
 pub(crate) use local::Patience;
 pub(crate) use task::{Step, TaskReactor};
 
@@ -34,6 +36,7 @@ use annulus_ring::{Errno, Error, Local, Place, Result, RingOf, SubmissionQueue, 
 
 use crate::port::{OwnPort, Port, Ports};
 use crate::slot::{Phase, Slot, Slots};
+use beside::Beside;
 use book::{AGAIN, ALARM, BELL, BELL_AGAIN, Book, CANCEL, CANCEL_AGAIN, COMPANION, PAUSE};
 
 /// How long the kernel is left alone when it has no memory for a submission.
@@ -94,6 +97,8 @@ pub(crate) struct Reactor<P: Place, K: Kernel> {
     habits: Habits,
     /// How many enters in a row failed.
     failures: u32,
+    /// Where the ring is Linux's, the way of what that has no number for.
+    beside: Option<Beside>,
 }
 
 /// The reactor that stays on its thread.
@@ -106,12 +111,14 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         ports: Arc<Ports>,
         index: usize,
         habits: Habits,
+        beside: BesidePlan,
     ) -> Self {
         let wakers_max = ring.cq_entries() as usize;
         let port = ports.own(index);
         // SAFETY: the book is given this port only, from here on.
         let book = unsafe { Book::new(&port, habits.in_flight_max, wakers_max) };
-        Self { ring, port, book, habits, failures: 0 }
+        let beside = ring.kernel().is_linux().then(|| Beside::new(beside));
+        Self { ring, port, book, habits, failures: 0, beside }
     }
 
     /// Runs until the port is closed and nothing is left.
@@ -140,8 +147,9 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     /// counted: two looks at the clock for each enter.
     fn round<const LOCAL: bool>(&mut self, rest: Option<Rest>) -> Round {
         let entered = rest.map_or(Ok(0), |rest| self.enter::<LOCAL>(rest));
-        let completed = self.take_completions::<LOCAL>();
+        let mut completed = self.take_completions::<LOCAL>();
         self.book.wake(&self.port);
+        completed += self.take_beside();
         let goes_on = match entered {
             // It waits for a completion, and returned without one, having taken nothing.
             Ok(0) if completed == 0 && rest == Some(Rest::Sleep) => self.bear(None, completed),
@@ -169,6 +177,8 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         // Who was refused, or cancelled before the kernel knew, waits for no completion.
         book.wake(port);
         let all_pushed = self.push();
+        // Who was refused at the last moment, as what the ring cannot have.
+        self.book.wake(&self.port);
         self.publish_counts();
         if self.book.closing && self.book.in_flight == 0 && self.book.queued.is_empty() {
             // A cancel or the bell's poll in the kernel points to nothing of ours.
@@ -191,7 +201,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     /// Puts into the ring what waits for it, as far as there is room. Whether all of it went in
     /// that may be in the kernel at a time.
     fn push(&mut self) -> bool {
-        let Self { ring, port, book, .. } = self;
+        let Self { ring, port, book, beside, .. } = self;
         let (sq, _, _) = ring.parts();
         if !book.listens
             && let Some(entry) = port.bell.entry()
@@ -215,6 +225,11 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
                 return false;
             }
             book.companions += 1;
+            if let Some(beside) = beside
+                && beside.is_used()
+            {
+                book.companions += u32::from(beside.push(all).is_ok());
+            }
             book.cancels_all = false;
             book.ticks = book.resubmits;
         }
@@ -227,10 +242,11 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             book.companions += 1;
             book.ticks = false;
         }
-        if !book.cancels.is_empty() && !push_cancels(sq, port, book) {
+        if !book.cancels.is_empty() && !push_cancels(sq, port, book, beside) {
             return false;
         }
-        let all_pushed = book.queued.is_empty() || push_queued(sq, port, book);
+        let all_pushed = book.queued.is_empty() || push_queued(sq, port, book, beside);
+        let all_pushed = all_pushed && beside.as_mut().is_none_or(|beside| beside.show(sq));
         // Also where there was no room for all: what went in may have a deadline.
         self.set_alarm() && all_pushed
     }
@@ -305,6 +321,24 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         }
     }
 
+    /// Gives the completions of the ring beside to their slots. How many there were.
+    fn take_beside(&mut self) -> u32 {
+        let Self { beside: Some(beside), book, port, .. } = self else { return 0 };
+        if core::mem::take(&mut book.beside_called) {
+            beside.called();
+        }
+        let completed = beside.take(|cqe| book.complete::<false>(port, cqe));
+        if completed > 0 {
+            book.wake(port);
+        }
+        completed
+    }
+
+    /// Whether the ring beside wants the next turn to push something for it.
+    fn tends_beside(&self) -> bool {
+        self.beside.as_ref().is_some_and(Beside::is_to_show)
+    }
+
     /// Lives with an enter that failed: nothing of what was pushed is lost, and nothing of what is
     /// under way may be freed. So it is tried again, for ever if need be, at growing intervals;
     /// after some seconds nothing new is taken. Whether it is worth another try at once.
@@ -360,7 +394,12 @@ fn pause_after(tries: u8) -> &'static Timespec {
 }
 
 /// Puts into the queue the cancels that wait for it, as far as there is room. Whether all went in.
-fn push_cancels(sq: &mut SubmissionQueue, port: &Port, book: &mut Book) -> bool {
+fn push_cancels(
+    sq: &mut SubmissionQueue,
+    port: &Port,
+    book: &mut Book,
+    beside: &mut Option<Beside>,
+) -> bool {
     while let Some(slot) = book.cancels.first(&port.slots) {
         let name = slot.user_data();
         let entry = if slot.pauses.get() {
@@ -369,6 +408,13 @@ fn push_cancels(sq: &mut SubmissionQueue, port: &Port, book: &mut Book) -> bool 
             op::AsyncCancel::user_data(name).build()
         };
         let bit = if slot.pauses.get() { PAUSE } else { CANCEL };
+        if let Some(beside) = beside.as_mut().filter(|_| slot.is_private()) {
+            // It has room always; and without a ring there was nothing to cancel.
+            book.companions += u32::from(beside.push(entry.user_data(name | bit)).is_ok());
+            book.cancels.remove(&port.slots, slot);
+            slot.phase.set(Phase::InFlight);
+            continue;
+        }
         // SAFETY: a cancel points to nothing, and a timer to a span that is there for good.
         if unsafe { sq.push(entry.user_data(name | bit)) }.is_err() {
             return false;
@@ -387,7 +433,12 @@ fn push_cancels(sq: &mut SubmissionQueue, port: &Port, book: &mut Book) -> bool 
 
 /// Puts into the queue what waits for it, as far as there is room. Whether all of it went in that
 /// may be in the kernel at a time.
-fn push_queued(sq: &mut SubmissionQueue, port: &Port, book: &mut Book) -> bool {
+fn push_queued(
+    sq: &mut SubmissionQueue,
+    port: &Port,
+    book: &mut Book,
+    beside: &mut Option<Beside>,
+) -> bool {
     while let Some(slot) = book.queued.first(&port.slots) {
         if book.in_flight >= book.in_flight_max {
             break;
@@ -407,6 +458,11 @@ fn push_queued(sq: &mut SubmissionQueue, port: &Port, book: &mut Book) -> bool {
         if book.in_flight > 0 && book.in_flight + group.operations > book.in_flight_max {
             break;
         }
+        if let Some(beside) = beside.as_mut().filter(|_| group.has_private) {
+            book.queued.remove_first(&port.slots, slot);
+            push_private(port, book, beside, slot);
+            continue;
+        }
         let Ok(room) = sq.reserve(group.entries) else { return false };
         book.queued.remove_first(&port.slots, slot);
         let mut entries = Entries::new(&port.slots, slot);
@@ -417,6 +473,21 @@ fn push_queued(sq: &mut SubmissionQueue, port: &Port, book: &mut Book) -> bool {
         book.watch(port, slot);
     }
     true
+}
+
+/// Gives an operation that Linux has no number for to the ring beside. A group has none of them.
+fn push_private(port: &Port, book: &mut Book, beside: &mut Beside, slot: &Slot) {
+    if slot.is_grouped() {
+        return book.refuse_private(port, slot);
+    }
+    match beside.push(slot.entry()) {
+        Ok(()) => {
+            slot.phase.set(Phase::InFlight);
+            book.pushed(1);
+            book.watch(port, slot);
+        }
+        Err(errno) => book.fail(port, slot, errno),
+    }
 }
 
 /// The time from `begun` to `ended`.
@@ -431,14 +502,17 @@ struct Group {
     operations: u32,
     /// With the time limits among them.
     entries: u32,
+    /// Whether one is private.
+    has_private: bool,
 }
 
 impl Group {
     fn of(slots: &Slots, first: &Slot) -> Self {
-        let mut group = Self { operations: 0, entries: 0 };
+        let mut group = Self { operations: 0, entries: 0, has_private: false };
         let mut next = Some(first);
         while let Some(slot) = next {
             group.operations += 1;
+            group.has_private |= slot.is_private();
             group.entries += 1 + u32::from(slot.link_limit().is_some());
             next = slot.group_next(slots);
         }

@@ -8,7 +8,7 @@ use annulus_ring::abi::{Cqe, SqRingFlags, Sqe};
 use annulus_ring::kernel::Kernel;
 use annulus_ring::{Movable, RingOf};
 
-use super::{Habits, Reactor, Rest};
+use super::{BesidePlan, Habits, Reactor, Rest};
 use crate::port::Ports;
 
 /// What a step leaves to do.
@@ -33,8 +33,9 @@ impl<K: Kernel> TaskReactor<K> {
         ports: Arc<Ports>,
         index: usize,
         habits: Habits,
+        beside: BesidePlan,
     ) -> Self {
-        let mut reactor = Self::new(ring, ports, index, habits);
+        let mut reactor = Self::new(ring, ports, index, habits, beside);
         reactor.book.resubmits = true;
         reactor
     }
@@ -52,7 +53,8 @@ impl<K: Kernel> TaskReactor<K> {
         // A completion may free room, or have another cancelled; or be the last. And where the
         // kernel wants to be entered, its descriptor may be readable until somebody finds that all
         // completions were taken, and tell of no others until then.
-        let goes_on = round.completed > 0 && (self.book.has_to_go_on() || self.is_called());
+        let goes_on = round.completed > 0
+            && (self.book.has_to_go_on() || self.tends_beside() || self.is_called());
         if !all_pushed || goes_on { Step::More } else { self.idle(waker) }
     }
 

@@ -20,7 +20,7 @@ use crate::engine::Engine;
 use crate::engine::driver::{self, Drivers};
 use crate::executor::{Executor, Remote};
 use crate::port::Ports;
-use crate::reactor::{Habits, LocalReactor};
+use crate::reactor::{BesidePlan, Habits, LocalReactor};
 
 type OwnRing = RingOf<Local, Sqe, Cqe, AnyKernel>;
 
@@ -166,7 +166,9 @@ impl RuntimeBuilder {
     /// How many workers the kernel may have at once for operations of this thread that block: for
     /// files and block devices, and for all else. 0 leaves a number as it is.
     ///
-    /// The user-space kernel has a pool of its own, and takes no notice.
+    /// The same bounds hold for the threads of what Linux has no operation for, beside those: see
+    /// [`IS_PRIVATE`](crate::operation::Operation::IS_PRIVATE). Where the user-space kernel answers
+    /// for all, it has a pool of its own, and takes no notice.
     ///
     /// ```
     /// use annulus_ring::register::{MaxWorkers, ProbedOps, Restrictions};
@@ -302,7 +304,8 @@ impl RuntimeBuilder {
             pause: std::thread::sleep,
             complain: driver::complain,
         };
-        let reactor = LocalReactor::of_executor(ring, Arc::clone(&ports), 0, habits);
+        let own = Arc::clone(&ports);
+        let reactor = LocalReactor::of_executor(ring, own, 0, habits, self.beside());
         let (drivers, _ended) = Drivers::driven(Arc::clone(&ports), entries);
         let bell = Arc::clone(&ports);
         // The tests must find the broken one: who is asleep is not told.
@@ -338,11 +341,19 @@ impl RuntimeBuilder {
         };
         let ring = builder.disabled().build_local()?;
         let ops = self.set_up(&ring, ports)?;
-        let all =
-            OWN_OPS.iter().chain(allowed).fold(Restrictions::new(), |list, op| list.allow(*op));
+        // Linux knows nothing of those that go to the ring beside it.
+        let is_known = |op: &&Op| !op.is_private() || ring.kernel().is_host();
+        let allowed = OWN_OPS.iter().chain(allowed).filter(is_known);
+        let all = allowed.fold(Restrictions::new(), |list, op| list.allow(*op));
         ring.register().restrict(&all.allow_flags(SqeFlags::IO_LINK))?;
         ring.register().enable()?;
         Ok((driver::proven(ring)?, ops))
+    }
+
+    /// How the ring beside that of Linux is to be.
+    fn beside(&self) -> BesidePlan {
+        let workers = self.io_workers.map_or((0, 0), |max| (max.bounded, max.unbounded));
+        BesidePlan { workers, allowed: self.allowed.clone() }
     }
 
     /// Sets up what a restricted ring could not any more.

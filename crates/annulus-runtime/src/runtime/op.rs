@@ -95,7 +95,9 @@ impl<T: Operation> LocalOp<T> {
         unsafe { slot.put_local(operation) };
         let slot = SlotPtr::from(slot);
         let span = OpSpan::new(PhantomData::<T>);
-        Self { core, slot, stage: Stage::Ready, span, operation: PhantomData }
+        // What the ring of Linux has no number for takes a thread, where it cannot be done at once.
+        let stage = if T::IS_PRIVATE { Stage::Attempt } else { Stage::Ready };
+        Self { core, slot, stage, span, operation: PhantomData }
     }
 
     /// An operation of an engine, such as that of [`engine`](super::engine), on the ring of the

@@ -12,7 +12,8 @@ use annulus_ring::abi::{CqeFlags, Sqe};
 use super::several::{Several, Waiting};
 use super::{
     ADVANCES, Abandoned, CANCEL, DONE, DROPPED, Finished, LINKED, OWN_THREAD, Operation, Polled,
-    RESULT, SEVERAL, Slot, SlotPtr, Slots, WAKER, advances_of, entry_of, fits, place, take,
+    RESULT, SEVERAL, Slot, SlotPtr, Slots, WAKER, advances_of, entry_of, fits, place,
+    private, take,
 };
 use crate::executor::LocalWaker;
 use crate::operation::{Completion, Multishot};
@@ -41,7 +42,7 @@ impl Slot {
     pub(crate) unsafe fn put_local<T: Operation>(&self, operation: T) {
         // SAFETY: the caller's promise.
         unsafe { self.lay(operation) };
-        self.traits.set(OWN_THREAD);
+        self.traits.set(OWN_THREAD | private::<T>());
     }
 
     /// Says that what [`put_local`](Self::put_local) has put there has many results.

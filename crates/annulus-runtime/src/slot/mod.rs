@@ -67,7 +67,8 @@ pub(crate) struct Slot {
     /// When the operation is to be ended, if it takes long: see `limit`. The kernel reads it here.
     time: core::cell::Cell<Timespec>,
     limit: Cell<Limit>,
-    /// [`GROUPED`], [`LIMITED`], [`ADVANCES`], [`OWN_THREAD`], [`SEVERAL`]: none of them for most.
+    /// [`GROUPED`], [`LIMITED`], [`ADVANCES`], [`OWN_THREAD`], [`SEVERAL`] and [`PRIVATE`]: none of
+    /// them for most.
     traits: Cell<u8>,
     /// Whether one before it in its group has not succeeded yet.
     pub(crate) is_behind: Cell<bool>,
@@ -112,6 +113,13 @@ const OWN_THREAD: u8 = 1 << 3;
 /// Its operation has many results, which are kept where it lies ([`Waiting`](several::Waiting)
 /// comes first there). Its future is on the reactor's own thread.
 const SEVERAL: u8 = 1 << 4;
+/// Its entries are private: the reactor sees to where they go.
+const PRIVATE: u8 = 1 << 5;
+
+/// The trait of an operation whose entries are private.
+const fn private<T: Operation>() -> u8 {
+    if T::IS_PRIVATE { PRIVATE } else { 0 }
+}
 
 /// When an operation is to be ended that has a limit: what the slot's time says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,7 +234,7 @@ impl<T: Operation> TableOf<T> {
     const TABLE: &'static Vtable = &Vtable {
         entry: entry_of::<T>,
         advance: advance_of::<T>,
-        waits_in_worker: T::WAITS_IN_WORKER,
+        waits_in_worker: T::WAITS_IN_WORKER || T::IS_PRIVATE,
         reclaim: reclaim_of::<T>,
     };
 }
@@ -313,7 +321,12 @@ impl Slot {
     /// Whether it is submitted alone, and without a time limit.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
-        !self.has(GROUPED | LIMITED)
+        !self.has(GROUPED | LIMITED | PRIVATE)
+    }
+
+    /// Whether its entries are private: see [`Operation::IS_PRIVATE`].
+    pub(crate) fn is_private(&self) -> bool {
+        self.has(PRIVATE)
     }
 
     /// Whether any result of it is the end of it, and no more is to be known; its future may be on

@@ -178,7 +178,8 @@ impl EngineBuilder {
         ports.fixed = plan.fixed_pool()?;
         driver::register_fixed(&ring.register(), &ports)?;
         let ports = Arc::new(ports);
-        let reactor = TaskReactor::of_task(ring, Arc::clone(&ports), 0, plan.habits());
+        let (own, habits) = (Arc::clone(&ports), plan.habits());
+        let reactor = TaskReactor::of_task(ring, own, 0, habits, plan.beside());
         let (drivers, _ended) = Drivers::driven(Arc::clone(&ports), entries);
         let reactor = ManuallyDrop::new(Box::new(reactor));
         let running = Some(Running { reactor, _ended });
