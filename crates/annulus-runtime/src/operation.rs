@@ -316,6 +316,28 @@ pub unsafe trait Operation: 'static {
         false
     }
 
+    /// The count with which one that [advances](Self::advances) is over: a completion with that is
+    /// not shown to [`advance`](Self::advance), which would find it finished and change nothing.
+    /// Asked with the first entry, of which no completion has more.
+    ///
+    /// ```
+    /// # use annulus_ring::{Errno, abi::Sqe, op};
+    /// # use annulus_runtime::operation::{Completion, Operation};
+    /// # struct Nop;
+    /// # // SAFETY: a NOP points to nothing and names no descriptor.
+    /// # unsafe impl Operation for Nop {
+    /// #     type Output = Result<u32, Errno>;
+    /// #     fn entry(&mut self) -> Sqe { op::Nop::new().build() }
+    /// #     fn complete(self, completion: Completion) -> Self::Output { completion.result }
+    /// #     fn reclaim(self, _: Completion) {}
+    /// # }
+    /// assert_eq!(Nop.finishes_with(), None); // `advance` is asked, if it advances
+    /// ```
+    #[inline]
+    fn finishes_with(&self) -> Option<u32> {
+        None
+    }
+
     /// Takes note of a completion; where it goes on, [`entry`](Self::entry) is asked again. What it
     /// changes `completion` to is what [`complete`](Self::complete) gets.
     ///

@@ -122,6 +122,12 @@ impl Progress {
         self.flags
     }
 
+    /// The count of the one completion that is enough for `total` bytes in all, if one can be.
+    #[inline]
+    pub(crate) fn finishes_with(&self, total: usize) -> Option<u32> {
+        u32::try_from(total).ok().filter(|_| self.done == 0)
+    }
+
     /// Takes note of a completion, of `total` bytes in all, unless it is the last.
     #[inline]
     pub(crate) fn advance(&mut self, completion: &mut Completion, total: usize) -> Advance {
@@ -265,6 +271,11 @@ macro_rules! rw_operations {
             #[inline]
             fn advances(&self) -> bool {
                 self.progress.is_exact()
+            }
+
+            #[inline]
+            fn finishes_with(&self) -> Option<u32> {
+                self.progress.finishes_with(self.load.bytes())
             }
 
             #[inline]

@@ -449,7 +449,7 @@ impl Book {
         if is_bare_success(res, flags) && slot.phase.get() == Phase::InFlight {
             let completion = Completion::new(Ok(res as u32));
             // What most are is asked first; where they are not, `complete_other` does as well.
-            if LOCAL && slot.is_bare_local() {
+            if LOCAL && slot.is_over_local(res as u32) {
                 return self.end_local(port, slot, completion);
             }
             if slot.is_bare() {

@@ -11,8 +11,8 @@ use annulus_ring::abi::{CqeFlags, Sqe};
 
 use super::several::{Several, Waiting};
 use super::{
-    ADVANCES, Abandoned, CANCEL, DONE, DROPPED, Finished, LINKED, OWN_THREAD, Operation, Polled,
-    RESULT, SEVERAL, Slot, SlotPtr, Slots, WAKER, advances_of, entry_of, fits, place,
+    ADVANCES, Abandoned, CANCEL, DONE, DROPPED, Finished, LINKED, NEVER, OWN_THREAD, Operation, Polled,
+    RESULT, SEVERAL, Slot, SlotPtr, Slots, WAKER, advances_of, entry_of, finishes_with_of, fits, place,
     private, take,
 };
 use crate::executor::LocalWaker;
@@ -96,6 +96,9 @@ impl Slot {
         // SAFETY: as above.
         if unsafe { advances_of::<T>(self.payload()) } {
             self.traits.set(self.traits.get() | ADVANCES);
+            // SAFETY: as above.
+            let count = unsafe { finishes_with_of::<T>(self.payload()) };
+            self.finishes_with.set(count.unwrap_or(NEVER));
         }
         self.keep_summary(&entry);
         Sqe { user_data: self.user_data(), ..entry }
@@ -172,6 +175,13 @@ impl Slot {
     #[inline(always)]
     pub(crate) fn is_bare_local(&self) -> bool {
         self.traits.get() == OWN_THREAD
+    }
+
+    /// The same, or this count is.
+    #[inline(always)]
+    pub(crate) fn is_over_local(&self, count: u32) -> bool {
+        self.is_bare_local()
+            || self.traits.get() == OWN_THREAD | ADVANCES && self.finishes_with.get() == count
     }
 
     /// Whether the result is there.

@@ -85,6 +85,8 @@ pub(crate) struct Slot {
 
     /// When it was begun, of one on the reactor's own thread, by a coarse clock of theirs.
     pub(crate) begun: Cell<u32>,
+    /// The count with which one that advances is over, of those on the reactor's own thread.
+    finishes_with: Cell<u32>,
     /// The entry that is to be submitted. Of one that went to the ring at once, on the reactor's
     /// own thread, only what it does, and on which descriptor.
     entry: Cell<Sqe>,
@@ -110,6 +112,8 @@ const ADVANCES: u8 = 1 << 2;
 /// Its future is on the reactor's own thread, and so is whoever it wakes: the state word is read
 /// and written by that thread alone.
 const OWN_THREAD: u8 = 1 << 3;
+/// No count: none is as high.
+const NEVER: u32 = u32::MAX;
 /// Its operation has many results, which are kept where it lies ([`Waiting`](several::Waiting)
 /// comes first there). Its future is on the reactor's own thread.
 const SEVERAL: u8 = 1 << 4;
@@ -204,6 +208,13 @@ unsafe fn advances_of<T: Operation>(payload: *mut u8) -> bool {
     unsafe { (*at).advances() }
 }
 
+unsafe fn finishes_with_of<T: Operation>(payload: *mut u8) -> Option<u32> {
+    // SAFETY: the caller's promise: a `T` is there.
+    let at = unsafe { place::<T>(payload) };
+    // SAFETY: it is the filling future's alone.
+    unsafe { (*at).finishes_with() }
+}
+
 unsafe fn advance_of<T: Operation>(payload: *mut u8, completion: &mut Completion) -> Advance {
     // SAFETY: the caller's promise: a `T` is there.
     let at = unsafe { place::<T>(payload) };
@@ -269,6 +280,7 @@ impl Slot {
             list_prev: Cell::new(None),
             list_next: Cell::new(None),
             begun: Cell::new(0),
+            finishes_with: Cell::new(NEVER),
             entry: Cell::new(Sqe::default()),
             payload: Turn::new(Payload([MaybeUninit::uninit(); PAYLOAD_BYTES])),
         }

@@ -140,6 +140,11 @@ unsafe impl<B: IoBufMut> Operation for Recv<B> {
     }
 
     #[inline]
+    fn finishes_with(&self) -> Option<u32> {
+        self.progress.finishes_with(self.buf.bytes_total())
+    }
+
+    #[inline]
     fn advance(&mut self, completion: &mut Completion) -> Advance {
         self.progress.advance(completion, self.buf.bytes_total())
     }

@@ -134,6 +134,11 @@ unsafe impl<B: IoBuf> Operation for Send<B> {
     }
 
     #[inline]
+    fn finishes_with(&self) -> Option<u32> {
+        self.progress.finishes_with(self.buf.bytes_init())
+    }
+
+    #[inline]
     fn advance(&mut self, completion: &mut Completion) -> Advance {
         self.progress.advance(completion, self.buf.bytes_init())
     }
