@@ -9,6 +9,7 @@ mod counts;
 pub mod engine;
 mod error;
 mod executor;
+mod files;
 pub mod guide;
 mod inside;
 pub mod operation;

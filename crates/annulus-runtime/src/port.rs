@@ -13,6 +13,7 @@ use annulus_ring::{ForkMark, Result};
 use crate::bell::Bell;
 use crate::buffer::FixedPool;
 use crate::counts::{CallerCounts, ReactorCounts};
+use crate::files::FileTable;
 use crate::operation::Origin;
 use crate::slot::{Abandoned, Inbox, Message, Posted, Slot, Slots};
 use crate::sync::{AtomicBool, Ordering};
@@ -138,6 +139,8 @@ pub(crate) struct Ports {
     /// The buffers that the rings know by index. Kept here, where each reactor keeps them longer
     /// than its ring.
     pub(crate) fixed: Option<FixedPool>,
+    /// The places in the table of files of the one ring, if that has one.
+    pub(crate) files: Option<FileTable>,
     pub(crate) callers: CallerCounts,
 }
 
@@ -146,7 +149,16 @@ impl Ports {
     pub(crate) fn new(bells: Vec<Bell>, group_max: u32) -> Result<Self> {
         let ports = bells.into_iter().map(Port::new).collect();
         let (fork, callers) = (ForkMark::new()?, CallerCounts::default());
-        Ok(Self { ports, fork, group_max, ops: None, kernel: "", fixed: None, callers })
+        Ok(Self {
+            ports,
+            fork,
+            group_max,
+            ops: None,
+            kernel: "",
+            fixed: None,
+            files: None,
+            callers,
+        })
     }
 
     /// Whether this process is a child of the one whose threads drive these.

@@ -6,6 +6,6 @@
 mod bodies;
 mod model;
 
-use model::{bell, buffer, counts, executor, operation, port, slot, sync};
+use model::{bell, buffer, counts, executor, files, operation, port, slot, sync};
 
 slots!();

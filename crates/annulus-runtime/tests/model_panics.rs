@@ -19,7 +19,7 @@ use model::operation::{Advance, Completion, Operation};
 use model::probe::{Log, Probe, Task};
 use model::reactor::Work;
 use model::scenarios::World;
-use model::{bell, buffer, counts, executor, operation, port, slot, sync};
+use model::{bell, buffer, counts, executor, files, operation, port, slot, sync};
 
 /// How long anything may take: under Miri time is counted in steps.
 const LIMIT: Duration = Duration::from_secs(60);

@@ -5,10 +5,11 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Arc, OnceLock};
 
-use annulus_ring::abi::{Op as Opcode, Sqe};
+use annulus_ring::abi::{FixedFd, Op as Opcode, Sqe};
 use annulus_ring::kernel::{Descriptors, Process};
 use annulus_ring::{Description, Errno, Fd, FdKind};
 
+use super::registered::Registered;
 use super::{DioAlignment, Engine, Op};
 use crate::buffer::{FixedPool, IoBuf, PoolId};
 use crate::error::{Invalid, Misaligned};
@@ -52,6 +53,8 @@ pub(crate) struct OpenFile {
     what: Option<Description>,
     /// What direct I/O on it must be aligned to, once its metadata was asked for.
     alignment: OnceLock<DioAlignment>,
+    /// Its place in the table of its ring, if it has one.
+    registered: OnceLock<Registered>,
     /// The pool whose buffers the engine's rings know by index.
     pool: Option<PoolId>,
     reads: Route,
@@ -124,7 +127,8 @@ impl OpenFile {
         let reads = what.is_some_and(|what| !what.is_direct);
         let writes = reads && what.is_some_and(|what| !what.is_synchronous);
         let (reads, writes) = (Route::new(reads), Route::new(writes));
-        Self { fd, what, alignment: OnceLock::new(), pool, reads, writes }
+        let (alignment, registered) = (OnceLock::new(), OnceLock::new());
+        Self { fd, what, alignment, registered, pool, reads, writes }
     }
 
     /// The number, for entries of operations that keep this.
@@ -158,6 +162,17 @@ impl OpenFile {
     /// Whether it goes past the page cache.
     pub(crate) fn is_direct(&self) -> bool {
         self.what.is_some_and(|what| what.is_direct)
+    }
+
+    /// Its place in the table of its ring, if it has one: for entries of that ring alone.
+    #[inline]
+    pub(crate) fn place(&self) -> Option<FixedFd> {
+        self.registered.get().map(Registered::place)
+    }
+
+    /// Takes note of its place; one that has a place gives the new one up.
+    pub(crate) fn set_registered(&self, registered: Registered) {
+        let _ = self.registered.set(registered);
     }
 
     /// Takes note of what its metadata say.
@@ -280,6 +295,11 @@ impl File {
 
     pub(super) fn from_parts(open: Arc<OpenFile>, engine: Engine) -> Self {
         Self { open, engine }
+    }
+
+    /// Whether this is the last handle, and no operation is under way.
+    pub(crate) fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.open) == 1
     }
 
     /// What direct I/O on it must be aligned to; known once its [`metadata`](Self::metadata) was

@@ -15,6 +15,7 @@ mod op;
 pub mod ops;
 mod path;
 mod poll;
+pub(crate) mod registered;
 mod rw;
 mod rw_mem;
 mod rw_vectored;

@@ -95,7 +95,9 @@ impl<B: IoBufMut> Read<B> {
     /// A read at an offset, for the ring of this thread's runtime.
     #[inline]
     pub(crate) fn at(file: Arc<OpenFile>, buf: B, offset: u64) -> Self {
-        Self::new(file, Room(buf), Some(offset))
+        let mut read = Self::new(file, Room(buf), Some(offset));
+        read.progress.set_place(&read.file);
+        read
     }
 }
 
@@ -103,7 +105,9 @@ impl<B: IoBuf> Write<B> {
     /// A write at an offset, for the ring of this thread's runtime.
     #[inline]
     pub(crate) fn at(file: Arc<OpenFile>, buf: B, offset: u64) -> Self {
-        Self::new(file, Data(buf), Some(offset))
+        let mut write = Self::new(file, Data(buf), Some(offset));
+        write.progress.set_place(&write.file);
+        write
     }
 }
 
@@ -322,5 +326,29 @@ impl File {
     /// ```
     pub fn write_all_at<B: IoBuf>(&self, buf: B, offset: u64) -> Op<Write<B>> {
         self.op(Write::new(self.open(), Data(buf), Some(offset)).exact())
+    }
+}
+
+#[cfg(all(test, not(any(loom, miri))))]
+mod tests {
+    use super::*;
+    use crate::Engine;
+    use crate::engine::registered::Registered;
+    use annulus_ring::abi::{FixedFd, SqeFlags};
+
+    #[test]
+    fn a_registered_file_goes_by_its_place_in_its_own_ring_alone() {
+        let engine = Engine::new().expect("an engine");
+        let file = engine.file(std::fs::File::open("Cargo.toml").expect("it is there"));
+        let target = |sqe: Sqe| (sqe.fd, sqe.flags.contains(SqeFlags::FIXED_FILE));
+        let by_descriptor = (file.open().raw(), false);
+        assert_eq!(target(Read::at(file.open(), vec![0; 8], 0).entry()), by_descriptor);
+        let ports = Arc::clone(engine.ports());
+        file.open().set_registered(Registered::new(FixedFd(7), ports));
+        assert_eq!(target(Read::at(file.open(), vec![0; 8], 0).entry()), (7, true));
+        assert_eq!(target(Write::at(file.open(), vec![0; 8], 0).entry()), (7, true));
+        // What may be given to any ring knows nothing of the place.
+        let of_any = Read::new(file.open(), Room(vec![0; 8]), Some(0)).entry();
+        assert_eq!(target(of_any), by_descriptor);
     }
 }

@@ -1,7 +1,7 @@
 //! What all reads and writes have in common: how far they have come, and what is done about a part.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{RwFlags, Sqe};
+use annulus_ring::abi::{RwFlags, Sqe, SqeFlags};
 
 use super::file::{OpenFile, Way};
 use crate::buffer::{BufError, BufResult, io_len};
@@ -63,14 +63,26 @@ pub(crate) struct Progress {
     ends_short: bool,
     /// How each part is done.
     flags: RwFlags,
+    /// The file's place in the ring's table, or [`NO_PLACE`].
+    place: u32,
 }
+
+/// A file goes by its descriptor.
+const NO_PLACE: u32 = u32::MAX;
 
 impl Progress {
     pub(crate) fn new(offset: Option<u64>) -> Self {
         // An offset that happens to be the number for "none" is as far out of range as its
         // neighbour, which the kernel refuses.
         let offset = offset.map_or(OWN_POSITION, |offset| offset.min(OWN_POSITION - 1));
-        Self { offset, done: 0, exact: false, ends_short: false, flags: RwFlags::empty() }
+        Self {
+            offset,
+            done: 0,
+            exact: false,
+            ends_short: false,
+            flags: RwFlags::empty(),
+            place: NO_PLACE,
+        }
     }
 
     /// The offset of what comes next.
@@ -111,6 +123,25 @@ impl Progress {
     #[inline]
     pub(crate) fn is_exact(&self) -> bool {
         self.exact
+    }
+
+    /// Has it go by the file's place in the table of its ring, if it has one. For who makes the
+    /// entries for that ring, and for no other.
+    #[inline]
+    pub(super) fn set_place(&mut self, file: &OpenFile) {
+        if let Some(place) = file.place() {
+            self.place = place.0;
+        }
+    }
+
+    /// The same entry, of the file by its place.
+    #[inline]
+    pub(super) fn by_place(&self, mut entry: Sqe) -> Sqe {
+        if self.place != NO_PLACE {
+            entry.fd = self.place.cast_signed();
+            entry.flags |= SqeFlags::FIXED_FILE;
+        }
+        entry
     }
 
     pub(super) fn set_flags(&mut self, flags: RwFlags) {
@@ -265,7 +296,7 @@ macro_rules! rw_operations {
             #[inline]
             fn entry(&mut self) -> Sqe {
                 let entry = self.load.next(&self.file, &self.progress);
-                self.load.by_index(&self.file, entry)
+                self.progress.by_place(self.load.by_index(&self.file, entry))
             }
 
             #[inline]

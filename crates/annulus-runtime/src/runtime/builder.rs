@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use annulus_emulate::{AnyKernel, KernelChoice};
-use annulus_ring::abi::{Cqe, Op, Sqe, SqeFlags};
+use annulus_ring::abi::{Cqe, Op, RegisterOp, Sqe, SqeFlags};
 use annulus_ring::kernel::Kernel;
 use annulus_ring::register::{MaxWorkers, ProbedOps, Restrictions};
 use annulus_ring::{Local, RingOf};
@@ -19,6 +19,7 @@ use crate::buffer::FixedPool;
 use crate::engine::Engine;
 use crate::engine::driver::{self, Drivers};
 use crate::executor::{Executor, Remote};
+use crate::files::FileTable;
 use crate::port::Ports;
 use crate::reactor::{BesidePlan, Habits, LocalReactor};
 
@@ -45,6 +46,8 @@ pub struct RuntimeBuilder {
     cpu: Option<u32>,
     io_workers: Option<MaxWorkers>,
     allowed: Option<Vec<Op>>,
+    /// How many places the table of files has.
+    files: Option<u32>,
     /// How many fixed buffers, of how many bytes.
     fixed: Option<(usize, usize)>,
     in_flight_max: u32,
@@ -64,6 +67,7 @@ impl Default for RuntimeBuilder {
             cpu: None,
             io_workers: None,
             allowed: None,
+            files: None,
             fixed: None,
             in_flight_max: u32::MAX,
         }
@@ -75,6 +79,13 @@ impl RuntimeBuilder {
     /// begun by one system call. Any number may be under way.
     ///
     /// Where locked memory is short the ring is made shorter, and a line says so.
+    ///
+    /// ```
+    /// use annulus_runtime::Runtime;
+    /// let runtime = Runtime::builder().entries(1024).build()?;
+    /// # runtime.block_on(async {});
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn entries(mut self, entries: u32) -> Self {
         self.entries = entries;
         self
@@ -233,6 +244,30 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Has the ring have a table of files with `count` places, to
+    /// [register](super::File::register) files in (`IORING_REGISTER_FILES2`, Linux 5.19): the
+    /// kernel then looks up no descriptor for their reads and writes at an offset.
+    ///
+    /// Building the runtime then fails also with `EMFILE` for more than `RLIMIT_NOFILE` or 2²⁰, and
+    /// with `EINVAL` for a count of 0.
+    ///
+    /// ```
+    /// use annulus_runtime::{Runtime, runtime::File};
+    /// let runtime = Runtime::builder().fixed_files(16).build()?;
+    /// let (_, buf) = runtime.block_on(async {
+    ///     let file = File::open("Cargo.toml").await?;
+    ///     file.register()?;
+    ///     file.read_at(vec![0; 9], 0).await.map_err(std::io::Error::from)
+    /// })?;
+    /// assert_eq!(buf, b"[package]");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "IORING_REGISTER_FILES2")]
+    pub fn fixed_files(mut self, count: u32) -> Self {
+        self.files = Some(count);
+        self
+    }
+
     /// How many threads [`spawn_blocking`](crate::spawn_blocking) may have (64). With 0 the work
     /// runs when its handle is polled.
     ///
@@ -251,18 +286,47 @@ impl RuntimeBuilder {
     }
 
     /// How many pieces of blocking work may wait for a thread (4096); more wait in their handles.
+    ///
+    /// ```
+    /// use annulus_runtime::{Runtime, spawn_blocking};
+    /// let runtime = Runtime::builder().blocking_threads(1).blocking_queue(1).build()?;
+    /// runtime.block_on(async {
+    ///     let work: Vec<_> = (0..10).map(|n| spawn_blocking(move || n)).collect();
+    ///     for (n, work) in work.into_iter().enumerate() {
+    ///         assert_eq!(work.await.expect("no panic"), n);
+    ///     }
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn blocking_queue(mut self, max: usize) -> Self {
         self.blocking.queue_max = max;
         self
     }
 
     /// How long a thread of that pool waits for more work (10 s).
+    ///
+    /// ```
+    /// use annulus_runtime::Runtime;
+    /// let span = std::time::Duration::from_secs(1);
+    /// let runtime = Runtime::builder().blocking_keep_alive(span).build()?;
+    /// # runtime.block_on(async {});
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn blocking_keep_alive(mut self, span: Duration) -> Self {
         self.blocking.keep_alive = span;
         self
     }
 
     /// What the threads of that pool are called (`annulus-blocking`): the kernel shows 15 bytes.
+    ///
+    /// ```
+    /// use annulus_runtime::{Runtime, spawn_blocking};
+    /// let runtime = Runtime::builder().blocking_name("work").build()?;
+    /// let name = || std::thread::current().name().map(str::to_owned);
+    /// let name = runtime.block_on(async { spawn_blocking(name).await })?;
+    /// assert!(name.is_some_and(|name| name.starts_with("work")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn blocking_name(mut self, name: impl Into<String>) -> Self {
         self.blocking.name = name.into();
         self
@@ -286,12 +350,22 @@ impl RuntimeBuilder {
     /// Those of setting up a ring: see
     /// [`EngineBuilder::build`](crate::engine::EngineBuilder::build). `InvalidInput`, `EINVAL`: a
     /// processor that this thread may not run on.
+    ///
+    /// ```
+    /// use annulus_runtime::{Runtime, engine::KernelChoice};
+    /// // Linux's io_uring or nothing: the error says what blocks it, and the cure.
+    /// match Runtime::builder().kernel(KernelChoice::Linux).build() {
+    ///     Ok(runtime) => assert_eq!(runtime.kernel(), "linux"),
+    ///     Err(why) => assert!(!why.to_string().is_empty()),
+    /// }
+    /// ```
     pub fn build(self) -> io::Result<Runtime> {
         if let Some(cpu) = self.cpu {
             stay_on(cpu)?;
         }
         let mut ports = Ports::new(vec![Bell::of_kernel()?], 0)?;
         ports.fixed = self.fixed.map(|(count, bytes)| FixedPool::new(count, bytes)).transpose()?;
+        ports.files = self.files.map(FileTable::new);
         // Gone before the ports are, should all of this come to nothing.
         let (ring, ops) = driver::sized(self.entries, |entries| self.ring(entries, &ports))?;
         let entries = ring.sq_entries();
@@ -344,8 +418,13 @@ impl RuntimeBuilder {
         // Linux knows nothing of those that go to the ring beside it.
         let is_known = |op: &&Op| !op.is_private() || ring.kernel().is_host();
         let allowed = OWN_OPS.iter().chain(allowed).filter(is_known);
-        let all = allowed.fold(Restrictions::new(), |list, op| list.allow(*op));
-        ring.register().restrict(&all.allow_flags(SqeFlags::IO_LINK))?;
+        let mut all = allowed.fold(Restrictions::new(), |list, op| list.allow(*op));
+        let mut flags = SqeFlags::IO_LINK;
+        if self.files.is_some() {
+            all = all.allow_register(RegisterOp::FILES_UPDATE);
+            flags |= SqeFlags::FIXED_FILE;
+        }
+        ring.register().restrict(&all.allow_flags(flags))?;
         ring.register().enable()?;
         Ok((driver::proven(ring)?, ops))
     }
@@ -359,6 +438,9 @@ impl RuntimeBuilder {
     /// Sets up what a restricted ring could not any more.
     fn set_up(&self, ring: &OwnRing, ports: &Ports) -> annulus_ring::Result<Option<ProbedOps>> {
         driver::register_fixed(&ring.register(), ports)?;
+        if let Some(count) = self.files {
+            ring.register().files_sparse(count)?;
+        }
         if let Some(max) = self.io_workers
             && ring.kernel().is_linux()
         {

@@ -16,19 +16,25 @@ use core::mem::ManuallyDrop;
 use core::pin::pin;
 use core::task::{Poll, Waker};
 use core::time::Duration;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use annulus_emulate::AnyKernel;
-use annulus_ring::abi::Sqe;
+use annulus_ring::abi::{FixedFd, Sqe};
+use annulus_ring::kernel::Kernel;
+use annulus_ring::register::{EMPTY_SLOT, Register};
+use annulus_ring::Errno;
 
 use super::context;
 use super::metrics::RuntimeMetrics;
 use super::stop::Stop;
 use crate::blocking::BlockingPool;
+use crate::engine::registered::Registered;
 use crate::engine::{Engine, Metrics};
 use crate::executor::{Executor, Ran};
+use crate::files::FileTable;
 use crate::inside::{Hung, OpInfo};
 use crate::operation::Origin;
 use crate::port::{OwnPort, Port, Ports};
@@ -241,8 +247,13 @@ impl Core {
         self.turns.set(self.turns.get() + 1);
         let mut has_wakers = false;
         if let Some(reactor) = &mut *self.reactor.borrow_mut() {
-            let remote = self.executor.remote();
-            reactor.turn_local(patience, || remote.sleep());
+            let (remote, files) = (self.executor.remote(), self.ports.files.as_ref());
+            if let Some(files) = files.filter(|files| files.is_dirty()) {
+                empty_places(files, &reactor.register());
+            }
+            // Looked at once more when the reactor can be woken: who gives a place up wakes it.
+            let has_places = || files.is_some_and(FileTable::is_dirty);
+            reactor.turn_local(patience, || !has_places() && remote.sleep());
             has_wakers = reactor.has_wakers();
             self.last_ns.set(reactor.turned_ns());
         }
@@ -250,6 +261,29 @@ impl Core {
         self.executor.take_remote();
         if has_wakers {
             self.wake_others();
+        }
+    }
+
+    /// Puts a file into the table of the ring, in a place that is free: which.
+    ///
+    /// # Errors
+    /// `ENXIO`: there is no table. `ENFILE`: it is full. Else the kernel's.
+    pub(super) fn register_file(&self, fd: BorrowedFd<'_>) -> Result<Registered, Errno> {
+        let Some(files) = &self.ports.files else { return Err(Errno::ENXIO) };
+        let reactor = self.reactor.try_borrow().map_err(|_| Errno::EBUSY)?;
+        let Some(reactor) = &*reactor else { return Err(Errno::EBUSY) };
+        let register = reactor.register();
+        let place = files.take().or_else(|| {
+            empty_places(files, &register);
+            files.take()
+        });
+        let place = place.ok_or(Errno::ENFILE)?;
+        match register.update_files(place, &[fd.as_raw_fd()]) {
+            Ok(_) => Ok(Registered::new(place, Arc::clone(&self.ports))),
+            Err(error) => {
+                files.give(place);
+                Err(error.errno().unwrap_or(Errno::EIO))
+            }
         }
     }
 
@@ -348,6 +382,17 @@ impl Core {
         drop(ManuallyDrop::into_inner(reactor));
         wakers.into_iter().for_each(wake);
         Hung::found(Vec::new(), blocking)
+    }
+}
+
+/// Empties the places that files gave up.
+#[cold]
+fn empty_places<K: Kernel>(files: &FileTable, register: &Register<'_, K>) {
+    for place in files.take_given_up() {
+        // One that cannot be emptied is not given again: a file is in it still.
+        if register.update_files(FixedFd(place), &[EMPTY_SLOT]).is_ok() {
+            files.give(FixedFd(place));
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::engine::ops::{
     WriteBack, WriteMem, WriteVectored,
 };
 use crate::engine::{self, Advice};
+use crate::error::Error;
 
 /// A file, socket, pipe or whatever else a descriptor is, on the ring of the runtime that this
 /// thread is inside of. Its clones are the same open file; the last of them closes it, once no
@@ -94,6 +95,74 @@ impl File {
         let core = context::with(Rc::clone);
         let file = core.engine().open(path).await?;
         Ok(Self { file, core })
+    }
+
+    /// Gives the file a place in the table of this ring, so that the kernel looks up no descriptor
+    /// for [`read_at`](Self::read_at) and [`write_at`](Self::write_at): all of its clones, until
+    /// the last of them and of their operations is gone. What was begun before goes on as it was. A
+    /// file that has a place keeps it.
+    ///
+    /// # Errors
+    /// - `ENXIO`: the runtime has no [table](super::RuntimeBuilder::fixed_files).
+    /// - `ENFILE`: all of its places are taken: ask for more of them, or drop files.
+    /// - `EBADF`: the file is a ring's. `ENOMEM`: the kernel is short of memory.
+    ///
+    /// The file goes by its descriptor then, as before.
+    ///
+    /// ```
+    /// use annulus_runtime::{Runtime, runtime::File};
+    /// let runtime = Runtime::builder().fixed_files(1).build()?;
+    /// runtime.block_on(async {
+    ///     let (one, two) = (File::open("Cargo.toml").await?, File::open("Cargo.toml").await?);
+    ///     one.register()?;
+    ///     assert_eq!(two.register().unwrap_err().errno(), Some(annulus_ring::Errno::ENFILE));
+    ///     drop(one);
+    ///     two.register()?;
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "io_uring_register_files_update")]
+    pub fn register(&self) -> Result<(), Error> {
+        if self.file.open().place().is_none() {
+            self.file
+                .open()
+                .set_registered(self.core.register_file(self.as_fd()).map_err(Error::os)?);
+        }
+        Ok(())
+    }
+
+    /// Whether this is the last handle, and no operation is under way.
+    ///
+    /// ```
+    /// use annulus_runtime::runtime::File;
+    /// annulus_runtime::run(async {
+    ///     let file = File::open("Cargo.toml").await?;
+    ///     let read = file.read_at(vec![0; 9], 0);
+    ///     assert!(!file.is_alone());
+    ///     drop(read); // which was not begun
+    ///     assert!(file.is_alone());
+    ///     Ok::<(), std::io::Error>(())
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn is_alone(&self) -> bool {
+        self.file.is_alone()
+    }
+
+    /// The same file, as an engine has it.
+    ///
+    /// ```
+    /// use annulus_runtime::{LocalOp, runtime::File};
+    /// let text = annulus_runtime::run(async {
+    ///     let file = File::open("Cargo.toml").await?;
+    ///     LocalOp::of(file.shared().read_at(vec![0; 9], 0)).await.map_err(std::io::Error::from)
+    /// })??;
+    /// assert_eq!(text.1, b"[package]");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn shared(&self) -> &engine::File {
+        &self.file
     }
 
     /// The same file for other threads, on this ring: see

@@ -10,8 +10,8 @@
 //!                   probe     an operation, and a waker, that count what becomes of them
 //! ```
 //!
-//! A root that has this module names `bell`, `buffer`, `counts`, `executor`, `operation`, `port`,
-//! `slot` and `sync` as its own, since that is where those files look for each other.
+//! A root that has this module names `bell`, `buffer`, `counts`, `executor`, `files`, `operation`,
+//! `port`, `slot` and `sync` as its own, since that is where those files look for each other.
 
 // Each file has more than the models use.
 #![allow(dead_code, unused_imports)]
@@ -22,6 +22,7 @@ pub(crate) mod buffer;
 pub(crate) mod counts;
 pub(crate) mod engine;
 pub(crate) mod executor;
+pub(crate) mod files;
 #[path = "../../src/operation.rs"]
 pub(crate) mod operation;
 #[path = "../../src/port.rs"]
