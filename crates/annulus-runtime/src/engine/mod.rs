@@ -5,6 +5,7 @@ mod builder;
 mod caller;
 mod chain;
 mod close;
+mod copy;
 mod drive;
 pub(crate) mod driver;
 pub(crate) mod file;

@@ -1,6 +1,7 @@
 //! The operations' types, for who must name a future: an `Op<ops::Read<Vec<u8>>>` in a struct.
 
 pub use super::close::Close;
+pub use super::copy::{CloneRange, CopyFileRange, SendFile};
 pub use super::path::ops::{
     ByFile, ByPath, Change, Exists, GetXattr, Move, Owner, SetXattr, StatAt, Symlink,
 };
