@@ -1,6 +1,8 @@
 //! [`Metadata`]: what is known of a file.
 
 use core::time::Duration;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::time::SystemTime;
 
 use annulus_ring::FdKind;
@@ -138,6 +140,19 @@ impl Metadata {
     /// ```
     pub fn mode(&self) -> u32 {
         self.0.stx_mode.into()
+    }
+
+    /// Who may do what, as the standard library has it.
+    ///
+    /// ```
+    /// use std::os::unix::fs::PermissionsExt;
+    /// let engine = annulus_runtime::Engine::new()?;
+    /// let found = futures::executor::block_on(engine.metadata("Cargo.toml"))?;
+    /// assert_eq!(found.permissions().mode(), found.mode());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn permissions(&self) -> Permissions {
+        Permissions::from_mode(self.mode())
     }
 
     /// The owner's number.

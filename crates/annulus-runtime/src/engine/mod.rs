@@ -10,6 +10,7 @@ mod drive;
 pub(crate) mod driver;
 pub(crate) mod file;
 mod helper;
+mod inode;
 mod metadata;
 mod metrics;
 mod op;
@@ -23,6 +24,7 @@ mod rw_vectored;
 mod space;
 mod stat;
 mod sync;
+mod times;
 mod to_end;
 pub(crate) mod transfer;
 
@@ -36,6 +38,7 @@ pub use metrics::Metrics;
 pub use op::Op;
 pub use path::{Dir, OpenOptions, Opening, OpeningDir, PathError, Steps};
 pub use space::Advice;
+pub use times::Times;
 
 use core::fmt;
 use core::time::Duration;

@@ -63,11 +63,11 @@ impl Dir {
         &self.file
     }
 
-    fn engine(&self) -> &Engine {
+    pub(super) fn engine(&self) -> &Engine {
         self.file.engine()
     }
 
-    fn anchor(&self) -> Anchor {
+    pub(super) fn anchor(&self) -> Anchor {
         Anchor(Some(self.file.open()))
     }
 

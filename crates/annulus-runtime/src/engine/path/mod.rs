@@ -12,6 +12,7 @@
 mod change;
 mod dir;
 mod error;
+mod inode;
 mod name;
 mod names;
 mod open;
@@ -29,6 +30,7 @@ pub use whole::Steps;
 /// The operations, for who must name one.
 pub(super) mod ops {
     pub use super::change::{Change, Move, Symlink};
+    pub use super::inode::SetInodeAt;
     pub use super::stat::{Exists, StatAt};
     pub use super::xattr::{ByFile, ByPath, GetXattr, Owner, SetXattr};
 }
