@@ -21,6 +21,7 @@ pub(crate) mod registered;
 mod rw;
 mod rw_mem;
 mod rw_vectored;
+mod seek;
 mod space;
 mod stat;
 mod sync;
