@@ -13,6 +13,7 @@ mod change;
 mod dir;
 mod error;
 mod inode;
+mod link;
 mod name;
 mod names;
 mod open;
@@ -31,6 +32,7 @@ pub use whole::Steps;
 pub(super) mod ops {
     pub use super::change::{Change, Move, Symlink};
     pub use super::inode::SetInodeAt;
+    pub use super::link::ReadLink;
     pub use super::stat::{Exists, StatAt};
     pub use super::xattr::{ByFile, ByPath, GetXattr, Owner, SetXattr};
 }
