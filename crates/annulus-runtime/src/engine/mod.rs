@@ -37,7 +37,9 @@ pub use file::File;
 pub use metadata::{DioAlignment, Metadata};
 pub use metrics::Metrics;
 pub use op::Op;
-pub use path::{Dir, OpenOptions, Opening, OpeningDir, PathError, Steps};
+pub use path::{
+    Dir, DirEntries, DirEntry, DirIter, OpenOptions, Opening, OpeningDir, PathError, Steps,
+};
 pub use space::Advice;
 pub use times::Times;
 

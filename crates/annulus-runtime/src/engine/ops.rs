@@ -4,8 +4,8 @@ pub use super::close::Close;
 pub use super::copy::{CloneRange, CopyFileRange, SendFile};
 pub use super::inode::SetInode;
 pub use super::path::ops::{
-    ByFile, ByPath, Change, Exists, GetXattr, Move, Owner, ReadLink, SetInodeAt, SetXattr, StatAt,
-    Symlink,
+    ByFile, ByPath, Change, Exists, GetXattr, ListDir, Move, Owner, ReadLink, SetInodeAt, SetXattr,
+    StatAt, Symlink,
 };
 pub use super::poll::PollOnce;
 pub use super::rw::{Read, Write};

@@ -14,6 +14,7 @@ mod dir;
 mod error;
 mod inode;
 mod link;
+mod list;
 mod name;
 mod names;
 mod open;
@@ -24,6 +25,7 @@ mod xattr;
 
 pub use dir::{Dir, OpeningDir};
 pub use error::PathError;
+pub use list::{DirEntries, DirEntry, DirIter};
 pub use open::Opening;
 pub use options::OpenOptions;
 pub use whole::Steps;
@@ -33,6 +35,7 @@ pub(super) mod ops {
     pub use super::change::{Change, Move, Symlink};
     pub use super::inode::SetInodeAt;
     pub use super::link::ReadLink;
+    pub use super::list::ListDir;
     pub use super::stat::{Exists, StatAt};
     pub use super::xattr::{ByFile, ByPath, GetXattr, Owner, SetXattr};
 }
