@@ -11,6 +11,7 @@ pub(crate) mod driver;
 pub(crate) mod file;
 mod helper;
 mod inode;
+mod lock;
 mod metadata;
 mod metrics;
 mod op;

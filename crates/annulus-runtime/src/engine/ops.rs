@@ -3,6 +3,7 @@
 pub use super::close::Close;
 pub use super::copy::{CloneRange, CopyFileRange, SendFile};
 pub use super::inode::SetInode;
+pub use super::lock::{Lock, TryLock};
 pub use super::path::ops::{
     ByFile, ByPath, Change, Exists, GetXattr, ListDir, Move, Owner, ReadLink, SetInodeAt, SetXattr,
     StatAt, Symlink,
