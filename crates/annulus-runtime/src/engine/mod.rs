@@ -23,6 +23,7 @@ mod rw;
 mod rw_mem;
 mod rw_vectored;
 mod seek;
+mod socket;
 mod space;
 mod stat;
 mod sync;

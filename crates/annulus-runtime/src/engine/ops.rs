@@ -13,6 +13,7 @@ pub use super::rw::{Read, Write};
 pub use super::rw_mem::{ReadMem, WriteMem};
 pub use super::rw_vectored::{ReadVectored, WriteVectored};
 pub use super::seek::{Seek, SeekData};
+pub use super::socket::{PeerName, SocketName};
 pub use super::space::{Advise, Allocate, Truncate};
 pub use super::stat::Stat;
 pub use super::sync::{Sync, WriteBack};
