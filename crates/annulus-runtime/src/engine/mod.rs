@@ -18,6 +18,7 @@ mod op;
 pub mod ops;
 mod path;
 mod poll;
+mod process;
 pub(crate) mod registered;
 mod rw;
 mod rw_mem;

@@ -9,6 +9,7 @@ pub use super::path::ops::{
     StatAt, Symlink,
 };
 pub use super::poll::PollOnce;
+pub use super::process::{PidfdOpen, SendSignal};
 pub use super::rw::{Read, Write};
 pub use super::rw_mem::{ReadMem, WriteMem};
 pub use super::rw_vectored::{ReadVectored, WriteVectored};
