@@ -20,6 +20,7 @@ mod path;
 mod poll;
 mod process;
 pub(crate) mod registered;
+mod resolve;
 mod rw;
 mod rw_mem;
 mod rw_vectored;
@@ -43,6 +44,7 @@ pub use op::Op;
 pub use path::{
     Dir, DirEntries, DirEntry, DirIter, OpenOptions, Opening, OpeningDir, PathError, Steps,
 };
+pub use resolve::ResolveError;
 pub use space::Advice;
 pub use times::Times;
 

@@ -10,6 +10,7 @@ pub use super::path::ops::{
 };
 pub use super::poll::PollOnce;
 pub use super::process::{PidfdOpen, SendSignal};
+pub use super::resolve::Resolve;
 pub use super::rw::{Read, Write};
 pub use super::rw_mem::{ReadMem, WriteMem};
 pub use super::rw_vectored::{ReadVectored, WriteVectored};
