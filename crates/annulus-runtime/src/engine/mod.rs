@@ -27,6 +27,7 @@ mod rw_vectored;
 mod seek;
 mod socket;
 mod space;
+mod splice;
 mod stat;
 mod sync;
 mod times;

@@ -17,5 +17,6 @@ pub use super::rw_vectored::{ReadVectored, WriteVectored};
 pub use super::seek::{Seek, SeekData};
 pub use super::socket::{PeerName, SocketName};
 pub use super::space::{Advise, Allocate, Truncate};
+pub use super::splice::{MakePipe, Splice, Tee};
 pub use super::stat::Stat;
 pub use super::sync::{Sync, WriteBack};
