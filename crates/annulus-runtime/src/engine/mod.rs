@@ -44,6 +44,7 @@ pub use metrics::Metrics;
 pub use op::Op;
 pub use path::{
     Dir, DirEntries, DirEntry, DirIter, OpenOptions, Opening, OpeningDir, PathError, Steps,
+    Temporary,
 };
 pub use resolve::ResolveError;
 pub use space::Advice;

@@ -20,6 +20,7 @@ mod names;
 mod open;
 mod options;
 mod stat;
+mod temporary;
 mod whole;
 mod xattr;
 
@@ -28,6 +29,7 @@ pub use error::PathError;
 pub use list::{DirEntries, DirEntry, DirIter};
 pub use open::Opening;
 pub use options::OpenOptions;
+pub use temporary::Temporary;
 pub use whole::Steps;
 
 /// The operations, for who must name one.
@@ -37,6 +39,7 @@ pub(super) mod ops {
     pub use super::link::ReadLink;
     pub use super::list::ListDir;
     pub use super::stat::{Exists, StatAt};
+    pub use super::temporary::CreateTemporary;
     pub use super::xattr::{ByFile, ByPath, GetXattr, Owner, SetXattr};
 }
 

@@ -45,7 +45,7 @@ const UNHURRIED: OpenFlags = OpenFlags(
 
 /// Opening a path. Its result is the descriptor, and the operation once more where the file may
 /// have to be waited for.
-pub(super) struct OpenAt {
+pub(crate) struct OpenAt {
     anchor: Anchor,
     name: Name,
     how: OpenHow,
@@ -80,7 +80,7 @@ impl OpenAt {
 ///
 /// # Safety
 /// - `raw` is the result of an entry that opens, taken from its completion once.
-unsafe fn adopt(raw: u32) -> Fd {
+pub(super) unsafe fn adopt(raw: u32) -> Fd {
     // SAFETY: the descriptor was made for this completion: nobody else has it.
     unsafe { Fd::from_raw(raw as RawFd, Process) }
 }
@@ -288,6 +288,28 @@ impl Opening {
             Stage::Fifo(Fifo { writer: Some(writer), .. }) => writer.cancel(),
             Stage::Fifo(_) => {}
             Stage::Over => {}
+        }
+    }
+
+    /// Takes its first part out, which somebody else awaits and gives to
+    /// [`resume`](Self::resume); `None` if it was begun.
+    pub(crate) fn split(mut self) -> Option<(Self, Op<OpenAt>)> {
+        match core::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Open(op) if !self.begun => Some((self, op)),
+            _ => None,
+        }
+    }
+
+    /// The file that was opened; or what is left to be awaited.
+    pub(crate) fn resume(mut self, opened: (Fd, Option<OpenAt>)) -> Result<File, Box<Self>> {
+        let (fd, again) = opened;
+        let file = File::new(self.engine.clone(), fd);
+        match again {
+            Some(again) if file.open().is_pipe() => {
+                self.stage = self.wait_for_writer(file, again);
+                Err(Box::new(self))
+            }
+            _ => Ok(file),
         }
     }
 
