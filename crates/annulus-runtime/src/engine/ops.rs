@@ -5,8 +5,8 @@ pub use super::copy::{CloneRange, CopyFileRange, SendFile};
 pub use super::inode::SetInode;
 pub use super::lock::{Lock, TryLock};
 pub use super::path::ops::{
-    ByFile, ByPath, Change, CreateTemporary, Exists, GetXattr, ListDir, Move, Owner, ReadLink,
-    SetInodeAt, SetXattr, StatAt, Symlink,
+    ByFile, ByPath, Change, CreateTemporary, Exists, GetXattr, ListDir, ListXattr, Move, Owner,
+    ReadLink, RemoveXattr, SetInodeAt, SetXattr, StatAt, Symlink,
 };
 pub use super::poll::PollOnce;
 pub use super::process::{PidfdOpen, SendSignal};

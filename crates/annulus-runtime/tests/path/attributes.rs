@@ -173,3 +173,42 @@ fn attributes_fail() {
         assert_eq!(errno(block_on(set)), Errno::EPERM);
     });
 }
+
+#[test]
+fn attributes_are_listed_and_removed() {
+    limit(LIMIT, || {
+        let (engine, tree) = (engine(), Tree::new());
+        let path = tree.file("file", "");
+        if !has_xattrs(&engine, &path) {
+            return skip("attributes_are_listed_and_removed", "no extended attributes here");
+        }
+        let file = block_on(engine.open(&path)).unwrap();
+        let of_users = |mut names: Vec<std::ffi::OsString>| {
+            names.retain(|name| name.to_str().is_some_and(|name| name.starts_with("user.")));
+            names.sort();
+            names
+        };
+        assert_eq!(of_users(block_on(engine.list_xattr(&path)).unwrap()), ["user.probe"]);
+        // More than the first try has room for.
+        for n in 0..10 {
+            let name = format!("user.{n}{}", "n".repeat(60));
+            block_on(file.set_xattr(name, "x", XattrFlags::CREATE)).unwrap();
+        }
+        let names = of_users(block_on(file.list_xattr()).unwrap());
+        assert_eq!(names.len(), 11);
+        block_on(engine.remove_xattr(&path, &names[0])).unwrap();
+        assert_eq!(errno(block_on(engine.remove_xattr(&path, &names[0]))), Errno::ENODATA);
+        for name in &names[1..] {
+            block_on(file.remove_xattr(name)).unwrap();
+        }
+        let gone = block_on(file.remove_xattr("user.probe")).unwrap_err();
+        assert_eq!(gone.errno(), Some(Errno::ENODATA));
+        assert!(of_users(block_on(engine.list_xattr(&path)).unwrap()).is_empty());
+        let zero = block_on(engine.list_xattr("a\0b")).unwrap_err();
+        assert_eq!((zero.kind(), zero.errno()), (ErrorKind::InvalidInput, None));
+        let zero = block_on(file.remove_xattr("user.\0")).unwrap_err();
+        assert_eq!((zero.kind(), zero.errno()), (ErrorKind::InvalidInput, None));
+        let none = block_on(engine.remove_xattr(tree.at("none"), "user.a")).unwrap_err();
+        assert_eq!((none.errno(), none.path()), (Some(Errno::ENOENT), &*tree.at("none")));
+    });
+}

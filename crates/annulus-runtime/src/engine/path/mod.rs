@@ -23,6 +23,7 @@ mod stat;
 mod temporary;
 mod whole;
 mod xattr;
+mod xattr_names;
 
 pub use dir::{Dir, OpeningDir};
 pub use error::PathError;
@@ -41,6 +42,7 @@ pub(super) mod ops {
     pub use super::stat::{Exists, StatAt};
     pub use super::temporary::CreateTemporary;
     pub use super::xattr::{ByFile, ByPath, GetXattr, Owner, SetXattr};
+    pub use super::xattr_names::{ListXattr, RemoveXattr};
 }
 
 use core::fmt;

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use annulus_ring::abi::{Sqe, XattrFlags};
+use annulus_ring::abi::{Sqe, XattrFlags, private};
 use annulus_ring::{Errno, op};
 
 use super::name::Name;
@@ -15,9 +15,9 @@ use crate::error::Error;
 use crate::operation::{Advance, Completion, Operation};
 
 /// How long a value is that needs no second question.
-const SHORT_BYTES: usize = 256;
+pub(super) const SHORT_BYTES: usize = 256;
 /// How long a value may be (`XATTR_SIZE_MAX`).
-const LONG_BYTES: usize = 65_536;
+pub(super) const LONG_BYTES: usize = 65_536;
 
 /// Whose attribute it is: [`File`]'s, or a path's.
 pub trait Owner: sealed::Owner {}
@@ -45,6 +45,12 @@ pub(super) mod sealed {
         /// The entry that sets the attribute.
         fn set(&self, name: &Name, value: &[u8], flags: XattrFlags) -> Sqe;
 
+        /// The entry that lists the names.
+        fn list(&self, to: *mut u8, len: u32) -> Sqe;
+
+        /// The entry that removes the attribute.
+        fn remove(&self, name: &Name) -> Sqe;
+
         /// The failure of `doing` something with the attribute `name`.
         fn error(self, at: &Completion, errno: Errno, name: Name, doing: Doing) -> Self::Error;
     }
@@ -56,6 +62,10 @@ pub(super) mod sealed {
         Get,
         /// Setting.
         Set,
+        /// Listing.
+        List,
+        /// Removing.
+        Remove,
     }
 
     impl Doing {
@@ -64,6 +74,8 @@ pub(super) mod sealed {
             match self {
                 Self::Get => "read an attribute of",
                 Self::Set => "set an attribute of",
+                Self::List => "list the attributes of",
+                Self::Remove => "remove an attribute of",
             }
         }
     }
@@ -72,7 +84,7 @@ use sealed::Doing;
 
 /// The file at a path.
 #[derive(Debug)]
-pub struct ByPath(Name);
+pub struct ByPath(pub(super) Name);
 
 // SAFETY: the path is owned here, on the heap.
 unsafe impl sealed::Owner for ByPath {
@@ -91,6 +103,14 @@ unsafe impl sealed::Owner for ByPath {
         op::SetXattr::new(path, name.as_ptr(), value.as_ptr(), len).flags(flags).build()
     }
 
+    fn list(&self, to: *mut u8, len: u32) -> Sqe {
+        private::listxattr(self.0.as_ptr(), to, len)
+    }
+
+    fn remove(&self, name: &Name) -> Sqe {
+        private::removexattr(self.0.as_ptr(), name.as_ptr())
+    }
+
     fn error(self, at: &Completion, errno: Errno, name: Name, doing: Doing) -> PathError {
         let invalid = self.0.invalid().or(name.invalid());
         PathError::of(at, errno, invalid, doing.text(), self.0)
@@ -99,7 +119,7 @@ unsafe impl sealed::Owner for ByPath {
 
 /// An open file.
 #[derive(Debug)]
-pub struct ByFile(Arc<OpenFile>);
+pub struct ByFile(pub(super) Arc<OpenFile>);
 
 // SAFETY: the descriptor is kept open here.
 unsafe impl sealed::Owner for ByFile {
@@ -116,6 +136,14 @@ unsafe impl sealed::Owner for ByFile {
     fn set(&self, name: &Name, value: &[u8], flags: XattrFlags) -> Sqe {
         let (file, len) = (self.0.raw(), length(value));
         op::FSetXattr::new(file, name.as_ptr(), value.as_ptr(), len).flags(flags).build()
+    }
+
+    fn list(&self, to: *mut u8, len: u32) -> Sqe {
+        private::flistxattr(self.0.raw(), to, len)
+    }
+
+    fn remove(&self, name: &Name) -> Sqe {
+        private::fremovexattr(self.0.raw(), name.as_ptr())
     }
 
     fn error(self, at: &Completion, errno: Errno, name: Name, _: Doing) -> Error {
