@@ -19,4 +19,4 @@ pub use super::socket::{PeerName, SocketName};
 pub use super::space::{Advise, Allocate, Truncate};
 pub use super::splice::{MakePipe, Splice, Tee};
 pub use super::stat::Stat;
-pub use super::sync::{Sync, WriteBack};
+pub use super::sync::{Sync, SyncFilesystem, WriteBack};

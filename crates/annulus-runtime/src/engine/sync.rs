@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annulus_ring::abi::{FsyncFlags, Sqe, SyncFileRangeFlags};
+use annulus_ring::abi::{FsyncFlags, Sqe, SyncFileRangeFlags, private};
 use annulus_ring::op;
 
 use super::file::{OFFSET_MAX, OpenFile};
@@ -81,8 +81,55 @@ unsafe impl Operation for WriteBack {
     fn reclaim(self, _: Completion) {}
 }
 
+/// Making a file system durable: see [`File::sync_filesystem`].
+#[derive(Debug)]
+pub struct SyncFilesystem {
+    file: Arc<OpenFile>,
+}
+
+// SAFETY: the entry points to nothing, and names a descriptor that is kept open here.
+unsafe impl Operation for SyncFilesystem {
+    type Output = Result<(), Error>;
+    const IS_PRIVATE: bool = true;
+
+    fn entry(&mut self) -> Sqe {
+        private::syncfs(self.file.raw())
+    }
+
+    fn complete(self, completion: Completion) -> Self::Output {
+        completion.outcome().map(drop)
+    }
+
+    fn reclaim(self, _: Completion) {}
+}
+
 /// # Durability
 impl File {
+    /// Makes all of the file system durable that the file is on, whoever wrote it (`syncfs(2)`,
+    /// Linux 2.6.39). That may take long, where others write much.
+    ///
+    /// io_uring has no operation for it: a thread makes the call (see
+    /// [`IS_PRIVATE`](Operation::IS_PRIVATE)).
+    ///
+    /// # Errors
+    /// - `EIO`, `ENOSPC`, `EDQUOT` (122): data was lost, of any file there (told since Linux 5.8).
+    /// - `EBADF`: the file is open as a name only.
+    /// - [Those of every operation](File#errors-of-every-operation). Neither a cancel nor a
+    ///   deadline says that nothing was synced.
+    ///
+    /// See [syncfs(2)](https://man7.org/linux/man-pages/man2/syncfs.2.html).
+    ///
+    /// ```
+    /// let engine = annulus_runtime::Engine::new()?;
+    /// let file = engine.file(std::fs::File::open("/proc/self/status")?);
+    /// assert!(futures::executor::block_on(file.sync_filesystem()).is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "syncfs")]
+    pub fn sync_filesystem(&self) -> Op<SyncFilesystem> {
+        self.op(SyncFilesystem { file: self.open() })
+    }
+
     /// Makes the file durable, data and metadata, as `fsync(2)`: what was written *before* is on
     /// the device when this is over. Await the writes first; what is under way beside it may be in
     /// or not.
