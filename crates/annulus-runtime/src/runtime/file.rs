@@ -1,11 +1,13 @@
 //! [`File`]: a descriptor whose operations go by the ring of the runtime on this thread.
 
 use core::fmt;
+use std::ffi::OsStr;
+use std::io::SeekFrom;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
 
-use annulus_ring::abi::{FallocateMode, PollEvents};
+use annulus_ring::abi::{FallocateMode, PollEvents, XattrFlags};
 
 use super::context;
 use super::core::Core;
@@ -14,10 +16,12 @@ use crate::buffer::{
     BackingMemory, InvalidRegion, IoBuf, IoBufMut, IoVecBuf, IoVecBufMut, MemRegions,
 };
 use crate::engine::ops::{
-    Advise, Allocate, Close, PollOnce, Read, ReadMem, ReadVectored, Stat, Sync, Truncate, Write,
-    WriteBack, WriteMem, WriteVectored,
+    Advise, Allocate, ByFile, CloneRange, Close, CopyFileRange, GetXattr, ListXattr, Lock,
+    PeerName, PollOnce, Read, ReadMem, ReadVectored, RemoveXattr, Seek, SeekData, SendFile,
+    SendSignal, SetInode, SetXattr, SocketName, Splice, Stat, Sync, SyncFilesystem, Tee, Truncate,
+    TryLock, Write, WriteBack, WriteMem, WriteVectored,
 };
-use crate::engine::{self, Advice};
+use crate::engine::{self, Advice, Times};
 use crate::error::Error;
 
 /// A file, socket, pipe or whatever else a descriptor is, on the ring of the runtime that this
@@ -92,8 +96,38 @@ impl File {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, engine::PathError> {
+        let opening = context::with(|core| core.engine().open(path));
+        Self::opened(opening).await
+    }
+
+    /// Opens a file as [`engine::OpenOptions`](crate::engine::OpenOptions) say, on the engine of
+    /// the [runtime](super::engine) that this thread is inside of.
+    ///
+    /// # Errors
+    /// [Those of opening](crate::engine::OpenOptions::open).
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    ///
+    /// ```
+    /// use annulus_runtime::{engine::OpenOptions, runtime::{File, engine}};
+    /// let n = annulus_runtime::run(async {
+    ///     let opening = OpenOptions::new().read(true).open(&engine(), "Cargo.toml");
+    ///     let file = File::opened(opening).await?;
+    ///     Ok::<_, std::io::Error>(file.read_at(vec![0; 9], 0).await?.0)
+    /// })??;
+    /// assert_eq!(n, 9);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub async fn opened(opening: engine::Opening) -> Result<Self, engine::PathError> {
         let core = context::with(Rc::clone);
-        let file = core.engine().open(path).await?;
+        let (opening, first) = opening.split().expect("an opening is given before it is awaited");
+        // By this thread's own ring; only the rest of a FIFO's goes as another thread's would.
+        let opened = LocalOp::once(Rc::clone(&core), first).await?;
+        let file = match opening.resume(opened) {
+            Ok(file) => file,
+            Err(waits) => waits.await?,
+        };
         Ok(Self { file, core })
     }
 
@@ -217,6 +251,16 @@ impl File {
         LocalOp::new(Rc::clone(&self.core), Write::at(self.file.open(), buf, offset))
     }
 
+    /// Of the runtime whose ring it is on.
+    pub(super) fn core(&self) -> &Rc<Core> {
+        &self.core
+    }
+
+    /// As an engine has it.
+    pub(super) fn engine_file(&self) -> &engine::File {
+        &self.file
+    }
+
     /// An operation of the engine's, always by the ring: as many as begin together go together.
     #[inline]
     fn ring<T: crate::operation::Operation + Send>(&self, op: engine::Op<T>) -> LocalOp<T> {
@@ -304,6 +348,92 @@ forwarded! {
     once fn advise(&self, offset: u64, bytes: u64, advice: Advice) -> Advise;
     /// What `statx(2)` says of the file.
     once fn metadata(&self) -> Stat;
+    /// Moves the position, as `lseek(2)`.
+    once fn seek(&self, to: SeekFrom) -> Seek;
+    /// Where data begins, at `offset` or behind it.
+    once fn seek_data(&self, offset: u64) -> SeekData;
+    /// Where a hole begins, at `offset` or behind it.
+    once fn seek_hole(&self, offset: u64) -> SeekData;
+    /// Sets who may do what.
+    once fn set_permissions(&self, mode: u32) -> SetInode;
+    /// Sets whose it is.
+    once fn set_owner(&self, user: Option<u32>, group: Option<u32>) -> SetInode;
+    /// Sets when it was read and changed last.
+    once fn set_times(&self, times: Times) -> SetInode;
+    /// Waits until nobody else has a lock, and has it alone.
+    once fn lock(&self) -> Lock;
+    /// Waits until nobody else has it alone, and shares it.
+    once fn lock_shared(&self) -> Lock;
+    /// Has the lock alone, unless somebody else has one.
+    once fn try_lock(&self) -> TryLock;
+    /// Shares it, unless somebody else has it alone.
+    once fn try_lock_shared(&self) -> TryLock;
+    /// Gives up the lock.
+    once fn unlock(&self) -> Lock;
+    /// The address of a socket.
+    once fn socket_name(&self) -> SocketName;
+    /// The address of a socket's peer.
+    once fn peer_name(&self) -> PeerName;
+    /// Sends a signal to the process that this is a descriptor of.
+    once fn send_signal(&self, signal: u32) -> SendSignal;
+    /// The extended attribute `name`, if the file has it.
+    once fn get_xattr<N: AsRef<OsStr>>(&self, name: N) -> GetXattr<ByFile>;
+    /// Sets the extended attribute `name`.
+    once fn set_xattr<N: AsRef<OsStr>, V: Into<Vec<u8>>>(
+        &self, name: N, value: V, flags: XattrFlags
+    ) -> SetXattr<ByFile>;
+    /// The names of its extended attributes.
+    once fn list_xattr(&self) -> ListXattr<ByFile>;
+    /// Removes the extended attribute `name`.
+    once fn remove_xattr<N: AsRef<OsStr>>(&self, name: N) -> RemoveXattr<ByFile>;
+    /// Makes all of the file system durable that it is on.
+    once fn sync_filesystem(&self) -> SyncFilesystem;
+}
+
+/// # Copies within the kernel
+impl File {
+    /// Copies up to `bytes` bytes from `offset` on to `to_offset` of `to`, within the kernel.
+    ///
+    /// All else as [`engine::File::copy_to`](crate::engine::File::copy_to) says.
+    pub fn copy_to(
+        &self,
+        offset: u64,
+        to: &Self,
+        to_offset: u64,
+        bytes: u64,
+    ) -> LocalOp<CopyFileRange> {
+        let copy = self.file.copy_to(offset, &to.file, to_offset, bytes);
+        LocalOp::once(Rc::clone(&self.core), copy)
+    }
+
+    /// Sends up to `bytes` bytes from `offset` on to `to`, a socket, pipe or file.
+    ///
+    /// All else as [`engine::File::send_to`](crate::engine::File::send_to) says.
+    pub fn send_to(&self, offset: u64, to: &Self, bytes: u64) -> LocalOp<SendFile> {
+        LocalOp::once(Rc::clone(&self.core), self.file.send_to(offset, &to.file, bytes))
+    }
+
+    /// Makes all of this file a copy of `from` that shares its blocks.
+    ///
+    /// All else as [`engine::File::reflink_from`](crate::engine::File::reflink_from) says.
+    pub fn reflink_from(&self, from: &Self) -> LocalOp<CloneRange> {
+        LocalOp::once(Rc::clone(&self.core), self.file.reflink_from(&from.file))
+    }
+
+    /// The same of a range: to the end if `bytes` is 0.
+    ///
+    /// All else as [`engine::File::reflink_range_from`](crate::engine::File::reflink_range_from)
+    /// says.
+    pub fn reflink_range_from(
+        &self,
+        offset: u64,
+        from: &Self,
+        from_offset: u64,
+        bytes: u64,
+    ) -> LocalOp<CloneRange> {
+        let share = self.file.reflink_range_from(offset, &from.file, from_offset, bytes);
+        LocalOp::once(Rc::clone(&self.core), share)
+    }
 }
 
 impl File {
@@ -356,6 +486,24 @@ impl File {
         regions: impl Into<MemRegions<'a>>,
     ) -> Result<LocalOp<WriteMem<M>>, InvalidRegion> {
         Ok(self.ring(self.file.write_mem(memory, regions)?))
+    }
+
+    /// Moves bytes from this file to `to`, one of which is a pipe: see
+    /// [`engine::File::splice`](crate::engine::File::splice).
+    pub fn splice(
+        &self,
+        offset: Option<u64>,
+        to: &Self,
+        to_offset: Option<u64>,
+        bytes: usize,
+    ) -> LocalOp<Splice> {
+        self.ring(self.file.splice(offset, &to.file, to_offset, bytes))
+    }
+
+    /// Copies bytes of this pipe to another, and leaves them here: see
+    /// [`engine::File::tee`](crate::engine::File::tee).
+    pub fn tee(&self, to: &Self, bytes: usize) -> LocalOp<Tee> {
+        self.ring(self.file.tee(&to.file, bytes))
     }
 
     /// Closes the file, and says how that went: see
