@@ -491,4 +491,30 @@ pub unsafe trait Multishot: 'static {
     /// Takes care of a result that nobody takes, the last too: a descriptor is closed, a buffer
     /// given back.
     fn reclaim(&mut self, shot: Completion);
+
+    /// Whether it [takes note](Self::arrived) of completions when they come.
+    #[doc(hidden)]
+    const NOTES_PLACES: bool = false;
+
+    /// Takes note of a completion that came a moment ago: where its bytes lie in their buffer. Each
+    /// is given to this in the order in which the kernel told them, among all operations; to
+    /// [`item`](Self::item), or to [`reclaim`](Self::reclaim), much later perhaps.
+    #[doc(hidden)]
+    fn arrived(&mut self, _: u32, _: CqeFlags, _: places::Seal) -> u32 {
+        places::NOWHERE
+    }
+
+    /// Says of the next completion that is taken what [`arrived`](Self::arrived) said of it.
+    #[doc(hidden)]
+    fn set_place(&mut self, _: u32, _: places::Seal) {}
+}
+
+/// What nobody else's operation has to do with.
+pub(crate) mod places {
+    /// No place in a buffer.
+    pub(crate) const NOWHERE: u32 = u32::MAX;
+
+    /// Whoever cannot name it neither calls nor has what asks for it.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Seal;
 }

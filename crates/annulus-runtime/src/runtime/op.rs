@@ -14,7 +14,7 @@ use super::shots::{Ended, Shot};
 use crate::engine::Op;
 use crate::executor::LocalWaker;
 use crate::operation::{Completion, Multishot, Operation, Origin};
-use crate::slot::{Abandoned, Polled, Several, Slot, SlotPtr};
+use crate::slot::{Abandoned, Bytes, Polled, Several, Slot, SlotPtr};
 use crate::traced::OpSpan;
 
 /// The future of one operation on the ring of the runtime that this thread is inside of.
@@ -81,6 +81,16 @@ impl<T: Operation> Unpin for LocalOp<T> {}
 /// Outside of a runtime.
 ///
 /// See [`LocalOp`].
+///
+/// ```
+/// use annulus_runtime::{runtime::net::ops::Send, submit};
+/// use std::{io::Read, os::fd::OwnedFd, os::unix::net::UnixStream, sync::Arc};
+/// let (here, mut there) = UnixStream::pair()?;
+/// let here = Arc::new(OwnedFd::from(here));
+/// let (sent, _) = annulus_runtime::run(async { submit(Send::new(here, "ring")).await })??;
+/// assert_eq!((sent, there.read(&mut [0; 8])?), (4, 4));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 #[inline]
 pub fn submit<T: Operation>(operation: T) -> LocalOp<T> {
@@ -156,7 +166,21 @@ impl<T: Operation> LocalOp<T> {
         unsafe { self.slot.as_ref() }
     }
 
-    /// Ends the operation if it takes longer than `limit` from its first poll on.
+    /// Ends the operation if it takes longer than `limit` from its first poll on: by the kernel,
+    /// and so with its buffer. What cannot be ended, as a read that a disk has begun, is waited
+    /// for.
+    ///
+    /// ```
+    /// use annulus_runtime::runtime::File;
+    /// use std::time::Duration;
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let read = annulus_runtime::run(async {
+    ///     File::new(reader).read(vec![0; 64]).deadline(Duration::from_millis(2)).await
+    /// })?;
+    /// let error = read.unwrap_err();
+    /// assert!(error.is_timeout() && error.into_buf().len() == 64);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn deadline(self, limit: Duration) -> Self {
         if matches!(self.stage, Stage::Ready | Stage::Attempt) {
             self.slot().set_limit(Some(limit));
@@ -164,7 +188,22 @@ impl<T: Operation> LocalOp<T> {
         self
     }
 
-    /// Asks the kernel to end the operation: await it for what became of it.
+    /// Asks the kernel to end the operation: await it for what became of it. One that is not begun
+    /// is not cancelled.
+    ///
+    /// ```
+    /// use annulus_runtime::runtime::File;
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let read = annulus_runtime::run(async {
+    ///     let mut read = File::new(reader).read(vec![0; 64]);
+    ///     read.begin();
+    ///     read.cancel();
+    ///     read.await
+    /// })?;
+    /// let error = read.unwrap_err();
+    /// assert!(error.is_cancelled() && error.into_buf().len() == 64);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn cancel(&mut self) {
         if self.stage == Stage::Begun && self.slot().ask_to_cancel() {
             // SAFETY: the slot is of this port, and its link was set for this call.
@@ -173,10 +212,71 @@ impl<T: Operation> LocalOp<T> {
         }
     }
 
-    /// The first poll, where it goes as it mostly does: whether it did, and the operation waits for
-    /// the next turn.
+    /// Begins the operation, unless it is begun, with nobody waiting for it: nobody is woken at its
+    /// end, unless this is polled before.
+    ///
+    /// ```
+    /// use annulus_runtime::runtime::net::ops::Send;
+    /// use std::io::Read;
+    /// use std::{os::fd::OwnedFd, os::unix::net::UnixStream, sync::Arc};
+    /// let (here, mut there) = UnixStream::pair()?;
+    /// let here = Arc::new(OwnedFd::from(here));
+    /// annulus_runtime::run(async move {
+    ///     let mut send = annulus_runtime::submit(Send::new(here, "ring"));
+    ///     send.begin();
+    ///     annulus_runtime::yield_now().await; // something else
+    ///     assert_eq!(send.await.unwrap(), (4, "ring"));
+    /// })?;
+    /// assert_eq!(there.read(&mut [0; 8])?, 4);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[inline]
+    pub fn begin(&mut self) {
+        if self.begins_alone() {
+            self.span.begun(Some(self.slot()));
+        } else if matches!(self.stage, Stage::Ready | Stage::Attempt) {
+            self.begin_otherwise();
+        }
+    }
+
+    /// Gives up the result, and not the operation: it goes on to its end, and takes care of what it
+    /// brings itself. One that is not begun never is; the end of the runtime cancels it.
+    ///
+    /// ```
+    /// use annulus_runtime::runtime::net::ops::Send;
+    /// use std::io::Read;
+    /// use std::{os::fd::OwnedFd, os::unix::net::UnixStream, sync::Arc};
+    /// let (here, mut there) = UnixStream::pair()?;
+    /// let here = Arc::new(OwnedFd::from(here));
+    /// annulus_runtime::run(async move {
+    ///     let mut send = annulus_runtime::submit(Send::new(here, "ring"));
+    ///     send.begin();
+    ///     send.detach();
+    /// })?;
+    /// assert_eq!(there.read(&mut [0; 8])?, 4);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[cold]
+    pub fn detach(mut self) {
+        if self.stage != Stage::Begun || self.core.ports().is_forked() {
+            // Its drop does what there is to do.
+            return;
+        }
+        self.span.dropped();
+        // The waker is dropped at the end, whatever happens until then.
+        // SAFETY: this is the slot's future, which ends here.
+        let (is_done, _waker) = unsafe { self.slot().detach_local() };
+        self.stage = Stage::Over;
+        if is_done {
+            // SAFETY: it is done, and not used again.
+            unsafe { self.finish(T::reclaim) };
+        }
+    }
+
+    /// Begins the operation, where that goes as it mostly does: whether it did, and waits for the
+    /// next turn.
     #[inline(always)]
-    fn begins(&mut self, waker: &Waker) -> bool {
+    fn begins_alone(&mut self) -> bool {
         if self.stage != Stage::Ready {
             return false;
         }
@@ -188,6 +288,15 @@ impl<T: Operation> LocalOp<T> {
             return false;
         }
         self.stage = Stage::Begun;
+        true
+    }
+
+    /// The first poll, where it goes so.
+    #[inline(always)]
+    fn begins(&mut self, waker: &Waker) -> bool {
+        if !self.begins_alone() {
+            return false;
+        }
         // Where this is not our code, and panics, nobody waits for what was begun.
         let waker = LocalWaker::of(waker);
         // SAFETY: it is this slot's future, and begun a moment ago.
@@ -326,6 +435,30 @@ impl<M: Multishot> LocalOp<Several<M>> {
         own
     }
 
+    /// The next of its results, if that has moved some bytes. Or that there is none, and the waker
+    /// is woken when one comes. Else it is for [`poll_shot`](Self::poll_shot).
+    #[inline(always)]
+    pub(super) fn poll_bytes(&mut self, waker: &Waker) -> Bytes<'_, M> {
+        if self.stage != Stage::Begun {
+            return Bytes::Other;
+        }
+        // SAFETY: the slot is of the core's port, which lives as long as the core.
+        let slot = unsafe { self.slot.as_ref() };
+        // SAFETY: `several` put it there, and this is the slot's future.
+        match unsafe { slot.several_local::<M>() }.take_bytes() {
+            Bytes::None if !self.waits(waker) => Bytes::Other,
+            bytes => bytes,
+        }
+    }
+
+    /// Waits for a result, of which there is none, where that goes as it mostly does: whether it
+    /// does.
+    #[inline(always)]
+    fn waits(&mut self, waker: &Waker) -> bool {
+        // SAFETY: this is the slot's future.
+        !self.core.ports().is_forked() && unsafe { self.slot().wait_again_local(waker) }
+    }
+
     /// The next of its results.
     #[inline]
     pub(super) fn poll_shot(&mut self, cx: &mut Context<'_>) -> Poll<Shot<M>> {
@@ -342,7 +475,9 @@ impl<M: Multishot> LocalOp<Several<M>> {
             return Poll::Ready(Shot::Item(item));
         }
         // SAFETY: this is the slot's future.
-        if !unsafe { self.slot().is_done_local() } && !self.waits_in_vain(waker) {
+        if !unsafe { self.slot().is_done_local() }
+            && (self.waits(waker) || !self.waits_in_vain(waker))
+        {
             return Poll::Pending;
         }
         // SAFETY: it was found done.

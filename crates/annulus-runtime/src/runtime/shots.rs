@@ -11,7 +11,7 @@ use super::context;
 use super::core::Core;
 use super::op::LocalOp;
 use crate::operation::{Completion, Multishot, Origin};
-use crate::slot::Several;
+use crate::slot::{Bytes, Several};
 
 /// A result of a [`Multishot`].
 #[derive(Debug)]
@@ -139,6 +139,15 @@ impl<M: Multishot> Shots<M> {
             self.op = None;
         }
         polled
+    }
+
+    /// The next result, if it has moved some bytes: see [`LocalOp::poll_bytes`].
+    #[inline(always)]
+    pub(super) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Bytes<'_, M> {
+        match &mut self.op {
+            Some(op) => op.poll_bytes(cx.waker()),
+            None => Bytes::Other,
+        }
     }
 
     /// Asks the kernel to end it: what came until then is given before the last, of which

@@ -11,11 +11,12 @@ use annulus_ring::abi::{CqeFlags, Sqe};
 
 use super::several::{Several, Waiting};
 use super::{
-    ADVANCES, Abandoned, CANCEL, DONE, DROPPED, Finished, LINKED, NEVER, OWN_THREAD, Operation, Polled,
-    RESULT, SEVERAL, Slot, SlotPtr, Slots, WAKER, advances_of, entry_of, finishes_with_of, fits, place,
-    private, take,
+    ADVANCES, Abandoned, CANCEL, DONE, DROPPED, Finished, LINKED, NEVER, OWN_THREAD, Operation,
+    Polled, RESULT, SEVERAL, Slot, SlotPtr, Slots, WAKER, advances_of, entry_of, finishes_with_of,
+    fits, place, private, take,
 };
 use crate::executor::LocalWaker;
+use crate::operation::places::NOWHERE;
 use crate::operation::{Completion, Multishot};
 use crate::sync::Ordering;
 
@@ -77,7 +78,13 @@ impl Slot {
     pub(crate) unsafe fn keep_shot(&self, res: i32, flags: CqeFlags) -> (bool, Option<Waker>) {
         let waiting = self.payload().cast::<Waiting>();
         // SAFETY: it comes first in what lies there (`expect_several`), which is this thread's.
-        let stops = unsafe { (*waiting).keep(res, flags) };
+        let at = match unsafe { (*waiting).arrived() } {
+            // SAFETY: what it is of lies there, where nobody else uses it: no future is polled.
+            Some(arrived) => unsafe { arrived(self.payload(), res, flags) },
+            None => NOWHERE,
+        };
+        // SAFETY: as above.
+        let stops = unsafe { (*waiting).keep(res, flags, at) };
         let state = self.local_state();
         // SAFETY: the slot is this thread's; that it is gone is noted below.
         let waker = unsafe { self.take_local_waker(state) };
@@ -212,6 +219,25 @@ impl Slot {
         Polled::Pending
     }
 
+    /// Has `waker` woken by the next result, if nobody waits and there is none: whether that was
+    /// so.
+    ///
+    /// # Safety
+    /// - As [`poll_local`](Self::poll_local).
+    #[inline(always)]
+    pub(crate) unsafe fn wait_again_local(&self, waker: &Waker) -> bool {
+        let state = self.local_state();
+        if state & (DONE | WAKER) != 0 {
+            return false;
+        }
+        // Where this is not our code, and panics, nobody waits.
+        let waker = LocalWaker::of(waker);
+        // SAFETY: the slot is this thread's, and no waker lies there.
+        unsafe { self.keep(waker) };
+        self.set_local_state(state | WAKER);
+        true
+    }
+
     /// Says that nobody waits any more: what is left to do, and who waited, to be dropped when that
     /// is done.
     ///
@@ -229,6 +255,20 @@ impl Slot {
         self.set_local_state(state | DROPPED | LINKED | CANCEL);
         let abandoned = if state & LINKED != 0 { Abandoned::Reactor } else { Abandoned::Link };
         (abandoned, waker)
+    }
+
+    /// Says that nobody waits any more for what is to go on to its end: whether the result is there
+    /// already, to be reclaimed by the caller, and who waited. The reactor reclaims it otherwise.
+    ///
+    /// # Safety
+    /// - As [`abandon_local`](Self::abandon_local).
+    pub(crate) unsafe fn detach_local(&self) -> (bool, Option<LocalWaker>) {
+        // SAFETY: the slot is this thread's; that it is gone is noted below.
+        let waker = unsafe { self.take_local_waker(self.local_state()) };
+        let state = self.local_state() & !WAKER;
+        let is_done = state & DONE != 0;
+        self.set_local_state(if is_done { state } else { state | DROPPED });
+        (is_done, waker)
     }
 
     /// Takes the operation out of a slot that was filled and not begun, and who waits for it.

@@ -14,7 +14,7 @@ mod state;
 mod table;
 
 pub(crate) use inbox::{Inbox, Message, Posted};
-pub(crate) use several::Several;
+pub(crate) use several::{Bytes, Several};
 pub(crate) use table::Slots;
 
 use core::marker::PhantomData;
@@ -330,7 +330,7 @@ impl Slot {
         self.traits.set(self.traits.get() | LIMITED);
     }
 
-    /// Whether it is submitted alone, and without a time limit.
+    /// Whether it is submitted alone, and without a time limit, to the reactor's own ring.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
         !self.has(GROUPED | LIMITED | PRIVATE)
@@ -411,7 +411,7 @@ impl Slot {
         unsafe { self.renew_entry(entry_of::<T>) };
         // SAFETY: as above.
         let advances = unsafe { advances_of::<T>(payload) };
-        self.traits.set(if advances { ADVANCES } else { 0 });
+        self.traits.set(private::<T>() | if advances { ADVANCES } else { 0 });
         core::mem::forget(filled);
         let Some(waker) = waker else { return };
         // SAFETY: the slot is the caller's alone.
