@@ -5,6 +5,7 @@ mod context;
 mod core;
 mod event;
 mod file;
+pub mod futex;
 mod handle;
 mod metrics;
 pub mod net;
