@@ -10,6 +10,7 @@ mod handle;
 mod metrics;
 pub mod net;
 mod op;
+pub mod process;
 mod shots;
 mod stop;
 mod threads;
