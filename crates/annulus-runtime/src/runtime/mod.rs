@@ -41,29 +41,99 @@ use crate::engine::Engine;
 use crate::executor::JoinHandle;
 use crate::inside::{Hung, OpInfo};
 
-/// Tasks and a ring on one thread.
+/// Tasks, timers and a ring on one thread, where all of it stays. What is made in it (files,
+/// sockets, tasks) is driven while somebody is inside of [`block_on`](Self::block_on).
+///
+/// Dropped, it drops its tasks, cancels what is under way, and waits for the kernel to let go of
+/// it: see [`shutdown`](Self::shutdown).
+///
+/// ```
+/// use annulus_runtime::{Runtime, runtime::File};
+/// let runtime = Runtime::new()?;
+/// let magic = runtime.block_on(async {
+///     let file = File::open("/proc/self/exe").await?;
+///     let (_, magic) = file.read_exact_at(vec![0; 4], 0).await?;
+///     std::io::Result::Ok(magic)
+/// })?;
+/// assert_eq!(magic, b"\x7fELF");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Runtime {
     core: Rc<Core>,
 }
 
 impl Runtime {
     /// A runtime as most want it: see [`builder`](Self::builder).
+    ///
+    /// # Errors
+    /// Those of [`RuntimeBuilder::build`].
+    ///
+    /// ```
+    /// let runtime = annulus_runtime::Runtime::new()?;
+    /// assert_eq!(runtime.block_on(async { 6 * 7 }), 42);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new() -> io::Result<Self> {
         Self::builder().build()
     }
 
     /// What a runtime is made by.
+    ///
+    /// ```
+    /// let runtime = annulus_runtime::Runtime::builder().entries(64).build()?;
+    /// # runtime.block_on(async {});
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn builder() -> RuntimeBuilder {
         RuntimeBuilder::default()
     }
 
-    /// Runs `future`, and the tasks beside it, until it is ready.
+    /// Runs `future`, and the tasks beside it, until it is ready. Tasks that are not over then
+    /// rest, and go on with the next call; what they have begun goes on in the kernel.
+    ///
+    /// # Panics
+    /// Inside of a runtime, this one or another: that thread has one to run already. And where
+    /// `future` does; a task's panic is told by its [`JoinHandle`].
+    ///
+    /// ```
+    /// use annulus_runtime::{Runtime, spawn_local, yield_now};
+    /// use std::{cell::Cell, rc::Rc};
+    /// let runtime = Runtime::new()?;
+    /// let count = Rc::new(Cell::new(0));
+    /// let counts = Rc::clone(&count);
+    /// let task = runtime.block_on(async {
+    ///     spawn_local(async move {
+    ///         for _ in 0..3 {
+    ///             counts.set(counts.get() + 1);
+    ///             yield_now().await;
+    ///         }
+    ///     })
+    /// });
+    /// runtime.block_on(task)?; // it goes on
+    /// assert_eq!(count.get(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.core.block_on(future)
     }
 
     /// Its handle for other threads.
+    ///
+    /// ```
+    /// use annulus_runtime::{Runtime, time::sleep};
+    /// use std::{thread, time::Duration};
+    /// let runtime = Runtime::new()?;
+    /// let handle = runtime.handle();
+    /// let asks = thread::spawn(move || handle.block_on(|| async { 6 * 7 }));
+    /// runtime.block_on(async {
+    ///     while !asks.is_finished() {
+    ///         sleep(Duration::from_millis(1)).await;
+    ///     }
+    /// });
+    /// assert_eq!(asks.join().unwrap()?, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn handle(&self) -> Handle {
         Handle::new(self.core.executor.remote().clone())
     }
@@ -101,12 +171,32 @@ impl Runtime {
     /// The operations that are not over, whoever began them, also those whose futures are gone.
     ///
     /// See [`OpInfo`]; inside of the runtime: [`ops`].
+    ///
+    /// ```
+    /// use annulus_runtime::{Runtime, runtime::File, spawn_local, yield_now};
+    /// let runtime = Runtime::new()?;
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let read = runtime.block_on(async {
+    ///     let read = spawn_local(File::new(reader).read(vec![0; 1]));
+    ///     yield_now().await;
+    ///     read
+    /// });
+    /// assert_eq!(runtime.ops()[0].op.name(), Some("IORING_OP_READ"));
+    /// read.abort();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn ops(&self) -> Vec<OpInfo> {
         self.core.ops()
     }
 
     /// What it has done, and has to do now. See [`RuntimeMetrics`]; inside of the runtime:
     /// [`metrics`].
+    ///
+    /// ```
+    /// let runtime = annulus_runtime::Runtime::new()?;
+    /// assert_eq!((runtime.metrics().tasks, runtime.metrics().ops.completed), (0, 0));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn metrics(&self) -> RuntimeMetrics {
         self.core.metrics()
     }
@@ -249,12 +339,70 @@ pub fn engine() -> Engine {
     context::with(|core| core.engine().clone())
 }
 
-/// Makes a runtime, runs `future` on it until it is ready, and ends it.
+/// The handle, for other threads, of the runtime that this thread is inside of: see
+/// [`Runtime::handle`].
+///
+/// # Panics
+/// Outside of a runtime.
+///
+/// ```
+/// use annulus_runtime::{runtime::handle, time::sleep};
+/// annulus_runtime::run(async {
+///     let handle = handle();
+///     let thread = std::thread::spawn(move || handle.block_on(|| async { 6 * 7 }));
+///     while !thread.is_finished() {
+///         sleep(std::time::Duration::from_millis(1)).await;
+///     }
+///     assert_eq!(thread.join().unwrap().unwrap(), 42);
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn handle() -> Handle {
+    context::with(|core| Handle::new(core.executor.remote().clone()))
+}
+
+/// Makes a runtime, runs `future` on it until it is ready, and ends it: what a `main` does.
+///
+/// # Errors
+/// Those of [`RuntimeBuilder::build`]; what the future gives is in the result, whatever it is.
+///
+/// # Panics
+/// As [`Runtime::block_on`].
+///
+/// ```
+/// use annulus_runtime::time::sleep;
+/// use std::time::{Duration, Instant};
+/// let begun = Instant::now();
+/// annulus_runtime::run(async { sleep(Duration::from_millis(2)).await })?;
+/// assert!(begun.elapsed() >= Duration::from_millis(2));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn run<F: Future>(future: F) -> io::Result<F::Output> {
     Ok(Runtime::new()?.block_on(future))
 }
 
-/// Has `future` run beside the caller, on this thread.
+/// Has `future` run beside the caller, on this thread. It is polled when those have had their turn
+/// that were due before; its [handle](JoinHandle) gives its output, and may be dropped.
+///
+/// # Panics
+/// Outside of a runtime. A panic of the task is told by its handle.
+///
+/// ```
+/// use annulus_runtime::{runtime::File, spawn_local};
+/// annulus_runtime::run(async {
+///     let file = File::open("Cargo.toml").await?;
+///     // Both are under way at the same time.
+///     let reads = [0, 4].map(|offset| spawn_local(file.read_at(vec![0; 4], offset)));
+///     let mut text = Vec::new();
+///     for read in reads {
+///         text.extend(read.await.expect("no panic")?.1);
+///     }
+///     assert_eq!(text, b"[package");
+///     std::io::Result::Ok(())
+/// })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 #[inline]
 pub fn spawn_local<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
@@ -283,6 +431,20 @@ where
 }
 
 /// Lets all others have their turn that are due.
+///
+/// ```
+/// use annulus_runtime::{spawn_local, yield_now};
+/// use std::{cell::Cell, rc::Rc};
+/// annulus_runtime::run(async {
+///     let ran = Rc::new(Cell::new(false));
+///     let runs = Rc::clone(&ran);
+///     drop(spawn_local(async move { runs.set(true) }));
+///     assert!(!ran.get());
+///     yield_now().await;
+///     assert!(ran.get());
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn yield_now() -> YieldNow {
     YieldNow { yielded: false }
 }
