@@ -49,20 +49,29 @@
 //! [`early`]: TcpStream::early
 //! [`write_all`]: TcpStream::write_all
 
+mod addrs;
+mod at_once;
 mod early;
 mod incoming;
 mod kept;
 mod listener;
 pub mod ops;
+mod options;
+mod race;
 mod read;
 mod stream;
 mod write;
 
+pub use addrs::{ToSocketAddrs, lookup_host};
+pub use options::{Credentials, Options};
 pub use incoming::Incoming;
 pub use listener::{Accepting, TcpListener};
 pub use read::Reading;
 pub use stream::TcpStream;
 pub use write::Writing;
+
+#[doc(hidden)]
+pub use addrs::Target;
 
 use core::mem::ManuallyDrop;
 use std::io;

@@ -5,15 +5,21 @@
 
 mod accept;
 mod accept_many;
+mod bind;
 mod connect;
+mod control;
+mod message;
 mod recv;
 mod send;
 
 pub use accept::Accept;
 pub use accept_many::AcceptMany;
+pub use bind::{Bind, Listen, Shutdown};
 pub use connect::{Connect, OpenSocket};
+pub use message::Message;
 pub use recv::Recv;
 pub use send::Send;
+pub(super) use bind::number;
 
 use annulus_ring::Errno;
 use annulus_ring::abi::Sqe;
