@@ -10,7 +10,9 @@ mod connect;
 mod control;
 mod message;
 mod recv;
+mod recv_msg;
 mod send;
+mod send_msg;
 
 pub use accept::Accept;
 pub use accept_many::AcceptMany;
@@ -18,7 +20,9 @@ pub use bind::{Bind, Listen, Shutdown};
 pub use connect::{Connect, OpenSocket};
 pub use message::Message;
 pub use recv::Recv;
+pub use recv_msg::RecvMsg;
 pub use send::Send;
+pub use send_msg::SendMsg;
 pub(super) use bind::number;
 
 use annulus_ring::Errno;
