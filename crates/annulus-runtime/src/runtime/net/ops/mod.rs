@@ -13,6 +13,9 @@ mod recv;
 mod recv_msg;
 mod send;
 mod send_msg;
+mod send_msg_zc;
+mod send_zc;
+mod zero_copy;
 
 pub use accept::Accept;
 pub use accept_many::AcceptMany;
@@ -23,6 +26,9 @@ pub use recv::Recv;
 pub use recv_msg::RecvMsg;
 pub use send::Send;
 pub use send_msg::SendMsg;
+pub use send_msg_zc::SendMsgZc;
+pub use send_zc::SendZc;
+pub use zero_copy::ZeroCopy;
 pub(super) use bind::number;
 
 use annulus_ring::Errno;
