@@ -157,7 +157,7 @@ async fn forget_others() {
     assert!(begin(stream.write_all(vec![0; 32 << 20])));
     assert!(begin(stream.settle()));
     begin(TcpStream::connect(addr));
-    begin(TcpStream::connect((Ipv4Addr::LOCALHOST, 1).into()));
+    begin(TcpStream::connect((Ipv4Addr::LOCALHOST, 1)));
     forget((accepts, stream));
     assert!(begin(Event::new().expect("an event").next_once()));
     assert!(begin(sleep(Duration::from_secs(3600))));

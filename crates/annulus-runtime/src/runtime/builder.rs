@@ -51,6 +51,7 @@ pub struct RuntimeBuilder {
     /// How many fixed buffers, of how many bytes.
     fixed: Option<(usize, usize)>,
     in_flight_max: u32,
+    auto_pool: bool,
 }
 
 impl Default for RuntimeBuilder {
@@ -70,6 +71,7 @@ impl Default for RuntimeBuilder {
             files: None,
             fixed: None,
             in_flight_max: u32::MAX,
+            auto_pool: false,
         }
     }
 }
@@ -117,6 +119,19 @@ impl RuntimeBuilder {
     /// ```
     pub fn in_flight_max(mut self, operations: u32) -> Self {
         self.in_flight_max = operations.max(1);
+        self
+    }
+
+    /// Whether its streams turn to a pool by themselves (they do not): see
+    /// [`TcpStream::set_auto_pool`](super::net::TcpStream::set_auto_pool).
+    ///
+    /// ```
+    /// let runtime = annulus_runtime::Runtime::builder().auto_pool(true).build()?;
+    /// # runtime.block_on(async {});
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn auto_pool(mut self, on: bool) -> Self {
+        self.auto_pool = on;
         self
     }
 
@@ -397,6 +412,7 @@ impl RuntimeBuilder {
             Engine { drivers },
             BlockingPool::new(self.blocking),
             self.budget,
+            self.auto_pool,
         );
         Ok(Runtime { core })
     }

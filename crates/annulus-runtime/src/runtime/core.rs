@@ -10,25 +10,28 @@
 //! Foreign code (wakers, destructors) may run in the middle of a turn, and may begin or drop an
 //! operation there: what cannot borrow the reactor then goes by its inbox, as from another thread.
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use core::future::Future;
 use core::mem::ManuallyDrop;
 use core::pin::pin;
 use core::task::{Poll, Waker};
 use core::time::Duration;
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use annulus_emulate::AnyKernel;
-use annulus_ring::abi::{FixedFd, Sqe};
+use annulus_ring::abi::{BufGroup, FixedFd, Sqe};
 use annulus_ring::kernel::Kernel;
 use annulus_ring::register::{EMPTY_SLOT, Register};
-use annulus_ring::Errno;
+use annulus_ring::{Errno, Error};
 
 use super::context;
 use super::metrics::RuntimeMetrics;
+use super::net::RecvPool;
+use super::net::pool::Inner as Pool;
 use super::stop::Stop;
 use crate::blocking::BlockingPool;
 use crate::engine::registered::Registered;
@@ -45,6 +48,11 @@ use crate::slot::Slot;
 use crate::slot::local::LocalFree;
 use crate::timer::Wheel;
 use crate::traced;
+
+/// How many calls tasks may make between two turns instead of asking the ring: more than one for
+/// each poll, and few enough that one that makes nothing else keeps the others waiting for less
+/// than a millisecond.
+const CALLS_MAX: u32 = 128;
 
 /// The budgets of a loop.
 #[derive(Clone, Copy, Debug)]
@@ -72,9 +80,18 @@ pub(crate) struct Core {
     wakers: Cell<Vec<Waker>>,
     /// The time when its kernel was asked last.
     last_ns: Cell<u64>,
+    /// Buffers that its ring knows of, until it ends.
+    pools: RefCell<Vec<Rc<Pool>>>,
+    /// The one of the streams that turn to a pool by themselves, once one did: none if none can be
+    /// had.
+    own_pool: OnceCell<Option<RecvPool>>,
+    /// Whether they may.
+    pub(super) auto_pool: bool,
     has_ended: Cell<bool>,
     polls: Cell<u64>,
     turns: Cell<u64>,
+    /// How many calls tasks may make before the next turn.
+    calls_left: Cell<u32>,
     pub(super) budget: Budget,
 }
 
@@ -86,6 +103,7 @@ impl Core {
         engine: Engine,
         blocking: BlockingPool,
         budget: Budget,
+        auto_pool: bool,
     ) -> Rc<Self> {
         let now_ns = reactor.now_ns();
         Rc::new(Self {
@@ -100,9 +118,13 @@ impl Core {
             free: LocalFree::default(),
             wakers: Cell::default(),
             last_ns: Cell::new(now_ns),
+            pools: RefCell::default(),
+            own_pool: OnceCell::new(),
+            auto_pool,
             has_ended: Cell::new(false),
             polls: Cell::new(0),
             turns: Cell::new(0),
+            calls_left: Cell::new(CALLS_MAX),
             budget,
         })
     }
@@ -192,6 +214,47 @@ impl Core {
         if unsafe { self.port.ship(slot) } { Ok(()) } else { Err(Origin::Closed) }
     }
 
+    /// Whether a task may make a call of the system that cannot block, where an operation of the
+    /// ring would do: not so once it is refused, or where others have waited for long.
+    #[inline]
+    pub(super) fn may_call(&self) -> bool {
+        let left = self.calls_left.get();
+        if left == 0 || self.ports.is_forked() || self.port.is_closing() {
+            return false;
+        }
+        self.calls_left.set(left - 1);
+        true
+    }
+
+    /// Makes a pool of buffers, which `make` registers as a group of its own.
+    pub(super) fn add_pool(
+        &self,
+        make: impl FnOnce(Register<'_, AnyKernel>, BufGroup) -> Result<Pool, Error>,
+    ) -> io::Result<Rc<Pool>> {
+        let mut pools = self.pools.borrow_mut();
+        let group = u16::try_from(pools.len()).map_err(|_| io::Error::from(Errno::ENOSPC))?;
+        // In the middle of a turn nobody may.
+        let reactor = self.reactor.try_borrow().map_err(|_| io::Error::from(Errno::EBUSY))?;
+        let reactor = reactor.as_ref().ok_or(io::ErrorKind::BrokenPipe)?;
+        let pool = Rc::new(make(reactor.register(), BufGroup(group))?);
+        pools.push(Rc::clone(&pool));
+        Ok(pool)
+    }
+
+    /// The pool of the streams that turn to one by themselves, if it can be had: not once the
+    /// runtime ends, which gives its pools up.
+    pub(super) fn own_pool(&self) -> Option<RecvPool> {
+        if self.port.is_closing() {
+            return None;
+        }
+        self.own_pool.get_or_init(|| RecvPool::on(self, None).ok()).clone()
+    }
+
+    /// Whether it is one of these.
+    pub(super) fn has_pool(&self, pool: &Rc<Pool>) -> bool {
+        self.pools.borrow().iter().any(|own| Rc::ptr_eq(own, pool))
+    }
+
     /// Runs until `future` is ready.
     pub(super) fn block_on<F: Future>(self: &Rc<Self>, future: F) -> F::Output {
         let _inside = context::enter(self);
@@ -245,6 +308,7 @@ impl Core {
     /// One turn of the reactor, and what it brings.
     fn turn(&self, patience: Patience) {
         self.turns.set(self.turns.get() + 1);
+        self.calls_left.set(CALLS_MAX);
         let mut has_wakers = false;
         if let Some(reactor) = &mut *self.reactor.borrow_mut() {
             let (remote, files) = (self.executor.remote(), self.ports.files.as_ref());
@@ -379,6 +443,9 @@ impl Core {
         }
         let mut wakers = self.wakers.take();
         reactor.swap_wakers(&mut wakers);
+        for pool in self.pools.take() {
+            pool.close(reactor.register());
+        }
         drop(ManuallyDrop::into_inner(reactor));
         wakers.into_iter().for_each(wake);
         Hung::found(Vec::new(), blocking)

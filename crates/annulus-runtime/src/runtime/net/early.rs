@@ -1,6 +1,5 @@
 //! What a [`TcpStream`] has taken out of its socket before anybody asked for it again.
 
-use core::future::poll_fn;
 use std::io;
 
 use super::{TcpStream, unshare};
@@ -47,16 +46,10 @@ impl TcpStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn settle(&mut self) -> Result<(), Error> {
-        self.incoming.kept.cancel();
-        self.outgoing.cancel();
-        poll_fn(|cx| self.poll_outgoing(cx)).await;
-        if self.early().is_empty()
-            && let Some(ended) = poll_fn(|cx| self.incoming.poll_early(cx, |_| 0)).await
-        {
-            // The end of the stream is told again by the next receive.
-            ended?;
-        }
-        Ok(())
+        self.write.outgoing.cancel();
+        let settled = self.read.settle().await;
+        self.write.settle().await;
+        settled
     }
 
     /// The bytes that were taken out of the socket for a read that was dropped, as far as that is
@@ -73,7 +66,7 @@ impl TcpStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn early(&self) -> &[u8] {
-        self.incoming.early()
+        self.read.early()
     }
 
     /// The stream of the standard library again; and the bytes that come before those which it will
@@ -109,6 +102,7 @@ impl TcpStream {
     pub async fn into_std(mut self) -> io::Result<(std::net::TcpStream, Vec<u8>)> {
         self.settle().await?;
         let early = self.early().to_vec();
-        Ok((unshare(self.socket)?.into(), early))
+        drop(self.write);
+        Ok((unshare(self.read.into_socket())?.into(), early))
     }
 }

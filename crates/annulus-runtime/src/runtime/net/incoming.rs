@@ -1,200 +1,217 @@
-//! [`Incoming`]: a listener's connections by one operation.
+//! [`Incoming`]: what a stream has of bytes that come.
 
-use core::fmt;
-use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
-use std::sync::Arc;
 
-use super::ops::AcceptMany;
-use super::{TcpListener, TcpStream};
+use super::kept::Kept;
+use super::ops::Message;
+use super::pooled::Pooled;
+use crate::buffer::{IoBufMut, IoVecBufMut};
 use crate::error::Error;
-use crate::operation::WAITING_MAX;
-use crate::runtime::{Shot, Shots};
 
-/// The connections of a [`TcpListener`], which the kernel accepts as they come, by one operation:
-/// for servers, where an entry for each would be half of what a connection costs.
-///
-/// Some wait here until they are taken, out of the kernel's queue: at most
-/// [64](Self::waiting_max), and a few that came meanwhile. Then those that come stay in that queue
-/// until all of these were taken.
-///
-/// # When it is dropped
-/// The socket is closed, and so are the connections that nobody has taken, as the kernel closes
-/// those of its queue: [`into_listener`](Self::into_listener) loses none.
-///
-/// ```
-/// use annulus_runtime::runtime::net::TcpListener;
-/// use std::io::Write;
-/// let std = std::net::TcpListener::bind("127.0.0.1:0")?;
-/// let to = std.local_addr()?;
-/// annulus_runtime::run(async move {
-///     let mut incoming = TcpListener::from_std(std).incoming();
-///     for text in ["one", "two"] {
-///         std::net::TcpStream::connect(to)?.write_all(text.as_bytes())?;
-///         let mut stream = incoming.next().await?;
-///         let (n, buf) = stream.read(vec![0; 16]).await?;
-///         assert_eq!(&buf[..n], text.as_bytes());
-///     }
-///     std::io::Result::Ok(())
-/// })??;
-/// # Ok::<(), std::io::Error>(())
-/// ```
-pub struct Incoming {
-    // Before the listener's socket: what is under way is given up first.
-    many: Option<Shots<AcceptMany>>,
-    listener: TcpListener,
-    waiting_max: usize,
+/// What a stream has of bytes that come.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    /// A receive under way: of the read that borrows the stream, or of one that was dropped.
+    pub(super) kept: Kept,
+    /// What a dropped read has left.
+    early: Option<Box<Early>>,
+    /// Buffers that the kernel picks for what comes.
+    pub(super) pooled: Option<Box<Pooled>>,
+    habit: Habit,
 }
 
-impl TcpListener {
-    /// Its connections, accepted as they come by one operation.
-    ///
-    /// ```
-    /// use annulus_runtime::runtime::net::TcpListener;
-    /// let std = std::net::TcpListener::bind("127.0.0.1:0")?;
-    /// let to = std.local_addr()?;
-    /// annulus_runtime::run(async move {
-    ///     let mut incoming = TcpListener::from_std(std).incoming();
-    ///     let client = std::net::TcpStream::connect(to)?;
-    ///     assert_eq!(incoming.next().await?.peer_addr()?, client.local_addr()?);
-    ///     std::io::Result::Ok(())
-    /// })??;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    #[doc(alias = "IORING_ACCEPT_MULTISHOT")]
-    pub fn incoming(self) -> Incoming {
-        Incoming { many: None, listener: self, waiting_max: WAITING_MAX }
+/// How its reads are, from which the stream sees whether a pool would be cheaper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Habit {
+    /// So many short ones in a row.
+    Short(u8),
+    /// It is not to look for that, or found that it cannot be.
+    Settled,
+}
+
+impl Habit {
+    fn of(may_pool: bool) -> Self {
+        if may_pool { Self::Short(0) } else { Self::Settled }
     }
+}
+
+/// From how many short reads in a row on a stream that may turns to a pool: one that is read once
+/// and closed would have the kernel's work for it in vain.
+const SHORT_READS: u8 = 3;
+/// How long they are at most: beyond, the copy costs more than it saves.
+const SHORT_BYTES: usize = 16 << 10;
+
+/// What was received for a read that is gone.
+#[derive(Debug, Default)]
+struct Early {
+    bytes: Vec<u8>,
+    /// How many of them were read: fewer than there are, or all, and there is an error.
+    taken: usize,
+    /// What came with them.
+    descriptors: Vec<OwnedFd>,
+    /// What came behind them.
+    failed: Option<Error>,
 }
 
 impl Incoming {
-    /// How many connections may wait to be taken (64), from the next time on that it begins.
-    ///
-    /// ```
-    /// use annulus_runtime::runtime::net::TcpListener;
-    /// let std = std::net::TcpListener::bind("127.0.0.1:0")?;
-    /// annulus_runtime::run(async move {
-    ///     let _incoming = TcpListener::from_std(std).incoming().waiting_max(1);
-    /// })?;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn waiting_max(mut self, connections: usize) -> Self {
-        self.waiting_max = connections;
-        self
+    /// `may_pool` is whether it may turn to a pool by itself.
+    pub(super) fn new(may_pool: bool) -> Self {
+        let habit = Habit::of(may_pool);
+        Self { kept: Kept::nothing(), early: None, pooled: None, habit }
     }
 
-    /// The next connection.
-    ///
-    /// *Resumable*: where its future is dropped nothing ends, and the next call takes what came.
-    ///
-    /// # Errors
-    /// Those of [`Accept`](super::ops::Accept); after each of them one may go on.
-    ///
-    /// ```
-    /// use annulus_runtime::runtime::net::TcpListener;
-    /// use futures::FutureExt;
-    /// let std = std::net::TcpListener::bind("127.0.0.1:0")?;
-    /// let to = std.local_addr()?;
-    /// annulus_runtime::run(async move {
-    ///     let mut incoming = TcpListener::from_std(std).incoming();
-    ///     assert!(incoming.next().now_or_never().is_none()); // begun, and dropped
-    ///     let _client = std::net::TcpStream::connect(to)?;
-    ///     incoming.next().await?;
-    ///     std::io::Result::Ok(())
-    /// })??;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub async fn next(&mut self) -> Result<TcpStream, Error> {
-        poll_fn(|cx| self.poll_next(cx)).await
+    pub(super) fn set_auto_pool(&mut self, on: bool) {
+        self.habit = Habit::of(on);
     }
 
-    /// As [`next`](Self::next), for futures that are written by hand.
-    ///
-    /// # Errors
-    /// As there.
+    /// Whether the stream may turn to a pool.
+    #[inline(always)]
+    pub(super) fn may_turn(&self) -> bool {
+        self.habit != Habit::Settled
+    }
+
+    /// Takes note of a read of so many bytes at most: whether the stream is to turn to a pool now.
+    /// That is said once.
+    pub(super) fn turns_to_pool(&mut self, bytes: usize) -> bool {
+        let Habit::Short(before) = self.habit else { return false };
+        let count = if bytes <= SHORT_BYTES { before + 1 } else { 0 };
+        let turns = count == SHORT_READS;
+        self.habit = if turns { Habit::Settled } else { Habit::Short(count) };
+        turns
+    }
+
+    /// Whether a read is to begin a receive.
     #[inline]
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<TcpStream, Error>> {
-        let accepted = ready!(self.poll_accept(cx));
-        Poll::Ready(accepted.map(|fd| self.stream(fd)))
+    pub(super) fn is_idle(&self) -> bool {
+        self.has_left_nothing() && self.pooled.is_none()
     }
 
-    fn stream(&self, fd: OwnedFd) -> TcpStream {
-        TcpStream::new(Rc::clone(&self.listener.core), Arc::new(fd))
+    /// Whether no dropped read has left anything.
+    #[inline]
+    pub(super) fn has_left_nothing(&self) -> bool {
+        self.kept.is_empty() && self.early.is_none()
     }
 
-    /// The next descriptor.
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<OwnedFd, Error>> {
-        if self.listener.pending.is_some() {
-            // An accept whose future was dropped, before there was this.
-            return self.listener.poll_accept(cx).map_ok(|(fd, _)| fd);
+    /// What it has of a pool, where no dropped read has left anything.
+    #[inline(always)]
+    pub(super) fn pooled_alone(&mut self) -> Option<&mut Pooled> {
+        if self.has_left_nothing() { self.pooled.as_deref_mut() } else { None }
+    }
+
+    /// What was received for others, if anything was.
+    pub(super) fn early(&self) -> &[u8] {
+        match (&self.early, &self.pooled) {
+            (Some(early), _) => &early.bytes[early.taken..],
+            (None, Some(pooled)) => pooled.held(),
+            (None, None) => &[],
         }
-        loop {
-            let many = self.many.get_or_insert_with(|| {
-                let TcpListener { socket, core, .. } = &self.listener;
-                let many = AcceptMany::new(Arc::clone(socket)).waiting_max_of(self.waiting_max);
-                Shots::on(Rc::clone(core), many)
-            });
-            let ended = match ready!(many.poll_next(cx)) {
-                Shot::Item(accepted) => return Poll::Ready(accepted),
-                Shot::Last(ended) => ended,
-            };
-            self.many = None;
-            if !ended.was_full() {
-                // It may be a connection: the kernel ends where its queue is full.
-                return Poll::Ready(ended.into_item().1);
+    }
+
+    /// Gives bytes back that were taken, where nothing else is there.
+    pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        debug_assert!(self.early().is_empty(), "what is there comes behind these");
+        keep(&mut self.early, bytes);
+    }
+
+    /// Ends what is under way in a pool, and waits for that: what it brought is there then.
+    pub(super) async fn drain(&mut self) -> Result<(), Error> {
+        let Self { early, pooled, .. } = self;
+        match pooled {
+            Some(pooled) => pooled.drain(|bytes| keep(early, bytes)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for what a dropped read has begun, and gives its bytes to `take`, which says how many
+    /// it took, and may take the descriptors that came with them. How many came is told too: none
+    /// is the end. Nothing is told of what was cancelled, nor where a pool has no buffer.
+    pub(super) fn poll_early(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut take: impl FnMut(&[u8], &mut Vec<OwnedFd>) -> usize,
+    ) -> Poll<Option<Result<usize, Error>>> {
+        if let Some(early) = &mut self.early {
+            let left = early.bytes.len() - early.taken;
+            if left == 0 && early.failed.is_some() {
+                let failed = early.failed;
+                self.early = None;
+                return Poll::Ready(failed.map(Err));
             }
+            let count = take(&early.bytes[early.taken..], &mut early.descriptors);
+            early.taken += count;
+            if count == left && early.failed.is_none() {
+                self.early = None;
+            }
+            return Poll::Ready(Some(Ok(left)));
         }
-    }
-
-    /// The listener again, and the connections that were taken from the kernel's queue and not from
-    /// here, in their order.
-    ///
-    /// *Cancel and discard*: where its future is dropped all of them are closed.
-    ///
-    /// ```
-    /// use annulus_runtime::runtime::net::TcpListener;
-    /// use futures::FutureExt;
-    /// let std = std::net::TcpListener::bind("127.0.0.1:0")?;
-    /// let to = std.local_addr()?;
-    /// annulus_runtime::run(async move {
-    ///     let mut incoming = TcpListener::from_std(std).incoming();
-    ///     assert!(incoming.next().now_or_never().is_none());
-    ///     let client = std::net::TcpStream::connect(to)?;
-    ///     let (mut listener, early) = incoming.into_listener().await;
-    ///     let peer = match early.first() {
-    ///         Some(stream) => stream.peer_addr()?,
-    ///         None => listener.accept().await?.1,
-    ///     };
-    ///     assert_eq!(peer, client.local_addr()?);
-    ///     std::io::Result::Ok(())
-    /// })??;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub async fn into_listener(mut self) -> (TcpListener, Vec<TcpStream>) {
-        let mut early = Vec::new();
-        if let Some(mut many) = self.many.take() {
-            many.cancel();
-            let last = loop {
-                match many.next().await {
-                    // An error leaves the connection in the queue, or there was none.
-                    Shot::Item(accepted) => early.extend(accepted.ok()),
-                    Shot::Last(ended) => break ended.into_item().1,
+        if self.kept.is_empty()
+            && let Some(pooled) = &mut self.pooled
+        {
+            return pooled.poll_take(cx, |bytes| take(bytes, &mut Vec::new()));
+        }
+        let (early, mut came) = (&mut self.early, 0);
+        let mut sink = |bytes: &[u8], mut message: Message| {
+            came = bytes.len();
+            let mut descriptors = message.take_descriptors();
+            let left = &bytes[take(bytes, &mut descriptors)..];
+            if !left.is_empty() {
+                let bytes = left.to_vec();
+                *early = Some(Box::new(Early { bytes, descriptors, ..Early::default() }));
+            }
+        };
+        match ready!(self.kept.poll_end(cx, &mut sink)) {
+            Some(Err(error)) if came > 0 => {
+                if !error.is_cancelled() {
+                    early.get_or_insert_default().failed = Some(error);
                 }
-            };
-            early.extend(last.ok());
+                Poll::Ready(Some(Ok(came)))
+            }
+            Some(Err(error)) if error.is_cancelled() => Poll::Ready(None),
+            ended => Poll::Ready(ended),
         }
-        let early = early.into_iter().map(|fd| self.stream(fd)).collect();
-        (self.listener, early)
     }
 }
 
-impl fmt::Debug for Incoming {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Incoming")
-            .field("listener", &self.listener)
-            .field("many", &self.many)
-            .finish_non_exhaustive()
+/// Puts bytes behind those that are there.
+fn keep(early: &mut Option<Box<Early>>, bytes: &[u8]) {
+    if !bytes.is_empty() {
+        early.get_or_insert_default().bytes.extend_from_slice(bytes);
     }
+}
+
+/// Puts as many of `bytes` into a buffer as fit behind its first `at` bytes, which are initialised:
+/// how many.
+pub(super) fn fill<B: IoBufMut>(buf: &mut B, at: usize, bytes: &[u8]) -> usize {
+    debug_assert!(at <= buf.bytes_init(), "what is before is initialised");
+    let count = bytes.len().min(buf.bytes_total().saturating_sub(at));
+    if count == 0 {
+        return 0;
+    }
+    // SAFETY: so many bytes lie before the end of the buffer.
+    let to = unsafe { buf.stable_mut_ptr().add(at) };
+    // SAFETY: so many bytes of the buffer may be written, and nobody else uses them (`IoBufMut`).
+    unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), count) };
+    // SAFETY: they were written, and those before were initialised.
+    unsafe { buf.set_init(at + count) };
+    count
+}
+
+/// The same with several buffers, from the first on.
+pub(super) fn scatter<V: IoVecBufMut>(bufs: &mut V, bytes: &[u8]) -> usize {
+    let mut done = 0;
+    for index in 0..bufs.piece_count() {
+        let (start, room) = bufs.piece_mut(index);
+        let here = room.min(bytes.len() - done);
+        let from = bytes[done..][..here].as_ptr();
+        // SAFETY: so many bytes of the piece may be written, and nobody else uses them
+        // (`IoVecBufMut`).
+        unsafe { start.copy_from_nonoverlapping(from, here) };
+        done += here;
+    }
+    if done > 0 {
+        // SAFETY: so many were written, from the first on.
+        unsafe { bufs.vec_set_init(done) };
+    }
+    done
 }

@@ -6,41 +6,111 @@
 
 use core::any::TypeId;
 use core::fmt;
-use core::future::Future;
+use core::future::{Future, poll_fn};
 use core::mem::MaybeUninit;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-use super::ops::{Recv, Send};
-use crate::buffer::{IoBuf, IoBufMut};
+use super::ops::{Message, Recv, RecvMsg, Send, SendMsg, ZeroCopy};
+use crate::buffer::{BufError, IoBuf, IoBufMut, IoVecBuf, IoVecBufMut};
 use crate::error::Error;
 use crate::operation::Operation;
-use crate::runtime::LocalOp;
+use crate::runtime::{LocalOp, Shot};
+use crate::slot::Several;
 
-/// Takes bytes that were received for somebody else.
-pub(super) type Sink<'a> = &'a mut dyn FnMut(&[u8]);
+/// Takes bytes that were received for somebody else, and what came with them.
+pub(super) type Sink<'a> = &'a mut dyn FnMut(&[u8], Message);
 
 /// An operation of whose result something is left when its own future is gone.
 pub(super) trait Leaves: Operation {
-    /// Gives the bytes that it brought to `sink`, and says how many were moved.
+    /// Gives the bytes that it brought to `sink`, and says how many were moved. Where it failed
+    /// after it had brought some, it has given those.
     fn leave(output: Self::Output, sink: Sink<'_>) -> Result<usize, Error>;
+
+    /// Polls one that nobody awaits, until the next may begin.
+    fn poll_left(
+        op: &mut LocalOp<Self>,
+        cx: &mut Context<'_>,
+        sink: Sink<'_>,
+    ) -> Poll<Result<usize, Error>>
+    where
+        Self: Sized,
+    {
+        Pin::new(op).poll(cx).map(|output| Self::leave(output, sink))
+    }
 }
 
 impl<B: IoBufMut> Leaves for Recv<B> {
     fn leave(output: Self::Output, sink: Sink<'_>) -> Result<usize, Error> {
         match output {
             Ok((count, buf)) => {
-                sink(&buf.slice(..count));
+                sink(&buf.slice(..count), Message::none());
                 Ok(count)
             }
-            Err(error) => Err(error.ended()),
+            Err(error) => {
+                let (done, why) = (error.done(), error.ended_but_for_eof());
+                if done > 0 {
+                    sink(&error.into_buf().slice(..done), Message::none());
+                }
+                // The end is told again by the next receive.
+                why.map_or(Ok(done), Err)
+            }
         }
     }
 }
 
+impl<V: IoVecBufMut> Leaves for RecvMsg<V> {
+    fn leave(output: Self::Output, sink: Sink<'_>) -> Result<usize, Error> {
+        let ((count, message), bufs) = output.map_err(|error| error.ended())?;
+        let mut left = count;
+        let mut bytes = Vec::with_capacity(if bufs.piece_count() > 1 { count } else { 0 });
+        let mut only = &[][..];
+        for index in 0..bufs.piece_count() {
+            let (start, here) = bufs.piece(index);
+            // SAFETY: so many bytes are initialised there, and stay while `bufs` is not used
+            // otherwise (`IoVecBuf`).
+            let piece = unsafe { core::slice::from_raw_parts(start, here.min(left)) };
+            left -= piece.len();
+            if bufs.piece_count() > 1 { bytes.extend_from_slice(piece) } else { only = piece }
+        }
+        sink(if bufs.piece_count() > 1 { &bytes } else { only }, message);
+        Ok(count)
+    }
+}
+
+/// How many went; why not more, should somebody ask.
+fn sent<B>(output: Result<(usize, B), BufError<B>>) -> Result<usize, Error> {
+    output.map(|(count, _)| count).map_err(|error| error.ended())
+}
+
 impl<B: IoBuf> Leaves for Send<B> {
     fn leave(output: Self::Output, _: Sink<'_>) -> Result<usize, Error> {
-        output.map(|(count, _)| count).map_err(|error| error.ended())
+        sent(output)
+    }
+}
+
+impl<V: IoVecBuf> Leaves for SendMsg<V> {
+    fn leave(output: Self::Output, _: Sink<'_>) -> Result<usize, Error> {
+        sent(output)
+    }
+}
+
+impl<S: ZeroCopy> Leaves for Several<S> {
+    fn leave((_, completion): Self::Output, _: Sink<'_>) -> Result<usize, Error> {
+        completion.outcome().map(|_| 0)
+    }
+
+    /// Until its first result is there. Its buffer stays in the slot until the last.
+    fn poll_left(
+        op: &mut LocalOp<Self>,
+        cx: &mut Context<'_>,
+        _: Sink<'_>,
+    ) -> Poll<Result<usize, Error>> {
+        let sent = match ready!(op.poll_shot(cx)) {
+            Shot::Item(sent) => sent,
+            Shot::Last(ended) => *ended.completion(),
+        };
+        Poll::Ready(sent.outcome().map(|count| count as usize))
     }
 }
 
@@ -64,16 +134,18 @@ struct Table {
 
 impl Table {
     const fn of<T: Leaves>() -> &'static Self {
-        const {
-            assert!(size_of::<LocalOp<T>>() <= size_of::<Place>());
-            assert!(align_of::<LocalOp<T>>() <= align_of::<Place>());
-            &Self {
-                of: TypeId::of::<T>(),
-                poll: poll_of::<T>,
-                cancel: cancel_of::<T>,
-                drop: drop_of::<T>,
-            }
-        }
+        const { &Self::new::<T>(drop_of::<T>) }
+    }
+
+    /// Of one that goes on when its handle is given up.
+    const fn of_detached<T: Leaves>() -> &'static Self {
+        const { &Self::new::<T>(detach_of::<T>) }
+    }
+
+    const fn new<T: Leaves>(drop: unsafe fn(*mut Place)) -> Self {
+        assert!(size_of::<LocalOp<T>>() <= size_of::<Place>());
+        assert!(align_of::<LocalOp<T>>() <= align_of::<Place>());
+        Self { of: TypeId::of::<T>(), poll: poll_of::<T>, cancel: cancel_of::<T>, drop }
     }
 }
 
@@ -96,7 +168,7 @@ unsafe fn poll_of<T: Leaves>(
 ) -> Poll<Result<usize, Error>> {
     // SAFETY: the caller's promise.
     let op = unsafe { handle::<T>(place) };
-    Pin::new(op).poll(cx).map(|output| T::leave(output, sink))
+    T::poll_left(op, cx, sink)
 }
 
 /// # Safety
@@ -111,6 +183,13 @@ unsafe fn cancel_of<T: Leaves>(place: *mut Place) {
 unsafe fn drop_of<T: Leaves>(place: *mut Place) {
     // SAFETY: the caller's promise.
     unsafe { place.cast::<LocalOp<T>>().drop_in_place() };
+}
+
+/// # Safety
+/// - As [`handle`]; it is not used again.
+unsafe fn detach_of<T: Leaves>(place: *mut Place) {
+    // SAFETY: the caller's promise.
+    unsafe { place.cast::<LocalOp<T>>().read() }.detach();
 }
 
 impl Kept {
@@ -137,10 +216,21 @@ impl Kept {
         if let Poll::Ready(output) = Pin::new(&mut op).poll(cx) {
             return Poll::Ready(output);
         }
-        // SAFETY: the place is large enough, as `Table::of` found.
+        // SAFETY: the place is large enough, as `Table::new` found.
         unsafe { (&raw mut self.place).cast::<LocalOp<T>>().write(op) };
         self.table = Some(Table::of::<T>());
         Poll::Pending
+    }
+
+    /// Begins an operation for which nobody waits yet, in place of nothing. Given up, it goes on to
+    /// its end.
+    #[inline(always)]
+    pub(super) fn start<T: Leaves>(&mut self, mut op: LocalOp<T>) {
+        debug_assert!(self.is_empty(), "one at a time");
+        op.begin();
+        // SAFETY: the place is large enough, as `Table::new` found.
+        unsafe { (&raw mut self.place).cast::<LocalOp<T>>().write(op) };
+        self.table = Some(Table::of_detached::<T>());
     }
 
     /// Polls what was begun, which is of this type: once it is over nothing is kept.
@@ -160,6 +250,44 @@ impl Kept {
         // SAFETY: as above, and without its table it is not used again.
         unsafe { drop_of::<T>(place) };
         Poll::Ready(output)
+    }
+
+    /// Begins an operation and waits for it: what was begun stays when this is dropped.
+    pub(super) async fn run<T: Leaves>(&mut self, op: LocalOp<T>) -> T::Output {
+        let mut op = Some(op);
+        poll_fn(|cx| match op.take() {
+            Some(op) => self.begin(op, cx),
+            None => self.poll::<T>(cx),
+        })
+        .await
+    }
+
+    /// The next result of the send that is kept, which [`begin`](Self::begin) was given here.
+    pub(super) fn poll_shot<S: ZeroCopy>(&mut self, cx: &mut Context<'_>) -> Poll<Shot<S>> {
+        let place = self.place_of::<Several<S>>();
+        // SAFETY: a `LocalOp` of it lies there (`place_of`), and this is borrowed.
+        let shot = ready!(unsafe { handle::<Several<S>>(place) }.poll_shot(cx));
+        if let Shot::Last(_) = shot {
+            self.clear();
+        }
+        Poll::Ready(shot)
+    }
+
+    /// Gives away what is kept, which [`begin`](Self::begin) was given here.
+    pub(super) fn take<T: Leaves>(&mut self) -> LocalOp<T> {
+        let place = self.place_of::<T>();
+        self.table = None;
+        // SAFETY: a `LocalOp<T>` lies there (`place_of`), and without its table it is not used
+        // again.
+        unsafe { place.cast::<LocalOp<T>>().read() }
+    }
+
+    /// Where a `LocalOp<T>` lies.
+    fn place_of<T: Leaves>(&mut self) -> *mut Place {
+        if self.table.is_none_or(|table| table.of != TypeId::of::<T>()) {
+            over();
+        }
+        &raw mut self.place
     }
 
     /// Looks whether what is kept is over, whatever its type; what it brought goes to `sink`, and

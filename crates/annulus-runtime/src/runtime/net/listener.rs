@@ -10,15 +10,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use annulus_ring::Errno;
-use annulus_ring::abi::SockAddr;
-
-use super::ops::Accept;
-use super::{TcpStream, as_std, unshare};
+use super::acceptor::{Acceptor, BACKLOG};
+use super::addrs::{ToSocketAddrs, resolve};
+use super::{Options, TcpSocket, TcpStream, at_once, internet, unshare};
 use crate::error::Error;
-use crate::runtime::LocalOp;
-use crate::runtime::context;
-use crate::runtime::core::Core;
 
 /// A socket that listens for connections, on the ring of the runtime on this thread.
 ///
@@ -44,13 +39,107 @@ use crate::runtime::core::Core;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct TcpListener {
-    // Before the socket: what is under way is given up first.
-    pub(super) pending: Option<LocalOp<Accept>>,
-    pub(super) socket: Arc<OwnedFd>,
-    pub(super) core: Rc<Core>,
+    pub(super) acceptor: Acceptor,
 }
 
 impl TcpListener {
+    /// Listens at `addr`; with port 0, at one that is free. Of several addresses, at the first that
+    /// can be had.
+    ///
+    /// An address that connections of an earlier listener still hold (`TIME_WAIT`) is taken
+    /// (`SO_REUSEADDR`), as by the standard library. For everything else that is to be set first,
+    /// and for the length of the queue, there is [`TcpSocket`].
+    ///
+    /// *Cancel and discard*: where its future is dropped the socket is closed.
+    ///
+    /// # Errors
+    /// The last one, where all have failed.
+    /// - `EADDRINUSE`: another listens there. `EADDRNOTAVAIL`: no interface has the address.
+    /// - `EACCES`: a port below 1024 to users. `EMFILE`, `ENFILE`: no descriptor left.
+    /// - Those of [`lookup_host`](super::lookup_host).
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    ///
+    /// By the ring (`IORING_OP_BIND`, `IORING_OP_LISTEN`, Linux 6.11), or by the calls of these
+    /// names.
+    ///
+    /// ```
+    /// use annulus_runtime::runtime::net::{TcpListener, TcpStream};
+    /// annulus_runtime::run(async {
+    ///     let mut listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let client = TcpStream::connect(listener.local_addr()?).await?;
+    ///     let (_stream, peer) = listener.accept().await?;
+    ///     assert_eq!(peer, client.local_addr()?);
+    ///     let error = TcpListener::bind(listener.local_addr()?).await.unwrap_err();
+    ///     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    ///     std::io::Result::Ok(())
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::bind_with(addr, |options| options.set_reuse_address(true)).await
+    }
+
+    /// The same, and lets others who ask for it listen there as well (`SO_REUSEPORT`): the kernel
+    /// spreads connections over them. So each thread of a program has a listener, a queue and a
+    /// ring of its own, and nothing is shared between them.
+    ///
+    /// Connections stay with the listener that they came to: those in the queue of one that is
+    /// dropped are reset (unless `net.ipv4.tcp_migrate_req` is set, Linux 5.14).
+    ///
+    /// *Cancel and discard*: where its future is dropped the socket is closed.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind). `EADDRINUSE` also where one of another user listens there, or one
+    /// that did not ask for it.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    ///
+    /// ```
+    /// use annulus_runtime::runtime::net::{TcpListener, TcpStream};
+    /// annulus_runtime::run(async {
+    ///     let first = TcpListener::bind_reuse_port("127.0.0.1:0").await?;
+    ///     // Mostly on another thread.
+    ///     let second = TcpListener::bind_reuse_port(first.local_addr()?).await?;
+    ///     assert_eq!(first.local_addr()?, second.local_addr()?);
+    ///     std::io::Result::Ok(())
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[doc(alias = "SO_REUSEPORT")]
+    pub async fn bind_reuse_port(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        let both = |options: Options<'_>| {
+            options.set_reuse_address(true)?;
+            options.set_reuse_port(true)
+        };
+        Self::bind_with(addr, both).await
+    }
+
+    async fn bind_with(
+        addr: impl ToSocketAddrs,
+        set: impl Fn(Options<'_>) -> io::Result<()>,
+    ) -> io::Result<Self> {
+        let mut last = None;
+        for addr in resolve(addr).await? {
+            match Self::bind_one(addr, &set).await {
+                Ok(listener) => return Ok(listener),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| io::ErrorKind::InvalidInput.into()))
+    }
+
+    async fn bind_one(
+        addr: SocketAddr,
+        set: impl Fn(Options<'_>) -> io::Result<()>,
+    ) -> io::Result<Self> {
+        let socket = TcpSocket::for_addr(&addr)?;
+        set(socket.options())?;
+        Ok(Self { acceptor: Acceptor::bind(socket.into(), addr.into(), BACKLOG).await? })
+    }
+
     /// A listener of the standard library, whether it blocks or not.
     ///
     /// # Panics
@@ -68,8 +157,7 @@ impl TcpListener {
     /// ```
     #[track_caller]
     pub fn from_std(listener: std::net::TcpListener) -> Self {
-        let socket = Arc::new(OwnedFd::from(listener));
-        context::with(|core| Self { pending: None, socket, core: Rc::clone(core) })
+        Self { acceptor: Acceptor::new(Arc::new(OwnedFd::from(listener))) }
     }
 
     /// The address that it listens at.
@@ -85,7 +173,7 @@ impl TcpListener {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        as_std(&self.socket, std::net::TcpListener::local_addr)
+        Ok(internet(&at_once::local_name(&self.acceptor.socket)?)?)
     }
 
     /// Waits for a connection: its stream, and the peer's address.
@@ -94,7 +182,7 @@ impl TcpListener {
     /// brings. Until then that connection is out of the kernel's queue and in this object.
     ///
     /// # Errors
-    /// Those of [`Accept`]; after each of them one may accept again.
+    /// Those of [`Accept`](super::ops::Accept); after each of them one may accept again.
     ///
     /// ```
     /// use annulus_runtime::runtime::net::TcpListener;
@@ -116,18 +204,19 @@ impl TcpListener {
         Accepting { listener: self }
     }
 
-    /// The pending accept, or a new one.
-    #[inline]
-    pub(super) fn poll_accept(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(OwnedFd, SockAddr), Error>> {
-        let accept = self.pending.get_or_insert_with(|| {
-            LocalOp::new(Rc::clone(&self.core), Accept::new(Arc::clone(&self.socket)))
-        });
-        let accepted = ready!(Pin::new(accept).poll(cx));
-        self.pending = None;
-        Poll::Ready(accepted)
+    /// Its options.
+    ///
+    /// ```
+    /// use annulus_runtime::runtime::net::TcpListener;
+    /// annulus_runtime::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     assert!(listener.options().reuse_address()?);
+    ///     std::io::Result::Ok(())
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn options(&self) -> Options<'_> {
+        Options::new(self)
     }
 
     /// The listener of the standard library again; and the connection that was taken from the queue
@@ -154,26 +243,16 @@ impl TcpListener {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn into_std(mut self) -> io::Result<(std::net::TcpListener, Option<Early>)> {
-        let mut early = None;
-        if let Some(mut accept) = self.pending.take() {
-            accept.cancel();
-            // An error leaves the connection in the queue, or there was none.
-            if let Ok((fd, peer)) = accept.await {
-                early = Some((fd.into(), internet(&peer)?));
-            }
-        }
-        Ok((unshare(self.socket)?.into(), early))
+        let early = match self.acceptor.settle().await {
+            Some((fd, peer)) => Some((fd.into(), internet(&peer)?)),
+            None => None,
+        };
+        Ok((unshare(self.acceptor.socket)?.into(), early))
     }
 }
 
 /// A connection that was accepted before anybody asked for it again.
 type Early = (std::net::TcpStream, SocketAddr);
-
-/// A peer's address.
-fn internet(peer: &SockAddr) -> Result<SocketAddr, Error> {
-    // Of a listener that is none of TCP.
-    peer.to_socket_addr().ok_or(Error::os(Errno::EINVAL))
-}
 
 /// The descriptor, for calls of your own: such as options of the socket.
 ///
@@ -189,15 +268,15 @@ fn internet(peer: &SockAddr) -> Result<SocketAddr, Error> {
 /// ```
 impl AsFd for TcpListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.acceptor.socket.as_fd()
     }
 }
 
 impl fmt::Debug for TcpListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TcpListener")
-            .field("fd", &self.socket)
-            .field("pending", &self.pending)
+            .field("fd", &self.acceptor.socket)
+            .field("pending", &self.acceptor.pending)
             .finish_non_exhaustive()
     }
 }
@@ -226,7 +305,7 @@ pub struct Accepting<'a> {
 impl Drop for Accepting<'_> {
     fn drop(&mut self) {
         // The tests must find this one: the connection that it brings is nobody's.
-        self.listener.pending = None;
+        self.listener.acceptor.pending = None;
     }
 }
 
@@ -235,10 +314,11 @@ impl Future for Accepting<'_> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let accepted = ready!(self.listener.poll_accept(cx));
+        let acceptor = &mut self.listener.acceptor;
+        let accepted = ready!(acceptor.poll_accept(cx));
         Poll::Ready(accepted.and_then(|(fd, peer)| {
             let peer = internet(&peer)?;
-            Ok((TcpStream::new(Rc::clone(&self.listener.core), Arc::new(fd)), peer))
+            Ok((TcpStream::new(Rc::clone(&acceptor.core), Arc::new(fd)), peer))
         }))
     }
 }

@@ -7,18 +7,21 @@ use core::task::{Context, Poll};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::ops::Send;
-use super::{TcpStream, cancelled};
-use crate::buffer::{BufResult, IoBuf};
+use annulus_ring::Errno;
+
+use super::ops::{Send, send_at_once};
+use super::{WriteHalf, cancelled};
+use crate::buffer::{BufError, BufResult, IoBuf};
+use crate::operation::Completion;
 use crate::runtime::LocalOp;
 
-/// The future of [`TcpStream::write`] and [`TcpStream::write_all`].
+/// The future of [`write`](WriteHalf::write) and [`write_all`](WriteHalf::write_all) of a stream.
 ///
 /// # When it is dropped
 /// What it has begun is cancelled; the stream waits for the end of it before it begins another. So
 /// nothing of it goes behind the first byte of the next, but how much went before is not told: a
 /// protocol is out of step then, unless the peer counts. [`cancel`](Self::cancel) and await it to
-/// know. A forgotten one goes on to its end.
+/// know. A forgotten one goes on to its end, if it was begun: not so where it waited for another.
 ///
 /// # Panics
 /// When polled again after its result was given.
@@ -42,7 +45,7 @@ use crate::runtime::LocalOp;
 /// ```
 #[must_use = "nothing is written until it is awaited"]
 pub struct Writing<'a, B: IoBuf> {
-    stream: &'a mut TcpStream,
+    half: &'a mut WriteHalf,
     /// Until the send is begun, which has it then.
     buf: Option<B>,
     is_exact: bool,
@@ -52,8 +55,8 @@ pub struct Writing<'a, B: IoBuf> {
 
 impl<'a, B: IoBuf> Writing<'a, B> {
     #[inline]
-    pub(super) fn new(stream: &'a mut TcpStream, buf: B, is_exact: bool) -> Self {
-        Self { stream, buf: Some(buf), is_exact, is_begun: false, is_cancelled: false }
+    pub(super) fn new(half: &'a mut WriteHalf, buf: B, is_exact: bool) -> Self {
+        Self { half, buf: Some(buf), is_exact, is_begun: false, is_cancelled: false }
     }
 
     /// Ends it: await it for the buffer, with what went first: *cancel and return the buffer*. Of
@@ -82,7 +85,7 @@ impl<'a, B: IoBuf> Writing<'a, B> {
     /// ```
     pub fn cancel(&mut self) {
         if self.is_begun {
-            self.stream.outgoing.cancel();
+            self.half.outgoing.cancel();
         } else {
             self.is_cancelled = true;
         }
@@ -94,16 +97,35 @@ impl<'a, B: IoBuf> Writing<'a, B> {
         if self.is_cancelled {
             return Poll::Ready(Err(cancelled(buf)));
         }
-        let stream = &mut *self.stream;
-        if !stream.outgoing.is_empty() && stream.poll_outgoing(cx).is_pending() {
+        let half = &mut *self.half;
+        if !half.outgoing.is_empty() && half.poll_outgoing(cx).is_pending() {
             self.buf = Some(buf);
             return Poll::Pending;
         }
-        let send = Send::new(Arc::clone(&stream.socket), buf);
+        // Where there was no room the last time, the ring is asked, which waits for some.
+        let is_worth_it = !core::mem::take(&mut half.is_crowded) && half.core.may_call();
+        let mut done = 0;
+        if is_worth_it {
+            let total = buf.bytes_init();
+            match send_at_once(&half.socket, &buf) {
+                Ok(count) if count == total || count > 0 && !self.is_exact => {
+                    return Poll::Ready(Ok((count, buf)));
+                }
+                Ok(count) => (done, half.is_crowded) = (count, true),
+                Err(errno) => return Poll::Ready(Err(failed(errno, buf))),
+            }
+        }
+        let send = Send::new(Arc::clone(&half.socket), buf).behind(done);
         let send = if self.is_exact { send.exact() } else { send };
         self.is_begun = true;
-        stream.outgoing.begin(LocalOp::new(Rc::clone(&stream.core), send), cx)
+        half.outgoing.begin(LocalOp::new(Rc::clone(&half.core), send), cx)
     }
+}
+
+/// Nothing was sent.
+#[cold]
+fn failed<B>(errno: Errno, buf: B) -> BufError<B> {
+    BufError::of(&Completion::new(Err(errno)), errno, buf)
 }
 
 impl<B: IoBuf> Future for Writing<'_, B> {
@@ -114,7 +136,7 @@ impl<B: IoBuf> Future for Writing<'_, B> {
         let this = &mut *self;
         match this.buf.take() {
             Some(buf) => this.begin(cx, buf),
-            None => this.stream.outgoing.poll::<Send<B>>(cx),
+            None => this.half.outgoing.poll::<Send<B>>(cx),
         }
     }
 }
@@ -123,8 +145,8 @@ impl<B: IoBuf> Drop for Writing<'_, B> {
     #[inline]
     fn drop(&mut self) {
         // Where the result was given nothing is there.
-        if self.is_begun && !self.stream.outgoing.is_empty() {
-            self.stream.outgoing.cancel();
+        if self.is_begun && !self.half.outgoing.is_empty() {
+            self.half.outgoing.cancel();
         }
     }
 }

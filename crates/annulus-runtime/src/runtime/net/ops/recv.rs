@@ -90,6 +90,13 @@ impl<B: IoBufMut> Recv<B> {
         self
     }
 
+    /// Goes on behind the first `count` bytes of the buffer, which are there already, and counts
+    /// them: at most as many as are initialised.
+    pub(in crate::runtime::net) fn behind(mut self, count: usize) -> Self {
+        self.progress.moved(count.min(self.buf.bytes_init()));
+        self
+    }
+
     /// Leaves what it gives in the socket, for the next to give again (`MSG_PEEK`).
     ///
     /// ```

@@ -4,7 +4,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use annulus_ring::abi::{MsgFlags, Sqe};
-use annulus_ring::op;
+use annulus_ring::kernel::{Descriptors, Process};
+use annulus_ring::{Errno, op};
 
 use super::{attempt, left};
 use crate::buffer::{BufResult, IoBuf};
@@ -89,6 +90,12 @@ impl<B: IoBuf> Send<B> {
         self
     }
 
+    /// Goes on behind the first `count` bytes, which were sent already, and counts them.
+    pub(in crate::runtime::net) fn behind(mut self, count: usize) -> Self {
+        self.progress.moved(count);
+        self
+    }
+
     /// Flags of `send(2)`, such as [`MORE`](MsgFlags::MORE), beside `MSG_NOSIGNAL`.
     ///
     /// ```
@@ -103,6 +110,22 @@ impl<B: IoBuf> Send<B> {
     pub fn flags(mut self, flags: MsgFlags) -> Self {
         self.flags = flags | MsgFlags::NOSIGNAL;
         self
+    }
+}
+
+/// Sends what there is room for, on this thread: how many bytes of `buf`, none where it is to be
+/// waited for room.
+#[inline]
+pub(in crate::runtime::net) fn send_at_once<B: IoBuf>(
+    socket: &OwnedFd,
+    buf: &B,
+) -> Result<usize, Errno> {
+    let (start, len) = left(buf.stable_ptr(), buf.bytes_init(), 0);
+    let entry = op::Send::new(socket.as_raw_fd(), start, len).build();
+    // SAFETY: the buffer is borrowed, and so unchanged, during the call.
+    match unsafe { Process.call(&entry) } {
+        Err(Errno::EAGAIN) => Ok(0),
+        sent => sent.map(|count| count as usize),
     }
 }
 
