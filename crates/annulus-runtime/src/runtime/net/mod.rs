@@ -88,6 +88,7 @@ mod read;
 mod stream;
 mod tcp_socket;
 mod udp;
+mod unix;
 mod write;
 mod zero_copy;
 
@@ -105,6 +106,7 @@ pub use read::{Reading, ReadingExact};
 pub use stream::TcpStream;
 pub use tcp_socket::TcpSocket;
 pub use udp::{UdpSender, UdpSocket};
+pub use unix::{UnixDatagram, UnixListener, UnixSender, UnixStream};
 pub use write::Writing;
 pub use zero_copy::{LentZc, SendingZc, SentZc};
 
