@@ -8,3 +8,6 @@ pub mod cancel_safety {}
 
 #[doc = include_str!("../docs/coming-from-home-made.md")]
 pub mod coming_from_home_made {}
+
+#[doc(no_inline)]
+pub use annulus_emulate::guide::{containers, emulation};

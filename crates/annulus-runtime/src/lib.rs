@@ -31,8 +31,3 @@ pub use runtime::{
     Handle, LocalOp, RemoteHandle, Runtime, RuntimeMetrics, run, spawn_blocking, spawn_local,
     submit, time, yield_now,
 };
-
-/// The programs of the project's front page compile and run: here, where both crates are known.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-mod readme {}

@@ -4,7 +4,7 @@ mod common;
 mod sockets;
 
 use annulus_runtime::run;
-use annulus_runtime::runtime::net::TcpStream;
+use annulus_runtime::runtime::net::{TcpStream, UdpSocket};
 use annulus_runtime::time::timeout;
 use common::detector::{Detector, thread_allocations};
 use common::{LIMIT, limit, on_host, times};
@@ -40,6 +40,33 @@ fn reads_and_writes_allocate_nothing() {
             let before = thread_allocations();
             exchange(&mut here, &mut there, bufs, count).await;
             assert_eq!(thread_allocations() - before, 0);
+        })
+        .expect("a runtime");
+    });
+}
+
+/// A datagram's header, addresses and list of buffers lie in the slot too.
+#[test]
+fn datagrams_allocate_nothing() {
+    limit(2 * LIMIT, || {
+        run(async move {
+            let here = UdpSocket::bind("127.0.0.1:0").await.expect("a port is free");
+            let mut there = UdpSocket::bind("127.0.0.1:0").await.expect("a port is free");
+            let to = there.local_addr().expect("it is bound");
+            let (mut sent, mut room) = (vec![7; 64], vec![0; 2048]);
+            let mut before = 0;
+            for n in 0..10 + times(20_000) {
+                if n == 10 {
+                    before = thread_allocations();
+                }
+                sent = here.send_to(sent, to).await.expect("it is sent").1;
+                let ((bytes, _), buf) = there.recv_from(room).await.expect("a receive");
+                assert_eq!(bytes, 64);
+                room = buf;
+            }
+            let allocated = thread_allocations() - before;
+            // The kernel in user space keeps a message's parts where it likes.
+            assert!(on_host() || allocated == 0, "{allocated} allocations");
         })
         .expect("a runtime");
     });

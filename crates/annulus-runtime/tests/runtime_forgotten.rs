@@ -21,7 +21,7 @@ use annulus_runtime::buffer::{
     BackingMemory, InvalidRegion, IoBuf, IoBufMut, MemRegion, SharedMemory,
 };
 use annulus_runtime::engine::Advice;
-use annulus_runtime::runtime::net::{TcpListener, TcpStream};
+use annulus_runtime::runtime::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixStream};
 use annulus_runtime::runtime::{Event, File, engine, ops, stopped};
 use annulus_runtime::time::{interval, sleep, timeout};
 use annulus_runtime::{LocalOp, Runtime, spawn_blocking, spawn_local};
@@ -158,7 +158,12 @@ async fn forget_others() {
     assert!(begin(stream.settle()));
     begin(TcpStream::connect(addr));
     begin(TcpStream::connect((Ipv4Addr::LOCALHOST, 1)));
+    begin(TcpStream::connect([addr, addr]));
+    begin(TcpStream::connect(("localhost", addr.port())));
+    begin(TcpStream::connect_timeout(addr, Duration::from_secs(9)));
+    begin(TcpListener::bind("127.0.0.1:0"));
     forget((accepts, stream));
+    forget_messages().await;
     assert!(begin(Event::new().expect("an event").next_once()));
     assert!(begin(sleep(Duration::from_secs(3600))));
     assert!(begin(timeout(Duration::from_secs(3600), stopped())));
@@ -172,6 +177,30 @@ async fn forget_others() {
     begin(engine().open("Cargo.toml"));
     let (reader, _writer) = std::io::pipe().expect("a pipe");
     begin(engine().file(reader).read(vec![0; 8]));
+}
+
+/// Those of datagrams, of Unix sockets, and of messages in several buffers.
+async fn forget_messages() {
+    let (mut here, mut there) = UnixStream::pair().expect("a pair");
+    assert!(begin(here.read_exact(vec![0; 64])));
+    assert!(begin(here.settle()));
+    assert!(begin(there.read_vectored([vec![0; 64], vec![0; 64]])));
+    begin(there.write_vectored_all([vec![0; 32 << 20]]));
+    begin(here.send_with_fds("x", &[&there]));
+    let (mut reads, writes) = there.into_split();
+    begin(reads.recv_with_fds(vec![0; 64], 4));
+    begin(reads.peek(vec![0; 64]));
+    let (mut datagrams, other) = UnixDatagram::pair().expect("a pair");
+    assert!(begin(datagrams.recv_with_fds(vec![0; 64], 4)));
+    begin(other.send_with_fds("x", &[&here]));
+    begin(datagrams.settle());
+    let mut udp = UdpSocket::bind("127.0.0.1:0").await.expect("a port is free");
+    let to = udp.local_addr().expect("it is bound");
+    assert!(begin(udp.recv_from(vec![0; 64])));
+    begin(udp.sender().send_segments(vec![0; 2000], 1000, Some(to)));
+    begin(udp.send_to("x", to));
+    begin(udp.peek_from(vec![0; 64]));
+    forget((here, reads, writes, datagrams, other, udp));
 }
 
 /// The one future of an event that has one.

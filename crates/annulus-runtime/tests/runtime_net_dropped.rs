@@ -273,7 +273,7 @@ fn of_1000_dropped_connects_none_leaks() {
             let mut dropped = 0;
             for _ in 0..1000 {
                 let connect = TcpStream::connect(addr);
-                dropped += u32::from(within(dice.below(4), connect).await.is_none());
+                dropped += u32::from(within(dice.below(2), connect).await.is_none());
             }
             let mut last = TcpStream::connect(addr).await.expect("it listens");
             last.write_all("x").await.expect("a write");

@@ -81,6 +81,7 @@ mod listeners;
 mod many_datagrams;
 pub mod ops;
 mod options;
+mod polled;
 pub(super) mod pool;
 mod pooled;
 mod race;
