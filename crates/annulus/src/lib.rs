@@ -1,0 +1,17 @@
+//! Files, sockets, processes and time on io_uring, in the shapes of the standard library.
+#![forbid(unsafe_code)]
+
+pub mod signal;
+pub mod sync;
+
+pub use annulus_ring::Errno;
+pub use annulus_runtime::engine::KernelChoice;
+pub use annulus_runtime::runtime::{
+    Event, RuntimeBuilder, Stopped, Threads, ThreadsBuilder, engine, fixed_pool, handle, metrics,
+    ops, stopped,
+};
+pub use annulus_runtime::{
+    BlockingHandle, Engine, Error, Handle, Hung, JoinError, JoinHandle, LocalOp, OpInfo, OpStage,
+    RemoteHandle, Runtime, RuntimeMetrics, buffer, run, spawn_blocking, spawn_local, submit, time,
+    yield_now,
+};

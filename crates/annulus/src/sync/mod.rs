@@ -1,0 +1,3 @@
+//! Waiting for each other, also between processes.
+
+pub mod futex;
