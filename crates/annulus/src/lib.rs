@@ -1,6 +1,8 @@
 //! Files, sockets, processes and time on io_uring, in the shapes of the standard library.
 #![forbid(unsafe_code)]
 
+pub mod fs;
+pub mod io;
 pub mod signal;
 pub mod sync;
 
