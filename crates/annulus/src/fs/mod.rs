@@ -54,6 +54,7 @@ mod dir_builder;
 mod file;
 mod inode;
 mod link;
+mod lock;
 mod names;
 mod options;
 mod read_dir;
