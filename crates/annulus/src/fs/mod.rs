@@ -57,6 +57,7 @@ mod link;
 mod lock;
 mod names;
 mod options;
+mod pipe;
 mod read_dir;
 mod replace;
 mod rw;
@@ -79,6 +80,7 @@ pub use names::{
     rename, rename_with, symlink, symlink_metadata, try_exists,
 };
 pub use options::OpenOptions;
+pub use pipe::pipe;
 pub use read_dir::{DirEntry, FileType, ReadDir, read_dir};
 pub use replace::{ReplaceError, ReplaceStep, Standing, replace};
 pub use std::fs::{Permissions, TryLockError};
