@@ -59,6 +59,7 @@ mod names;
 mod options;
 mod pipe;
 mod read_dir;
+mod remove;
 mod replace;
 mod rw;
 mod seek;
@@ -82,6 +83,7 @@ pub use names::{
 pub use options::OpenOptions;
 pub use pipe::pipe;
 pub use read_dir::{DirEntry, FileType, ReadDir, read_dir};
+pub use remove::remove_dir_all;
 pub use replace::{ReplaceError, ReplaceStep, Standing, replace};
 pub use std::fs::{Permissions, TryLockError};
 pub use whole::{WriteError, read, read_to_string, write};
