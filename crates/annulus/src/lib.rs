@@ -3,6 +3,7 @@
 
 pub mod fs;
 pub mod io;
+pub mod net;
 pub mod signal;
 pub mod sync;
 
