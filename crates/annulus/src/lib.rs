@@ -4,6 +4,7 @@
 pub mod fs;
 pub mod io;
 pub mod net;
+pub mod polled;
 pub mod process;
 pub mod signal;
 pub mod sync;
