@@ -8,6 +8,8 @@ pub mod polled;
 pub mod process;
 pub mod signal;
 pub mod sync;
+#[cfg(feature = "rustls")]
+pub mod tls;
 
 pub use annulus_ring::Errno;
 pub use annulus_runtime::engine::KernelChoice;
