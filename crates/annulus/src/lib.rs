@@ -1,7 +1,11 @@
 //! Files, sockets, processes and time on io_uring, in the shapes of the standard library.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "hyper")]
+mod bound;
 pub mod fs;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 pub mod io;
 pub mod net;
 pub mod polled;
