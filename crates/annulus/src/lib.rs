@@ -1,6 +1,8 @@
 //! Files, sockets, processes and time on io_uring, in the shapes of the standard library.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "axum")]
+pub mod axum;
 #[cfg(feature = "hyper")]
 mod bound;
 pub mod fs;
