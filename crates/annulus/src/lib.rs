@@ -1,4 +1,6 @@
 //! Files, sockets, processes and time on io_uring, in the shapes of the standard library.
+#![doc = ""]
+#![doc = include_str!("../docs/overview.md")]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "axum")]
@@ -6,6 +8,7 @@ pub mod axum;
 #[cfg(feature = "hyper")]
 mod bound;
 pub mod fs;
+pub mod guide;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 pub mod io;
@@ -28,3 +31,8 @@ pub use annulus_runtime::{
     RemoteHandle, Runtime, RuntimeMetrics, buffer, run, spawn_blocking, spawn_local, submit, time,
     yield_now,
 };
+
+/// The programs of the project's front page compile and run: here, where all crates are known.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
