@@ -7,13 +7,13 @@ use clap_complete::Shell;
 
 use crate::failure::Failure;
 use crate::out::Common;
-use crate::{bench, probe};
+use crate::{bench, cp, probe};
 
 /// The exit codes, at the end of every help.
 pub const EXIT_CODES: &str = "\
 Exit codes:
   0    done; io_uring is usable
-  1    io_uring is usable, with limits (probe)
+  1    io_uring is usable, with limits (probe); something was not copied (cp)
   2    io_uring is not usable here (bench: and it was asked for)
   3    something failed: one line on stderr says what, why, and what to do
   64   the command line is wrong
@@ -36,6 +36,13 @@ pub enum Command {
     /// Measure io_uring against the ordinary way, on this machine's own disk
     #[command(after_help = EXIT_CODES)]
     Bench(bench::Args),
+    /// Copy files and directories, by whatever costs the least
+    #[command(
+        after_help = cp::EXIT_CODES,
+        long_about = cp::ABOUT,
+        override_usage = "annulus cp [OPTIONS] SRC… DST"
+    )]
+    Cp(cp::Args),
     /// Say whether io_uring can be used here, and if not, why
     #[command(after_help = EXIT_CODES, long_about = probe::ABOUT)]
     Probe(probe::Args),

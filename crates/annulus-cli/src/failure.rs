@@ -11,6 +11,8 @@ pub enum Exit {
     Done,
     /// `probe`: io_uring is usable, with limits.
     Limited,
+    /// `cp`: not all was copied; a line on stderr for each says why.
+    Partial,
     /// io_uring is not usable here; `bench` was asked to measure it.
     Unusable,
     /// Something failed; one line on stderr says what.
@@ -29,7 +31,7 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::Limited => 1,
+            Self::Limited | Self::Partial => 1,
             Self::Unusable => 2,
             Self::Failed => 3,
             Self::Usage => 64,
@@ -81,7 +83,12 @@ impl Failure {
 
     /// A signal asked the program to end.
     pub fn interrupted(signal: u8) -> Self {
-        let why = format!("signal {signal} came; nothing is left behind");
+        Self::interrupted_with(signal, "nothing is left behind")
+    }
+
+    /// The same, where something else is left.
+    pub fn interrupted_with(signal: u8, left: &str) -> Self {
+        let why = format!("signal {signal} came; {left}");
         Self { exit: Exit::Signal(signal), ..Self::new("interrupted", why) }
     }
 

@@ -4,6 +4,7 @@
 
 mod bench;
 mod cli;
+mod cp;
 mod failure;
 mod generate;
 mod out;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let ui = Ui::new(&cli.common);
     let outcome = match cli.command {
         Command::Bench(args) => bench::run(&args, &ui),
+        Command::Cp(args) => cp::run(&args, &ui),
         Command::Probe(args) => probe::run(&args, &ui),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
