@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::failure::Failure;
 use crate::out::Common;
-use crate::{bench, cp, probe};
+use crate::{bench, cp, probe, serve};
 
 /// The exit codes, at the end of every help.
 pub const EXIT_CODES: &str = "\
@@ -46,6 +46,9 @@ pub enum Command {
     /// Say whether io_uring can be used here, and if not, why
     #[command(after_help = EXIT_CODES, long_about = probe::ABOUT)]
     Probe(probe::Args),
+    /// Serve the files of a directory over HTTP
+    #[command(after_help = EXIT_CODES, long_about = serve::ABOUT)]
+    Serve(serve::Args),
     /// Print a completion script for a shell
     #[command(hide = true)]
     Completions(CompletionsArgs),

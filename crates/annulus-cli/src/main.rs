@@ -9,6 +9,7 @@ mod failure;
 mod generate;
 mod out;
 mod probe;
+mod serve;
 mod signals;
 mod units;
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args, &ui),
         Command::Cp(args) => cp::run(&args, &ui),
         Command::Probe(args) => probe::run(&args, &ui),
+        Command::Serve(args) => serve::run(&args, &ui),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
     };
