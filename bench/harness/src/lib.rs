@@ -1,6 +1,8 @@
 //! What the benchmark programs share, ours and our peers'.
 
+pub mod echo;
 mod limit;
+pub mod load;
 mod meter;
 mod program;
 pub mod reads;

@@ -1,5 +1,6 @@
 //! compio beside Annulus's runtime.
 
+mod echo;
 mod runtime;
 
 pub use runtime::Compio;

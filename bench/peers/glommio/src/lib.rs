@@ -1,5 +1,6 @@
 //! glommio beside Annulus's runtime.
 
+mod echo;
 mod runtime;
 
 pub use runtime::Glommio;

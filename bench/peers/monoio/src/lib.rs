@@ -1,5 +1,6 @@
 //! monoio beside Annulus's runtime.
 
+mod echo;
 mod runtime;
 
 pub use runtime::Monoio;

@@ -1,5 +1,6 @@
 //! tokio-uring beside Annulus's runtime.
 
+mod echo;
 mod runtime;
 
 pub use runtime::TokioUring;

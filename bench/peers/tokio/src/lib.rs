@@ -1,5 +1,6 @@
 //! tokio beside Annulus's runtime.
 
+mod echo;
 mod runtime;
 
 pub use runtime::Tokio;
