@@ -163,6 +163,22 @@ fn tasks_do_as_much_as_asked() {
 }
 
 #[test]
+fn both_http_servers_answer_each_request() {
+    for program in [env!("CARGO_BIN_EXE_hyper-annulus"), env!("CARGO_BIN_EXE_hyper-tokio")] {
+        for more in [["timer=0", "depth=1"], ["timer=1", "depth=4"]] {
+            let cost =
+                last(&run(program, &[&["ops=1001", "conns=7", "bytes=20000"], &more[..]].concat()));
+            assert_eq!(cost["ops"], 1001.0, "{program} {more:?}");
+        }
+        refuses(program, &["file=x"], "no such argument");
+        refuses(program, &["timer=2"], "timer=2");
+    }
+    let load = env!("CARGO_BIN_EXE_hyper-load");
+    refuses(load, &["conns=0"], "conns=0");
+    refuses(load, &["addr=127.0.0.1:1"], "refused");
+}
+
+#[test]
 fn wakeups_are_counted() {
     let cost = last(&run(IDLER, &["what=ticking", "seconds=1"]));
     assert!(cost["wakeups"] >= 5.0, "a task that wakes ten times a second: {cost:?}");
@@ -198,6 +214,7 @@ fn the_driver_refuses_in_one_line() {
     refuses(driver, &["runtime", &small, "--peers", "crosvm"], "crosvm");
     refuses(driver, &["tasks", "--modes", "sleep"], "sleep");
     refuses(driver, &["tasks", "--seconds", "1"], "--seconds");
+    refuses(driver, &["hyper", "--bytes", "0"], "--bytes");
 }
 
 /// What the driver's modules say of themselves: `code` runs beside them, and prints one line.

@@ -4,7 +4,8 @@
 //! - `epoll`: by hand, level-triggered.
 //! - `single`, `multi`: a ring with registered files; a receive for each message, or one that goes
 //!   on, with a ring of buffers. `kernel=` (`host`, `linux`) is who answers it.
-//! - `tokio`: a task for each connection, on the runtime of one thread.
+//! - `tokio`, `annulus`: a task for each connection, on the runtime of one thread; `annulus-pool`
+//!   has what comes received by one operation for each connection.
 //!
 //! Clients and server are one thread, which takes turns: all clients send, the server answers all,
 //! all clients receive. So nobody wakes anybody, the clients cost the same each time, and what is
@@ -125,7 +126,11 @@ fn run(args: &Args) -> Result<()> {
         "epoll" => turns(epoll::Epoll::new(served, buffer)?, clients, limit),
         "single" => turns(ring::Single::new(served, &ring::kernel(args))?, clients, limit),
         "multi" => turns(ring::Multi::new(served, &ring::kernel(args))?, clients, limit),
-        "tokio" => tasks::run(served, clients, limit),
-        other => fail(&format!("way={other}: floor, epoll, single, multi or tokio")),
+        "tokio" => tasks::tokio(served, clients, limit),
+        "annulus" => tasks::annulus(served, clients, limit, false),
+        "annulus-pool" => tasks::annulus(served, clients, limit, true),
+        other => fail(&format!(
+            "way={other}: floor, epoll, single, multi, tokio, annulus or annulus-pool"
+        )),
     }
 }
