@@ -9,7 +9,12 @@
     bench/run.py host FILE                4 KiB cached reads: engine and ring on the host kernel
     bench/run.py pingpong                 TCP over loopback: the host kernel, epoll, tokio
     bench/run.py runtime FILE             4 KiB cached reads: the ring, our runtime, its peers
+    bench/run.py fixed FILE               4 KiB direct reads by File, all registered; the raw ring
     bench/run.py tasks                    spawn, yield, timers, wake: our runtime, its peers
+    bench/run.py echo                     a TCP echo: our runtime, its peers
+    bench/run.py hyper                    hyper's hello world: on this runtime, on tokio
+    bench/run.py serve                    `annulus serve` beside nginx, under wrk: installed ones
+    bench/run.py cp                       `annulus cp` and GNU `cp`: 2 GiB, and 20,000 files
     bench/run.py idle                     wake-ups of threads that have nothing to do
 
 Rounds run A B C ... then C B A; medians are shown, with the smallest and largest. Instructions
@@ -20,11 +25,12 @@ $PEERBENCH/c where that is a directory (default: ../shared/peerbench) and liburi
 installed; the others are here. `runtime` and `tasks` build theirs from `peers/`, a package for each
 runtime: cargo fetches their crates where it can, and what cannot be built is left out in one line.
 
-`tokio`, `shared`, `host`, `pingpong`, `runtime` and `tasks` show per operation the processor time
-of all threads, the kernel's included, which stands for cycles, and the context switches;
-`--rounds`, `--seconds` (of each run), `--depths`, `--threads`, `--modes`, `--peers` and the like
-bound them, `--no-instructions` leaves callgrind out, and `--json` prints everything as one JSON
-object instead. What is wrong is said in one line; the exit code is 2 then, and 1 where a program
+`tokio`, `shared`, `host`, `pingpong`, `echo`, `hyper`, `runtime`, `fixed` and `tasks` show per
+operation the processor time of all threads, the kernel's included, which stands for cycles, and
+the context switches; `--rounds`, `--seconds` (of each run), `--depths`, `--threads`, `--modes`,
+`--peers` and the like bound them, `--no-instructions` leaves callgrind out, and `--json` prints
+everything as one JSON object instead. `cp` has `--rounds`, `--dir`, `--cases`, `--mib`, `--files`
+and `--json`. What is wrong is said in one line; the exit code is 2 then, and 1 where a program
 failed.
 """
 
@@ -35,11 +41,14 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 
 sys.dont_write_bytecode = True
 from instructions import Wrong, has_counters, instructions, need_a_way, system_calls  # noqa: E402
 from rounds import Peer, Plan, compare as compare_cost, machine, printed, table  # noqa: E402
+import copies  # noqa: E402
 import runtimes  # noqa: E402
+import serve as serving  # noqa: E402
 import targets  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -329,6 +338,22 @@ def runtime(arguments):
     out.end()
 
 
+def fixed(arguments):
+    targets.check(arguments.file, True)
+    how, out, bases = plan(arguments), Output(arguments), ["ring"]
+    build()
+    targets.out_of_cache(arguments.file)
+    for depth in arguments.depths:
+        read = [f"file={arguments.file}", f"qd={depth}", "direct=1"]
+        peers = [Peer("File", [os.path.join(BIN, "randread-file"), *read]),
+                 Peer("ring", [os.path.join(BIN, "randread-annulus"), *read, "fixed=1"])]
+        rows = compare_cost(peers, bases, how)
+        title = f"random 4 KiB direct reads, file and buffers registered, {depth} in flight"
+        title += f" ({how.rounds} rounds of {how.seconds} s)"
+        out.add(title, {"depth": depth}, READS, bases, rows)
+    out.end()
+
+
 def tasks(arguments):
     how, out, bases = plan(arguments), Output(arguments), ["annulus"]
     build()
@@ -338,6 +363,56 @@ def tasks(arguments):
         rows = compare_cost(runtimes.tasks(built, mode), bases, how)
         title = f"{what} ({how.rounds} rounds of {ops:,})"
         out.add(title, {"mode": mode}, OPERATIONS, bases, rows)
+    out.end()
+
+
+def hyper(arguments):
+    how, out, bases = plan(arguments), Output(arguments), ["tokio"]
+    build()
+    cores = ["core=0", "load_core=1"] if (os.cpu_count() or 1) > 1 else []
+    for conns in arguments.conns:
+        for size in arguments.bytes:
+            ops = max(1_000, min(arguments.ops, 2_000_000_000 // (size + 20_000)))
+            peers = [
+                Peer(label, program(name, f"conns={conns}", f"bytes={size}", *cores, *more),
+                     few=4_000, many=12_000, ops=ops)
+                for label, name, more in (
+                    ("annulus", "hyper-annulus", []),
+                    ("annulus, writev", "hyper-annulus", ["writev=1"]),
+                    ("tokio", "hyper-tokio", []),
+                    ("annulus, timer", "hyper-annulus", ["timer=1"]),
+                    ("tokio, timer", "hyper-tokio", ["timer=1"]),
+                )
+            ]
+            rows = compare_cost(peers, bases, how)
+            title = f"hyper, answers of {size} bytes, {conns} connections"
+            out.add(f"{title} ({how.rounds} rounds of {ops} requests)",
+                    {"conns": conns, "bytes": size}, REQUESTS, bases, rows)
+    out.end()
+
+
+def serve(arguments):
+    results = serving.compare(arguments.rounds, arguments.seconds, arguments.bytes, arguments.conns)
+    if arguments.json:
+        print(json.dumps({"command": "serve", "machine": machine(), "results": results}, indent=1))
+        return
+    for result in results:
+        print("\n".join(serving.table(result)))
+
+
+def echo(arguments):
+    how, out = plan(arguments), Output(arguments)
+    build()
+    built = runtimes.build(arguments.peers)
+    bases = [peer for peer in ("tokio", "monoio") if peer in built]
+    cores = ["core=0", "load_core=1"] if (os.cpu_count() or 1) > 1 else []
+    for conns in arguments.conns:
+        for size in arguments.bytes:
+            peers = runtimes.echoes(built, conns, size, max(arguments.ops, 10 * conns), cores)
+            rows = compare_cost(peers, bases, how)
+            title = f"TCP echo of {size} bytes, {conns} connections"
+            out.add(f"{title} ({how.rounds} rounds of {arguments.ops} requests)",
+                    {"conns": conns, "bytes": size}, REQUESTS, bases, rows)
     out.end()
 
 
@@ -404,7 +479,8 @@ def parse(argv):
         if default:
             command.add_argument("rounds", nargs="?", type=rounds, default=default)
     for name, seconds in (("tokio", 1.0), ("shared", 0.5), ("host", 1.0), ("pingpong", 0.5),
-                          ("runtime", 1.0), ("tasks", None)):
+                          ("echo", 1.0), ("hyper", 1.0), ("serve", 3.0), ("runtime", 1.0),
+                          ("fixed", 1.0), ("tasks", None)):
         command = commands.add_parser(name, add_help=False)
         command.add_argument("--rounds", type=rounds, default=5)
         if seconds:
@@ -417,9 +493,17 @@ def parse(argv):
             command.add_argument("--modes", type=several(one_of(("hot", "direct"))),
                                  default=["hot", "direct"])
             command.add_argument("--depths", type=counts, default=[1, 32, 128])
-        elif name == "host":
+        elif name in ("host", "fixed"):
             command.add_argument("file", metavar="FILE")
-            command.add_argument("--depths", type=counts, default=[32])
+            depth = 32 if name == "host" else 128
+            command.add_argument("--depths", type=counts, default=[depth])
+        elif name == "echo":
+            some = several(one_of(runtimes.PEERS))
+            command.add_argument("--peers", type=some, default=runtimes.PEERS)
+            command.add_argument("--conns", type=counts, default=[1, 50, 500])
+            command.add_argument("--bytes", type=several(number(int, 1, 1 << 20)),
+                                 default=[64, 4096])
+            command.add_argument("--ops", type=number(int, 1_000, 10**9), default=100_000)
         elif name in ("runtime", "tasks"):
             some = several(one_of(runtimes.PEERS))
             command.add_argument("--peers", type=some, default=runtimes.PEERS)
@@ -432,11 +516,28 @@ def parse(argv):
                 command.set_defaults(seconds=0.0)
         elif name == "pingpong":
             command.add_argument("--conns", type=counts, default=[1, 50])
+        elif name == "serve":
+            command.add_argument("--conns", type=counts, default=[50])
+            sizes = several(number(int, 1, 1 << 30))
+            command.add_argument("--bytes", type=sizes, default=[4096, 1 << 20])
+        elif name == "hyper":
+            command.add_argument("--conns", type=counts, default=[50, 500])
+            sizes = several(number(int, 1, 1 << 30))
+            command.add_argument("--bytes", type=sizes, default=[13])
+            command.add_argument("--ops", type=number(int, 1_000, 10**9), default=100_000)
         else:
             command.add_argument("--threads", type=counts, default=[1, 2, 4, 8])
             command.add_argument("--batches", type=counts, default=[1, 16])
     command = commands.add_parser("idle", add_help=False)
     command.add_argument("--seconds", type=number(int, 1, 3600), default=10)
+    command.add_argument("--json", action="store_true")
+    command = commands.add_parser("cp", add_help=False)
+    command.add_argument("--rounds", type=rounds, default=7)
+    command.add_argument("--dir", default=tempfile.gettempdir())
+    command.add_argument("--cases", type=several(one_of(("file", "tree"))),
+                         default=["file", "tree"])
+    command.add_argument("--mib", type=number(int, 1, 1 << 20), default=2048)
+    command.add_argument("--files", type=number(int, 1, 10**7), default=20_000)
     command.add_argument("--json", action="store_true")
     return parser.parse_args(argv)
 
@@ -447,7 +548,8 @@ def main(argv):
         print(__doc__.strip(), file=sys.stdout if arguments.help else sys.stderr)
         return 0 if arguments.help else 2
     new = {"tokio": tokio, "shared": shared, "idle": idle, "host": host,
-           "pingpong": pingpong, "runtime": runtime, "tasks": tasks}.get(arguments.command)
+           "pingpong": pingpong, "echo": echo, "hyper": hyper, "serve": serve, "runtime": runtime,
+           "fixed": fixed, "tasks": tasks, "cp": copies.run}.get(arguments.command)
     if new:
         new(arguments)
         return 0

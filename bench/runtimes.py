@@ -77,6 +77,18 @@ def readers(built, path, depth):
     return peers
 
 
+def echoes(built, conns, size, ops, cores):
+    """The runtimes that echo `size` bytes on each of `conns` connections; ours first."""
+    arguments = [f"conns={conns}", f"size={size}", f"buf={max(size, 4096)}", *cores]
+    counted = {"few": 10 * conns + 2_000, "many": 20 * conns + 12_000, "ops": ops}
+    peers = [Peer("annulus", ours("echo-annulus", *arguments), **counted),
+             Peer("annulus, pool", ours("echo-annulus", "pool=1", *arguments), **counted)]
+    load = f"load={os.path.join(OURS, 'echo-load')}"
+    for peer in built:
+        peers.append(Peer(peer, theirs(f"echo-{peer}", load, *arguments), **counted))
+    return peers
+
+
 def tasks(built, mode):
     """The runtimes whose tasks do what `mode` says; ours first."""
     _, ops = MODES[mode]
