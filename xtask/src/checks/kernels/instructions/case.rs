@@ -42,6 +42,8 @@ pub struct Counts {
     pub total: ByCase,
     /// User space alone.
     pub user: ByCase,
+    /// The kernel alone, by the plugin: what it executed, however long it waited.
+    pub executed: ByCase,
 }
 
 impl Counts {
@@ -51,6 +53,10 @@ impl Counts {
 
     pub fn user(&self, name: &str) -> Option<f64> {
         self.user.get(name).copied()
+    }
+
+    pub fn executed(&self, name: &str) -> Option<f64> {
+        self.executed.get(name).copied()
     }
 
     pub fn kernel(&self, name: &str) -> Option<f64> {
@@ -83,8 +89,8 @@ mod tests {
     #[test]
     fn the_kernel_is_what_user_space_is_not() {
         let one = |n| [("a".to_owned(), n)].into();
-        let counts = Counts { total: one(100.0), user: one(30.0) };
+        let counts = Counts { total: one(100.0), user: one(30.0), executed: one(69.0) };
         assert_eq!(counts.kernel("a"), Some(70.0));
-        assert_eq!(counts.kernel("b"), None);
+        assert_eq!((counts.kernel("b"), counts.executed("a")), (None, Some(69.0)));
     }
 }

@@ -69,7 +69,11 @@ pub fn count(
         };
         cases.iter().filter_map(of_case).collect()
     };
-    Ok(Counts { total: slope(&runs.least_ns, checked), user: slope(&runs.least_user, 1.0) })
+    Ok(Counts {
+        total: slope(&runs.least_ns, checked),
+        user: slope(&runs.least_user, 1.0),
+        executed: slope(&runs.least_kernel, 1.0),
+    })
 }
 
 /// What the machine runs: a line for each run.
@@ -86,13 +90,19 @@ struct Runs {
     least_ns: BTreeMap<String, f64>,
     /// The least that each executed in user space, its start included.
     least_user: BTreeMap<String, f64>,
+    /// The same of the kernel.
+    least_kernel: BTreeMap<String, f64>,
 }
 
 impl Runs {
     /// From the console, and from the log with two marks for each of its lines: before and after.
     fn read(text: &str, marks: &str) -> Result<Self, String> {
-        let user: Vec<f64> = marks.lines().filter_map(|line| number(line, "user")).collect();
-        let mut spans = user.chunks(2).map(|span| span[span.len() - 1] - span[0]);
+        let counted = |line: &str| Some([number(line, "user")?, number(line, "kernel")?]);
+        let counted: Vec<[f64; 2]> = marks.lines().filter_map(counted).collect();
+        let mut spans = counted.chunks(2).map(|span| {
+            let (before, after) = (span[0], span[span.len() - 1]);
+            [after[0] - before[0], after[1] - before[1]]
+        });
         let mut runs = Self::default();
         for line in text.lines().filter_map(|l| l.strip_prefix("== ")) {
             let Some((name, rest)) = line.split_once(' ') else { continue };
@@ -104,7 +114,8 @@ impl Runs {
                 *least = least.min(count);
             };
             least(&mut runs.least_ns, secs * 1e9);
-            least(&mut runs.least_user, span);
+            least(&mut runs.least_user, span[0]);
+            least(&mut runs.least_kernel, span[1]);
         }
         if spans.next().is_some() {
             Err("the plugin logged too many marks".to_owned())
@@ -158,7 +169,7 @@ mod tests {
         let runs = Runs::read(text, marks).unwrap();
         assert!(runs.least_ns.len() == 1 && runs.least_user.len() == 1);
         assert!((runs.least_ns["a/1/2"] - 2000.0).abs() < 1e-6);
-        assert_eq!(runs.least_user["a/1/2"], 5.0);
+        assert_eq!((runs.least_user["a/1/2"], runs.least_kernel["a/1/2"]), (5.0, 0.0));
     }
 
     #[test]
@@ -172,7 +183,7 @@ mod tests {
         let of = |each: f64, counted: f64| {
             let name = |turns: u64| format!("known-loop/{turns}");
             let times = |by: f64| LOOP_TURNS.map(|t| (name(t), t as f64 * 2.0 * by)).into();
-            Runs { least_ns: times(each), least_user: times(counted) }.checked()
+            Runs { least_ns: times(each), least_user: times(counted), ..Runs::default() }.checked()
         };
         assert!(of(1.003, 1.0).is_ok() && of(0.5, 1.0).is_err() && of(1.1, 1.0).is_err());
         assert!(of(1.003, 1.01).is_err());

@@ -11,9 +11,11 @@
 //!
 //! Each number is a slope between a short run and a long one, so that set-up cancels out, and the
 //! least of three runs. What is counted: NOPs (fitted over the batches is `per enter + per NOP`),
-//! cached reads, wakes across threads, requests over TCP. `COUNT="reads wakes"` counts those alone.
+//! cached reads, direct ones, wakes across threads, requests over TCP. `COUNT="reads wakes"` counts
+//! those alone.
 
 mod case;
+mod direct;
 mod guest;
 mod nops;
 mod programs;
@@ -39,6 +41,7 @@ struct Table {
 const TABLES: &[Table] = &[
     Table { name: "nops", cases: nops::cases, print: nops::print },
     Table { name: "reads", cases: reads::cases, print: reads::print },
+    Table { name: "direct", cases: direct::cases, print: direct::print },
     Table { name: "wakes", cases: wakes::cases, print: wakes::print },
     Table { name: "requests", cases: requests::cases, print: requests::print },
 ];
@@ -71,9 +74,9 @@ fn failed(why: String) -> bool {
 
 /// Counts `tables` on every kernel: whether all went well.
 fn count(tables: &[&Table], busybox: &[u8]) -> Result<bool, String> {
-    let programs = Programs::build()?;
-    let plugin = programs::plugin()?;
     let mut cases: Vec<Case> = tables.iter().flat_map(|table| (table.cases)()).collect();
+    let programs = Programs::build(|name| cases.iter().any(|case| case.program == name))?;
+    let plugin = programs::plugin()?;
     cases.retain(|case| programs.path(case.program).is_some());
     let mut good = true;
     for series in SERIES.iter().filter(|s| chosen(s)) {

@@ -23,9 +23,15 @@ const OURS: &[&str] = &[
     "nop-uring",
     "randread-annulus",
     "randread-annulus-rt",
+    "randread-file",
     "tasks-annulus",
     "pingpong",
 ];
+
+/// Those that the counting itself needs.
+const COUNTING: &[&str] = &["known-loop", "mark"];
+/// The peer in C.
+const IN_C: &str = "nop-c";
 
 /// Those of bench/peers, and what each has.
 const THEIRS: &[(&str, &[&str])] = &[
@@ -40,21 +46,23 @@ const THEIRS: &[(&str, &[&str])] = &[
 pub struct Programs(Vec<PathBuf>);
 
 impl Programs {
-    /// Builds what can be built: each that cannot is a skip, but those of bench/.
-    pub fn build() -> Result<Self, String> {
-        let what: Vec<&str> = OURS.iter().flat_map(|name| ["--bin", name]).collect();
+    /// Builds what is wanted and can be built: each that cannot is a skip, but those of bench/.
+    pub fn build(is_wanted: impl Fn(&str) -> bool) -> Result<Self, String> {
+        let ours = OURS.iter().filter(|name| COUNTING.contains(name) || is_wanted(name));
+        let what: Vec<&str> = ours.clone().flat_map(|name| ["--bin", name]).collect();
         let built = cargo("bench", "bench/target", &what)?;
-        let mut programs: Vec<PathBuf> = OURS.iter().map(|name| built.join(name)).collect();
-        for (peer, names) in THEIRS {
+        let mut programs: Vec<PathBuf> = ours.map(|name| built.join(name)).collect();
+        for (peer, names) in THEIRS.iter().filter(|(_, names)| names.iter().any(|n| is_wanted(n))) {
             let package = format!("peer-{peer}");
             match cargo("bench/peers", "bench/target/peers", &["--locked", "-p", &package]) {
                 Ok(built) => programs.extend(names.iter().map(|name| built.join(name))),
                 Err(why) => drop(skips::step(&format!("kernels --instructions: {peer}"), &why)),
             }
         }
-        match in_c() {
-            Some(program) => programs.push(program),
-            None => {
+        match is_wanted(IN_C).then(in_c) {
+            None => {}
+            Some(Some(program)) => programs.push(program),
+            Some(None) => {
                 let reason = "no source in $PEERBENCH/c, no gcc or no liburing-dev";
                 skips::step("kernels --instructions: liburing", reason);
             }
@@ -115,7 +123,7 @@ fn in_c() -> Option<PathBuf> {
     let source = std::env::var_os("PEERBENCH")
         .map_or_else(|| root().join("../shared/peerbench"), PathBuf::from)
         .join("c/nop.c");
-    let program = machine::folder().join("nop-c");
+    let program = machine::folder().join(IN_C);
     let mut gcc = Command::new("gcc");
     gcc.args(["-O2", "-o"]).arg(&program).arg(&source).arg("-luring");
     (source.exists() && output(&mut gcc).is_ok()).then_some(program)

@@ -18,6 +18,8 @@ const PEERS: &[(&str, &str)] = &[
     ("linux", "way=single kernel=linux"),
     ("linux-multishot", "way=multi kernel=linux"),
     ("tokio", "way=tokio"),
+    ("annulus", "way=annulus"),
+    ("annulus-pool", "way=annulus-pool"),
 ];
 const FLOOR: &str = "floor";
 const EPOLL: &str = "epoll";
