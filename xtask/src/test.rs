@@ -1,8 +1,8 @@
 //! `cargo xtask test`: every test of the workspace, doctests included, with what was skipped and
 //! why, and an end also where one hangs.
 //!
-//! First all of them on Linux's io_uring; then those of rings and engines once more on the kernel
-//! in user space, which the same programs run on.
+//! First all of them on Linux's io_uring; then those of rings, of engines and of what users import
+//! once more on the kernel in user space, which the same programs run on.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -38,7 +38,12 @@ const PARTS: &[Part] = &[
     Part { kernel: "linux", which: &["--workspace"], must_pass: true },
     Part {
         kernel: "host",
-        which: &["--package=annulus-suite", "--package=annulus-runtime", "--tests"],
+        which: &[
+            "--package=annulus-suite",
+            "--package=annulus-runtime",
+            "--package=annulus",
+            "--tests",
+        ],
         must_pass: HOST_MUST_PASS,
     },
 ];

@@ -34,6 +34,8 @@ const LISTED: &[(&str, &str)] = &[
     ("crates/annulus-runtime/src/engine/driver*", "the drivers are threads"),
     ("crates/annulus-runtime/src/engine/helper", "a call that may wait has a thread of its own"),
     ("crates/annulus-runtime/src/engine/metadata", "a file's times are told in the type for times"),
+    ("crates/annulus-runtime/src/engine/times", "the times that a file is to have are given"),
+    ("crates/annulus/src/fs/inode", "the times that a file is to have are given"),
     ("crates/annulus-runtime/src/runtime/threads", "a runtime on each of several threads"),
     ("crates/annulus-runtime/src/runtime/builder", "what a reactor does while it cannot enter"),
     ("crates/annulus-runtime/src/runtime/time/sleep", "a time of the caller's clock is given"),
