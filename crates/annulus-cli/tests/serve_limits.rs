@@ -173,7 +173,10 @@ fn a_signal_lets_answers_come_to_their_end() {
             busy.stream.read_exact(&mut some).unwrap();
             served.signal(signal);
             assert!(idle.is_over(), "an idle connection is closed");
+            let began = Instant::now();
             eventually("nobody is accepted", || TcpStream::connect(served.at).is_err());
+            let took = began.elapsed();
+            assert!(took < Duration::from_secs(5), "who keeps asking is refused: {took:?}");
             let rest = busy.into_rest();
             let head = some.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
             assert_eq!(some.len() - head + rest.len(), 50_000_000);

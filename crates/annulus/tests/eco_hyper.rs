@@ -475,6 +475,29 @@ fn what_waits_in_the_queue_is_served_at_the_end() {
     });
 }
 
+/// As fast as the queue is emptied somebody comes: that has an end, too.
+#[test]
+fn the_end_comes_though_peers_do_not_cease() {
+    limit(LIMIT, || {
+        run(async {
+            let running = Running::start(|server| server);
+            let addr = running.addr;
+            let knocks = std::thread::spawn(move || {
+                while StdStream::connect(addr).is_ok() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            time::sleep(Duration::from_millis(20)).await;
+            let began = Instant::now();
+            running.stop().await;
+            let took = began.elapsed();
+            assert!(took < Duration::from_secs(3), "{took:?}");
+            knocks.join().expect("it was refused");
+        })
+        .expect("a runtime");
+    });
+}
+
 #[test]
 fn over_a_unix_stream() {
     limit(LIMIT, || {

@@ -8,6 +8,7 @@ use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Instant;
 
 use ::hyper::body::{Body, Incoming};
 use ::hyper::rt::{Read, Write};
@@ -25,8 +26,10 @@ use crate::polled::{Buffers, Polled};
 /// How long a server that is out of descriptors waits before it tries again.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How many connections a server takes out of its queue at its end: as many as that has room for,
-/// mostly (`net.core.somaxconn`). They come as fast as they are taken, perhaps.
+/// mostly (`net.core.somaxconn`).
 const QUEUED_MAX: usize = 4096;
+/// For how long it takes them: as fast as they are taken others come, perhaps.
+const QUEUED_FOR: Duration = Duration::from_millis(100);
 /// How long an accept of a connection that is there may take.
 const PROMPT: Duration = Duration::from_millis(10);
 
@@ -368,10 +371,10 @@ impl Server {
         }
         // Those in its queue are connected, as far as they know: closed, it would reset them.
         let mut listener = Some(self.listener);
+        let ended = Instant::now();
         for _ in 0..QUEUED_MAX {
-            let Some(own) = listener.take().filter(|_| gate.is_below(self.connections_max)) else {
-                break;
-            };
+            let has_room = gate.is_below(self.connections_max) && ended.elapsed() < QUEUED_FOR;
+            let Some(own) = listener.take().filter(|_| has_room) else { break };
             let Some((own, accepted)) = queued(own).await else { break };
             listener = Some(own);
             begin(accepted);
