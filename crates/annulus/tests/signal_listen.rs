@@ -123,7 +123,11 @@ fn listeners_on_many_threads_get_it_while_others_come_and_go() {
 /// What the test of this name does in a process of its own, which is told by its lines how far that
 /// is.
 async fn child(name: &str) -> (Child, BufReader<impl AsyncReadOwned>) {
-    let mut command = Command::from(again::this_test(name));
+    let this = again::this_test(name);
+    // Ctrl-C ends it, though this process may have been started in the background, and ignore it.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT").arg(this.get_program()).args(this.get_args());
+    command.envs(this.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.stdout(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().await.unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap());

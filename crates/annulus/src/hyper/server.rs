@@ -18,6 +18,7 @@ use ::hyper::{Request, Response};
 use annulus_runtime::runtime::net::{TcpListener, TcpStream};
 use annulus_runtime::runtime::stopped;
 use annulus_runtime::{spawn_local, time};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::drain::{Gate, Member, Phase};
 use super::{LocalTimer, SendIo};
@@ -29,8 +30,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// mostly (`net.core.somaxconn`).
 const QUEUED_MAX: usize = 4096;
 /// For how long it takes them: as fast as they are taken others come, perhaps.
-const QUEUED_FOR: Duration = Duration::from_millis(100);
-/// How long an accept of a connection that is there may take.
+const QUEUED_FOR: Duration = Duration::from_secs(1);
+/// After how long it is asked whether there is one at all.
 const PROMPT: Duration = Duration::from_millis(10);
 
 /// What hyper takes as an error.
@@ -424,13 +425,25 @@ fn is_over(why: &annulus_runtime::Error) -> bool {
 
 /// A connection that waits in the queue, and the listener. Else that is closed: there was none.
 async fn queued(mut listener: TcpListener) -> Option<(TcpListener, (TcpStream, SocketAddr))> {
-    if let Ok(accepted) = time::timeout(PROMPT, listener.accept()).await {
-        return Some((listener, accepted.ok()?));
+    let began = Instant::now();
+    while began.elapsed() < QUEUED_FOR {
+        if let Ok(accepted) = time::timeout(PROMPT, listener.accept()).await {
+            return Some((listener, accepted.ok()?));
+        }
+        if !has_queued(&listener) {
+            break;
+        }
     }
     // What came since then is not lost.
     let (std, early) = listener.into_std().await.ok()?;
     let (stream, peer) = early?;
     Some((TcpListener::from_std(std), (TcpStream::from_std(stream), peer)))
+}
+
+/// Whether a connection waits that the kernel has not begun to accept.
+fn has_queued(listener: &TcpListener) -> bool {
+    let mut queue = [PollFd::new(listener, PollFlags::IN)];
+    poll(&mut queue, Some(&Timespec::default())).is_ok_and(|ready_count| ready_count > 0)
 }
 
 /// Waits until all connections are over, and cuts those off that are not in time: how many.
