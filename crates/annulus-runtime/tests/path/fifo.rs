@@ -113,9 +113,7 @@ fn a_reader_waits_for_its_writer() {
             let opening = engine.open(&path);
             let writer = std::thread::spawn(move || {
                 // Opens, writes and leaves, before, while or after the reader opens.
-                for _ in 0..(round % 5) * 20 {
-                    std::thread::yield_now();
-                }
+                std::thread::sleep(Duration::from_micros((round % 5) * 20));
                 let mut file = std::fs::File::options().write(true).open(&path).unwrap();
                 file.write_all(b"hello").unwrap();
             });
