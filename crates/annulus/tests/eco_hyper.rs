@@ -59,11 +59,11 @@ async fn answer(mut request: Request<Incoming>) -> Result<Response<Body>, Infall
             return Ok(head.body(full("")).expect("a response"));
         }
         "/slow" => {
-            // Not before the server is at its end.
+            // Not before the server is at its end, and has emptied its queue.
             while !IS_ENDING.get() {
                 time::sleep(Duration::from_millis(5)).await;
             }
-            time::sleep(Duration::from_millis(20)).await;
+            time::sleep(Duration::from_millis(500)).await;
             full("slow")
         }
         "/never" => std::future::pending().await,

@@ -7,8 +7,8 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::rc::Rc;
-use std::time::Instant;
 
 use ::hyper::body::{Body, Incoming};
 use ::hyper::rt::{Read, Write};
@@ -16,9 +16,8 @@ use ::hyper::server::conn::http1;
 use ::hyper::service::Service;
 use ::hyper::{Request, Response};
 use annulus_runtime::runtime::net::{TcpListener, TcpStream};
-use annulus_runtime::runtime::stopped;
+use annulus_runtime::runtime::{File, stopped};
 use annulus_runtime::{spawn_local, time};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::drain::{Gate, Member, Phase};
 use super::{LocalTimer, SendIo};
@@ -370,18 +369,8 @@ impl Server {
         while let Some(accepted) = self.next(&gate, end.as_mut()).await? {
             begin(accepted);
         }
-        // Those in its queue are connected, as far as they know: closed, it would reset them.
-        let mut listener = Some(self.listener);
-        let ended = Instant::now();
-        for _ in 0..QUEUED_MAX {
-            let has_room = gate.is_below(self.connections_max) && ended.elapsed() < QUEUED_FOR;
-            let Some(own) = listener.take().filter(|_| has_room) else { break };
-            let Some((own, accepted)) = queued(own).await else { break };
-            listener = Some(own);
-            begin(accepted);
-        }
-        // No connection comes any more that nobody would serve.
-        drop(listener);
+        // Closed, it resets those in its queue, who are connected as far as they know.
+        empty(self.listener, || gate.is_below(self.connections_max), &mut begin).await;
         Ok(Drained { connections, cut: drain(&gate, self.drain).await })
     }
 
@@ -423,27 +412,39 @@ fn is_over(why: &annulus_runtime::Error) -> bool {
     why.is_closed() || why.is_forked() || [EBADF, EINVAL, ENOTSOCK, EOPNOTSUPP].contains(&errno)
 }
 
-/// A connection that waits in the queue, and the listener. Else that is closed: there was none.
-async fn queued(mut listener: TcpListener) -> Option<(TcpListener, (TcpStream, SocketAddr))> {
-    let began = Instant::now();
-    while began.elapsed() < QUEUED_FOR {
-        if let Ok(accepted) = time::timeout(PROMPT, listener.accept()).await {
-            return Some((listener, accepted.ok()?));
-        }
-        if !has_queued(&listener) {
+/// Takes the connections out of a listener's queue while there is room for them, and closes it.
+async fn empty(
+    mut listener: TcpListener,
+    has_room: impl Fn() -> bool,
+    mut begin: impl FnMut((TcpStream, SocketAddr)),
+) {
+    let mut over = pin!(time::sleep(QUEUED_FOR));
+    let mut is_over = async || poll_fn(|cx| Poll::Ready(over.as_mut().poll(cx).is_ready())).await;
+    let queue = listener.as_fd().try_clone_to_owned().map(File::new).ok();
+    for _ in 0..QUEUED_MAX {
+        if !has_room() || is_over().await {
             break;
+        }
+        match time::timeout(PROMPT, listener.accept()).await {
+            Ok(Ok(accepted)) => begin(accepted),
+            Ok(Err(_)) => return,
+            // It may be that it takes long.
+            Err(_) if is_readable(queue.as_ref()).await => {}
+            Err(_) => break,
         }
     }
     // What came since then is not lost.
-    let (std, early) = listener.into_std().await.ok()?;
-    let (stream, peer) = early?;
-    Some((TcpListener::from_std(std), (TcpStream::from_std(stream), peer)))
+    if let Ok((_listener, Some((stream, peer)))) = listener.into_std().await
+        && has_room()
+    {
+        begin((TcpStream::from_std(stream), peer));
+    }
 }
 
-/// Whether a connection waits that the kernel has not begun to accept.
-fn has_queued(listener: &TcpListener) -> bool {
-    let mut queue = [PollFd::new(listener, PollFlags::IN)];
-    poll(&mut queue, Some(&Timespec::default())).is_ok_and(|ready_count| ready_count > 0)
+/// Whether a connection waits that nobody has begun to accept: a poll is answered at once.
+async fn is_readable(queue: Option<&File>) -> bool {
+    let Some(queue) = queue else { return false };
+    time::timeout(PROMPT, queue.readable()).await.is_ok_and(|polled| polled.is_ok())
 }
 
 /// Waits until all connections are over, and cuts those off that are not in time: how many.
