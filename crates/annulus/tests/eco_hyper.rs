@@ -288,10 +288,10 @@ fn a_head_that_does_not_come_ends_the_connection() {
             let addr = running.addr;
             beside(move || {
                 let mut stream = StdStream::connect(addr).expect("it listens");
-                // One request in time, and half of another.
+                // One request in time, and half of another: its time begins with the answer.
+                let begun = Instant::now();
                 stream.write_all(b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n").expect("it reads");
                 assert_eq!(answers(&mut stream, 1), [b"/a"]);
-                let begun = Instant::now();
                 stream.write_all(b"GET /b HTTP/1.1\r\nho").expect("it reads");
                 let mut rest = Vec::new();
                 stream.read_to_end(&mut rest).expect("it ends");

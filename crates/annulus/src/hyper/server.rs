@@ -439,6 +439,8 @@ async fn empty(
     {
         begin((TcpStream::from_std(stream), peer));
     }
+    // hyper closes a connection at its end that has read nothing yet: what they ask may be there.
+    time::sleep(PROMPT).await;
 }
 
 /// Whether a connection waits that nobody has begun to accept: a poll is answered at once.
