@@ -23,6 +23,7 @@ use annulus_ring::{Errno, Error};
 
 use super::ops::recv_msg_many::AHEAD_BYTES;
 use crate::buffer::AlignedBuf;
+use crate::operation::Completion;
 use crate::operation::places::NOWHERE;
 use crate::runtime::context;
 use crate::runtime::core::Core;
@@ -181,6 +182,23 @@ impl Inner {
         // SAFETY: the kernel has written inside of the buffer, from there on (the caller).
         let start = unsafe { self.buffer(id).add(at as usize) };
         Some(PoolBuf { start, bytes, id, pool: Rc::clone(self) })
+    }
+
+    /// Lends what a completion has put into a buffer: nothing at the end. Bytes of which the kernel
+    /// does not say where they lie are lost: that is an error, and no end.
+    ///
+    /// # Safety
+    /// - As [`lend`](Self::lend).
+    #[inline(always)]
+    pub(super) unsafe fn taken(
+        self: &Rc<Self>,
+        at: u32,
+        shot: Completion,
+    ) -> Result<Option<PoolBuf>, crate::error::Error> {
+        // SAFETY: the caller's promise. Also of one that has failed: its buffer is put back.
+        let lent = unsafe { self.lend(at, shot.result.unwrap_or(0), shot.flags) };
+        let count = shot.outcome()?;
+        if lent.is_none() && count > 0 { Err(Errno::EIO.into()) } else { Ok(lent) }
     }
 
     /// Takes a [`PoolBuf`] back, and puts the buffer into the ring if it was the last of it.
@@ -409,5 +427,28 @@ impl Drop for PoolBuf {
 impl fmt::Debug for PoolBuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PoolBuf").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_lie_nowhere_are_an_error_and_no_end() {
+        crate::run(async {
+            let pool = RecvPool::with_buffers(2, 64).expect("a pool");
+            let taken = |result| {
+                // SAFETY: it names no buffer.
+                unsafe { pool.inner.taken(NOWHERE, Completion::new(result)) }
+            };
+            assert!(taken(Ok(0)).expect("the end").is_none());
+            assert_eq!(taken(Ok(5)).err().and_then(|error| error.errno()), Some(Errno::EIO));
+            assert_eq!(
+                taken(Err(Errno::ENOBUFS)).err().map(|e| e.errno()),
+                Some(Some(Errno::ENOBUFS))
+            );
+        })
+        .expect("a runtime");
     }
 }

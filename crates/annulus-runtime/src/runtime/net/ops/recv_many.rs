@@ -63,9 +63,7 @@ unsafe impl Multishot for RecvMany {
     #[inline]
     fn item(&mut self, shot: Completion) -> Self::Item {
         // SAFETY: as above.
-        let lent = unsafe { self.pool.lend(self.at, shot.result.unwrap_or(0), shot.flags) };
-        shot.outcome()?;
-        Ok(lent)
+        unsafe { self.pool.taken(self.at, shot) }
     }
 
     fn reclaim(&mut self, shot: Completion) {

@@ -83,9 +83,7 @@ unsafe impl Multishot for RecvMsgMany {
     fn item(&mut self, shot: Completion) -> Self::Item {
         // SAFETY: it is a completion of this operation's, noted when it came; each is given to
         // this or to `reclaim`, once, with its place (`Several`).
-        let lent = unsafe { self.pool.lend(self.at, shot.result.unwrap_or(0), shot.flags) };
-        shot.outcome()?;
-        Ok(lent)
+        unsafe { self.pool.taken(self.at, shot) }
     }
 
     fn reclaim(&mut self, shot: Completion) {
