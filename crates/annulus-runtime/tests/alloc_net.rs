@@ -4,7 +4,7 @@ mod common;
 mod sockets;
 
 use annulus_runtime::run;
-use annulus_runtime::runtime::net::{TcpStream, UdpSocket};
+use annulus_runtime::runtime::net::{RecvPool, TcpStream, UdpSocket};
 use annulus_runtime::time::timeout;
 use common::detector::{Detector, thread_allocations};
 use common::{LIMIT, limit, on_host, times};
@@ -40,6 +40,32 @@ fn reads_and_writes_allocate_nothing() {
             let before = thread_allocations();
             exchange(&mut here, &mut there, bufs, count).await;
             assert_eq!(thread_allocations() - before, 0);
+        })
+        .expect("a runtime");
+    });
+}
+
+/// What is received from a pool lies there.
+#[test]
+fn what_a_pool_receives_allocates_nothing() {
+    limit(2 * LIMIT, || {
+        let (here, there) = pair();
+        run(async move {
+            let (mut here, mut there) = (TcpStream::from_std(here), TcpStream::from_std(there));
+            let pool = RecvPool::with_buffers(8, 4096).expect("a pool");
+            there.receive_from(&pool);
+            let (mut sent, mut before) = (vec![7; 64], 0);
+            for n in 0..100 + times(20_000) {
+                if n == 100 {
+                    before = thread_allocations();
+                }
+                sent = here.write_all(sent).await.expect("a write").1;
+                let received = there.receive().await.expect("a receive").expect("no end");
+                assert_eq!((received.len(), received.is_of_pool()), (64, true));
+            }
+            let allocated = thread_allocations() - before;
+            // The kernel in user space allocates on this thread for what waits.
+            assert!(on_host() || allocated == 0, "{allocated} allocations");
         })
         .expect("a runtime");
     });

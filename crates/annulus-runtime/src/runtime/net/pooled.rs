@@ -100,7 +100,7 @@ impl Pooled {
                 Bytes::Other => {}
                 Bytes::Some(came, flags, many) => {
                     let Some(buf) = many.lend(came, flags) else {
-                        return Poll::Ready(Some(Ok(0)));
+                        return Poll::Ready(Some(Err(Errno::EIO.into())));
                     };
                     self.take_held((buf, 0), take);
                     return Poll::Ready(Some(Ok(came as usize)));
@@ -288,7 +288,7 @@ impl ReadHalf {
     /// # Errors
     /// As there.
     pub async fn receive(&mut self) -> Result<Option<Received>, Error> {
-        let room = Vec::with_capacity(OWN_BYTES);
+        let room = || Vec::with_capacity(OWN_BYTES);
         let read = if self.incoming.has_left_nothing()
             && let Some(pooled) = &mut self.incoming.pooled
         {
@@ -301,12 +301,12 @@ impl ReadHalf {
                 Came::Bytes(buf) => return Ok(Some(Received(Place::Pool(buf)))),
                 Came::End => return Ok(None),
                 Came::NoBuffer => {
-                    let recv = Recv::new(Arc::clone(&self.socket), room);
+                    let recv = Recv::new(Arc::clone(&self.socket), room());
                     self.run(recv).await
                 }
             }
         } else {
-            self.read(room).await
+            self.read(room()).await
         };
         let (count, mut bytes) = read.map_err(|error| error.ended())?;
         bytes.truncate(count);
