@@ -263,6 +263,10 @@ impl ReadHalf {
     /// Has what comes received into buffers of `pool`: see
     /// [`TcpStream::receive_from`](super::TcpStream::receive_from).
     ///
+    /// Descriptors that the peer of a Unix stream passes are closed, as by any read: what comes
+    /// with them is for [`UnixStream::recv_with_fds`](super::UnixStream::recv_with_fds) on a stream
+    /// without a pool.
+    ///
     /// # Panics
     /// Where the pool is another runtime's.
     #[track_caller]
