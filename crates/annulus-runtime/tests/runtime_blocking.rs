@@ -159,7 +159,7 @@ fn the_end_waits_for_what_runs_and_drops_what_has_not_begun() {
                 LATE.set(Some(late));
                 begun.send(()).unwrap();
                 // Until the end has begun.
-                thread::sleep(Duration::from_millis(20 * slower()));
+                thread::sleep(Duration::from_millis(300 * slower()));
                 // Relaxed: a count; pairs with nothing: the thread is joined.
                 count.fetch_add(1, Ordering::Relaxed);
             });
