@@ -430,7 +430,7 @@ impl fmt::Debug for PoolBuf {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, miri))))]
 mod tests {
     use super::*;
 
