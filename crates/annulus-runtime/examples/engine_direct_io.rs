@@ -1,7 +1,7 @@
 //! Direct I/O: writes and reads between a file and the program's memory, past the page cache. The
 //! buffer's address, the offset and the length are aligned, or the kernel refuses.
 //!
-//! `cargo run --example direct_io`
+//! `cargo run --example engine_direct_io`
 
 use std::fs::OpenOptions;
 use std::io;
