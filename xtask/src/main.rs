@@ -8,6 +8,8 @@ mod json;
 mod lexer;
 mod metadata;
 mod processes;
+mod programs;
+mod progress;
 mod report;
 mod skips;
 mod source;

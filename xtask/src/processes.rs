@@ -4,7 +4,52 @@
 //! interrupt ends this program.
 
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Passed,
+    Failed,
+    Hung,
+}
+
+/// Runs `command`, and kills it and all it started after `limit`.
+pub fn run_within(command: &mut Command, limit: Duration) -> End {
+    match status_within(command, limit) {
+        Ok(status) if status.success() => End::Passed,
+        Ok(_) => End::Failed,
+        Err(end) => end,
+    }
+}
+
+/// The same: how it exited, or why it did not.
+pub fn status_within(command: &mut Command, limit: Duration) -> Result<ExitStatus, End> {
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(why) => {
+            eprintln!("{}: {why}", command.get_program().display());
+            return Err(End::Failed);
+        }
+    };
+    let begun = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) if begun.elapsed() < limit => std::thread::sleep(Duration::from_millis(2)),
+            Ok(None) => {
+                for line in family(child.id()).into_iter().filter_map(command_line) {
+                    println!("hung: process {line}");
+                }
+                kill(child.id());
+                let _ = child.wait();
+                return Err(End::Hung);
+            }
+            Err(_) => return Err(End::Failed),
+        }
+    }
+}
 
 /// The processes that `pid` has started, itself first, parents before their children.
 pub fn family(pid: u32) -> Vec<u32> {
@@ -33,7 +78,7 @@ fn parent(pid: u32) -> Option<u32> {
 }
 
 /// The command line of `pid`, if it still runs.
-pub fn command_line(pid: u32) -> Option<String> {
+fn command_line(pid: u32) -> Option<String> {
     let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let text = String::from_utf8_lossy(&bytes).replace('\0', " ");
     Some(text.trim().to_owned()).filter(|t| !t.is_empty())
@@ -51,7 +96,7 @@ mod tests {
     use std::process::Command;
     use std::time::{Duration, Instant};
 
-    use super::{command_line, family, kill};
+    use super::{End, command_line, family, kill, run_within};
 
     #[test]
     fn a_family_is_found_and_killed() {
@@ -70,5 +115,16 @@ mod tests {
             assert!(begun.elapsed() < Duration::from_secs(10), "a child survived");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    #[test]
+    fn a_command_passes_fails_or_hangs() {
+        let shell = |script: &str, ms| {
+            run_within(Command::new("sh").args(["-c", script]), Duration::from_millis(ms))
+        };
+        assert_eq!(shell("true", 60_000), End::Passed);
+        assert_eq!(shell("exit 3", 60_000), End::Failed);
+        assert_eq!(shell("sleep 60", 50), End::Hung);
+        assert_eq!(run_within(&mut Command::new("/nonexistent"), Duration::ZERO), End::Failed);
     }
 }

@@ -1,23 +1,29 @@
 //! `cargo xtask test`: every test of the workspace, doctests included, with what was skipped and
 //! why, and an end also where one hangs.
 //!
-//! First all of them on Linux's io_uring; then those of rings, of engines and of what users import
-//! once more on the kernel in user space, which the same programs run on.
+//! All of them are built once. They are run on Linux's io_uring; those of rings, of engines and of
+//! what users import once more on the kernel in user space, which the same programs run on. As many
+//! programs run at a time as there are processors, for most of them wait more than they work; so a
+//! test must not count on having the machine for itself. What a program printed is shown where it
+//! failed.
 
-use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ExitCode, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::fs::File;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::processes::{End, status_within};
+use crate::programs::{self, Program};
+use crate::progress::Progress;
 use crate::tree::root;
-use crate::{metadata, processes, skips};
+use crate::{metadata, skips};
 
-/// When a part is given up. Tests limit themselves to far less: this is the last resort.
-const LIMIT: Duration = Duration::from_secs(15 * 60);
+/// When a program is given up. Tests limit themselves to far less: this is the last resort.
+const LIMIT: Duration = Duration::from_secs(7 * 60);
 
-/// Where skips are written; `target` may not exist yet.
-const SKIPPED: &str = "target/skipped.txt";
+/// Where the programs' output and the skips are kept.
+const FOLDER: &str = "target/test";
 
 /// Whether a failure on the kernel in user space is one of the whole. Where this is false, its
 /// failures are listed and counted all the same.
@@ -29,263 +35,264 @@ pub const KERNEL: &str = "ANNULUS_KERNEL";
 /// What is run on one kernel.
 struct Part {
     kernel: &'static str,
-    /// Which tests, as cargo is told it.
-    which: &'static [&'static str],
+    /// Whose tests, if not all.
+    packages: Option<&'static [&'static str]>,
     must_pass: bool,
 }
 
+impl Part {
+    fn has(&self, program: &Program) -> bool {
+        self.packages.is_none_or(|packages| packages.contains(&program.package.as_str()))
+    }
+
+    /// The file of its skips.
+    fn skipped(&self) -> std::path::PathBuf {
+        root().join(FOLDER).join(format!("skipped-{}.txt", self.kernel))
+    }
+}
+
 const PARTS: &[Part] = &[
-    Part { kernel: "linux", which: &["--workspace"], must_pass: true },
+    Part { kernel: "linux", packages: None, must_pass: true },
     Part {
         kernel: "host",
-        which: &[
-            "--package=annulus-suite",
-            "--package=annulus-runtime",
-            "--package=annulus",
-            "--tests",
-        ],
+        packages: Some(&["annulus-suite", "annulus-runtime", "annulus"]),
         must_pass: HOST_MUST_PASS,
     },
 ];
 
+/// Something to run: a program of tests, or all doctests.
+struct Job {
+    /// Of `PARTS`.
+    part: usize,
+    /// Unique, and the name of its files.
+    name: String,
+    command: Mutex<Command>,
+}
+
 /// Runs the tests; the exit code is 1 where a test failed, hung, or too many were skipped. The last
 /// lines are, for each kernel, `KERNEL: N passed, N failed, N skipped, in N s`.
 pub fn run() -> ExitCode {
+    match try_run() {
+        Ok(good) if good => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("test: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn try_run() -> Result<bool, String> {
+    let folder = root().join(FOLDER);
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{FOLDER}: {e}"))?;
+    for part in PARTS {
+        let file = part.skipped();
+        std::fs::write(&file, "").map_err(|e| format!("{}: {e}", file.display()))?;
+    }
+    let jobs = jobs(&programs::all()?);
+    let tallies: Vec<Mutex<Tally>> = PARTS.iter().map(|_| Mutex::default()).collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                // Pairs with nothing but itself: each number is given out once.
+                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let ran = start(job);
+                    let mut tally = tallies[job.part].lock().expect("no thread panicked");
+                    tally.take(job, ran);
+                }
+            });
+        }
+    });
     let mut lines = Vec::new();
     let mut good = true;
-    for part in PARTS {
-        match tests(part) {
-            Ok((passed, line)) => {
-                good &= passed || !part.must_pass;
-                lines.push(line);
-            }
-            Err(why) => {
-                eprintln!("test: {why}");
-                return ExitCode::FAILURE;
-            }
-        }
+    for (part, tally) in PARTS.iter().zip(tallies) {
+        let (passed, line) = tally.into_inner().expect("no thread panicked").summary(part)?;
+        good &= passed || !part.must_pass;
+        lines.push(line);
     }
     lines.iter().for_each(|line| println!("{line}"));
-    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(good)
 }
 
-/// Runs the tests of one kernel: whether all is well, and the line that says it.
-fn tests(part: &Part) -> Result<(bool, String), String> {
-    let root = root();
+/// What is run, kernel by kernel.
+fn jobs(programs: &[Program]) -> Vec<Job> {
+    let mut doctests = metadata::cargo(&root());
+    doctests.args(["test", "--workspace", "--all-features", "--no-fail-fast", "--doc"]);
+    let mut all = vec![("doctests".to_owned(), 0, doctests)];
+    for (at, part) in PARTS.iter().enumerate() {
+        let here = programs.iter().filter(|program| part.has(program));
+        all.extend(here.map(|program| {
+            // The file's name, for its number: a crate's library and its program may share one.
+            let file = program.file.file_name().unwrap_or_default().to_string_lossy();
+            (format!("{} {file}", program.package), at, program.command())
+        }));
+    }
+    let job = |(name, part, mut command): (String, usize, Command)| {
+        let Part { kernel, .. } = PARTS[part];
+        command.env(KERNEL, kernel).env(skips::VARIABLE, PARTS[part].skipped());
+        command.stdin(Stdio::null());
+        Job { part, name: format!("{kernel} {name}"), command: Mutex::new(command) }
+    };
+    all.into_iter().map(job).collect()
+}
+
+/// What became of a program.
+struct Ran {
+    /// Its exit code, if it has one, and whether that is 0.
+    ended: Result<(Option<i32>, bool), End>,
+    /// What it printed.
+    text: String,
+    time: Duration,
+}
+
+/// Runs one program to its end.
+fn start(job: &Job) -> Ran {
     let begun = Instant::now();
-    let skipped = root.join(SKIPPED);
-    let _ = std::fs::create_dir(root.join("target"));
-    std::fs::write(&skipped, "").map_err(|e| format!("{}: {e}", skipped.display()))?;
-    println!("== on {}", part.kernel);
-    let mut child = metadata::cargo(&root)
-        .arg("test")
-        .args(part.which)
-        .args(["--all-features", "--no-fail-fast"])
-        .env(KERNEL, part.kernel)
-        .env(skips::VARIABLE, &skipped)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|e| format!("cargo does not run: {e}"))?;
-    let mut progress = Progress::default();
-    let in_time = watch(&mut child, LIMIT, &mut progress);
-    if !in_time {
-        give_up(&mut child, &progress);
-    }
-    let ended = child.wait().is_ok_and(|status| status.success());
-    let text = std::fs::read_to_string(&skipped).unwrap_or_default();
-    let agreed = skips::pinned(&root, part.kernel)?;
-    let (is_agreed, counts) = summary(part, &progress, &skips::parse(&text), agreed);
-    let mut line = format!("{}: {counts}, in {} s", part.kernel, begun.elapsed().as_secs());
-    let good = ended && in_time && is_agreed;
-    if !good && !part.must_pass {
-        line.push_str(" (not yet counted as a failure)");
-    }
-    Ok((good, line))
+    let file =
+        |end: &str| root().join(FOLDER).join(format!("{}.{end}", job.name.replace(' ', "-")));
+    let (out, err) = (file("out"), file("err"));
+    let ended = match (File::create(&out), File::create(&err)) {
+        (Ok(out), Ok(err)) => {
+            let mut command = job.command.lock().expect("each is run once");
+            status_within(command.stdout(out).stderr(err), LIMIT)
+                .map(|status| (status.code(), status.success()))
+        }
+        _ => Err(End::Failed),
+    };
+    let text = |file| {
+        let bytes = std::fs::read(file).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    Ran { ended, text: text(out) + &text(err), time: begun.elapsed() }
 }
 
-/// What the output of the tests has said so far.
+/// The outcomes on one kernel.
 #[derive(Debug, Default)]
-pub struct Progress {
-    /// What cargo runs now.
-    binary: String,
-    /// Tests that have run for a minute without an end.
-    slow: BTreeSet<String>,
-    /// The names of those that passed.
-    passed_names: BTreeSet<String>,
-    /// Those that did not, with their programs; and programs that ended before they said.
-    failures: Vec<String>,
-    /// How many passed, and how many did not.
-    pub passed: usize,
-    pub failed: usize,
-    ignored: usize,
+struct Tally {
+    progress: Progress,
+    /// Programs that ended without a word about what failed.
+    broken: usize,
+    /// The time of all programs, one after the other.
+    time: Duration,
 }
 
-impl Progress {
-    /// Takes one line of output.
-    pub fn line(&mut self, line: &str) {
-        let line = line.trim();
-        if line.starts_with("Running ") || line.starts_with("Doc-tests ") {
-            self.binary = line.to_owned();
-        } else if line.contains("process didn't exit successfully") && line.contains("signal") {
-            self.failures.push(line.to_owned());
-        } else if let Some(counts) = line.strip_prefix("test result: ") {
-            let count = |what: &str| {
-                let words: Vec<&str> = counts.split([' ', ';']).collect();
-                let at = words.iter().position(|w| *w == what);
-                at.and_then(|at| words[at - 1].parse().ok()).unwrap_or(0usize)
-            };
-            self.passed += count("passed");
-            self.failed += count("failed");
-            self.ignored += count("ignored");
-        } else if let Some(rest) = line.strip_prefix("test ") {
-            self.test(rest);
+impl Tally {
+    /// Takes what became of a program, and says it on a line; with all it printed if it failed.
+    fn take(&mut self, job: &Job, ran: Ran) {
+        let Ran { ended, text, time } = ran;
+        let name = &job.name;
+        let mut progress = Progress::of(name);
+        text.lines().for_each(|line| progress.line(line));
+        let (passed, failed) = (progress.passed, progress.failed);
+        let seconds = time.as_secs_f32();
+        let is_good = ended == Ok((Some(0), true));
+        if !is_good {
+            println!("{text}");
         }
+        println!("{name}: {passed} passed, {failed} failed, in {seconds:.1} s");
+        self.time += time;
+        self.progress.add(progress);
+        // What the counts do not tell.
+        let what = match ended {
+            Err(End::Hung) => format!("no end after {} s", LIMIT.as_secs()),
+            Err(_) => "it did not start".to_owned(),
+            Ok((None, _)) => "a signal ended it".to_owned(),
+            Ok((Some(code), false)) if failed == 0 => format!("it exited with {code}"),
+            Ok(_) => return,
+        };
+        self.broken += 1;
+        self.progress.failures.push(format!("{name}: {what}"));
     }
 
-    fn test(&mut self, rest: &str) {
-        if let Some((name, _)) = rest.split_once(" has been running for over") {
-            self.slow.insert(name.to_owned());
-        } else if let Some((name, outcome)) = rest.rsplit_once(" ... ") {
-            self.slow.remove(name);
-            if outcome == "ok" {
-                self.passed_names.insert(name.to_owned());
-            } else if outcome == "FAILED" {
-                self.failures.push(format!("{name}, {}", self.binary));
-            }
+    /// Lists failures and skips, and counts: whether all is well, and the line that says it.
+    fn summary(self, part: &Part) -> Result<(bool, String), String> {
+        let Self { progress, broken, time } = self;
+        let kernel = part.kernel;
+        let text = std::fs::read_to_string(part.skipped()).unwrap_or_default();
+        let skips = skips::parse(&text);
+        let agreed = skips::pinned(&root(), kernel)?;
+        for failure in &progress.failures {
+            println!("failed on {kernel}: {failure}");
         }
-    }
-
-    /// How many passed and skipped nothing. The harness knows no third outcome: a test that skipped
-    /// itself passed there. A skipped part of a test has another name, and its test did pass.
-    pub fn passed_whole(&self, skips: &[skips::Skip]) -> usize {
-        let names: BTreeSet<&str> = skips.iter().map(|s| s.name.as_str()).collect();
-        self.passed - names.iter().filter(|n| self.has_passed(n)).count()
-    }
-
-    /// Whether a test called `name`, in whatever module, passed.
-    fn has_passed(&self, name: &str) -> bool {
-        self.passed_names.iter().any(|n| n.rsplit("::").next() == Some(name) || n == name)
-    }
-}
-
-/// Passes the child's output on until it ends; false where `limit` came first.
-fn watch(child: &mut Child, limit: Duration, progress: &mut Progress) -> bool {
-    let (sender, lines) = channel();
-    let stdout = child.stdout.take().expect("stdout is piped");
-    let stderr = child.stderr.take().expect("stderr is piped");
-    let errors = sender.clone();
-    std::thread::spawn(move || pass_on(stdout, std::io::stdout(), &sender));
-    std::thread::spawn(move || pass_on(stderr, std::io::stderr(), &errors));
-    follow(&lines, Instant::now() + limit, progress)
-}
-
-/// Takes lines until both writers are gone; false where `end` came first.
-fn follow(lines: &Receiver<String>, end: Instant, progress: &mut Progress) -> bool {
-    loop {
-        match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(line) => progress.line(&line),
-            Err(RecvTimeoutError::Disconnected) => return true,
-            Err(RecvTimeoutError::Timeout) => return false,
+        for name in &progress.slow {
+            println!("hung on {kernel}: {name}");
         }
-    }
-}
-
-fn pass_on(from: impl Read, mut to: impl Write, lines: &Sender<String>) {
-    let mut from = BufReader::new(from);
-    let mut bytes = Vec::new();
-    while from.read_until(b'\n', &mut bytes).is_ok_and(|n| n > 0) {
-        // Who reads our output may be gone: the tests go on all the same.
-        let _ = to.write_all(&bytes).and_then(|()| to.flush());
-        let _ = lines.send(String::from_utf8_lossy(&bytes).into_owned());
-        bytes.clear();
-    }
-}
-
-/// Names what hangs, and ends it.
-fn give_up(child: &mut Child, progress: &Progress) {
-    println!("hung: no end after {} minutes, in: {}", LIMIT.as_secs() / 60, progress.binary);
-    for name in &progress.slow {
-        println!("hung: test {name}");
-    }
-    for line in processes::family(child.id()).into_iter().filter_map(processes::command_line) {
-        println!("hung: process {line}");
-    }
-    processes::kill(child.id());
-}
-
-/// Lists failures and skips, and counts: false where more are skipped than agreed.
-fn summary(
-    part: &Part,
-    progress: &Progress,
-    skips: &[skips::Skip],
-    pinned: usize,
-) -> (bool, String) {
-    let kernel = part.kernel;
-    for failure in &progress.failures {
-        println!("failed on {kernel}: {failure}");
-    }
-    for skips::Skip { name, reason } in skips {
-        println!("skipped on {kernel}: {name}: {reason}");
-    }
-    let skipped = skips.len() + progress.ignored;
-    if skipped > pinned {
-        println!(
-            "{skipped} skipped on {kernel}, and {pinned} agreed: mend them, or agree in {}",
-            skips::PIN
+        for skips::Skip { name, reason } in &skips {
+            println!("skipped on {kernel}: {name}: {reason}");
+        }
+        let skipped = skips.len() + progress.ignored;
+        if skipped > agreed {
+            let pin = skips::PIN;
+            println!(
+                "{skipped} skipped on {kernel}, and {agreed} agreed: mend them, or agree in {pin}"
+            );
+        }
+        let (passed, failed) = (progress.passed_whole(&skips), progress.failed + broken);
+        let good = failed == 0 && passed > 0 && skipped <= agreed;
+        let mut line = format!(
+            "{kernel}: {passed} passed, {failed} failed, {skipped} skipped, in {} s",
+            time.as_secs()
         );
+        if !good && !part.must_pass {
+            line.push_str(" (not yet counted as a failure)");
+        }
+        Ok((good, line))
     }
-    let (passed, failed) = (progress.passed_whole(skips), progress.failed);
-    (skipped <= pinned, format!("{passed} passed, {failed} failed, {skipped} skipped"))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
-    use std::time::{Duration, Instant};
+    use std::process::Command;
+    use std::sync::Mutex;
 
-    use super::{Progress, follow};
+    use super::{Job, PARTS, Tally, jobs, start};
+    use crate::programs::Program;
 
-    fn progress(lines: &[&str]) -> Progress {
-        let mut progress = Progress::default();
-        lines.iter().for_each(|line| progress.line(line));
-        progress
+    fn taken(name: &str, script: &str) -> Tally {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        let name = format!("xtask's own {name}");
+        let job = Job { part: 0, name, command: Mutex::new(command) };
+        std::fs::create_dir_all(crate::tree::root().join(super::FOLDER)).unwrap();
+        let ran = start(&job);
+        let mut tally = Tally::default();
+        tally.take(&job, ran);
+        tally
     }
 
     #[test]
-    fn results_add_up_over_binaries() {
-        let progress = progress(&[
-            "     Running tests/a.rs (target/debug/deps/a-1)",
-            "test m::one ... ok",
-            "test two ... FAILED",
-            "test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; in 1s",
-            "   Doc-tests annulus_ring",
-            "test src/a.rs - A (line 3) ... ok",
-            "test result: ok. 1 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; in 1s",
-        ]);
-        assert_eq!((progress.passed, progress.failed, progress.ignored), (2, 1, 2));
-        assert!(progress.has_passed("one") && !progress.has_passed("two"));
-        assert_eq!(progress.failures, ["two, Running tests/a.rs (target/debug/deps/a-1)"]);
-        assert!(!progress.has_passed("one, a part"));
-        assert_eq!(progress.binary, "Doc-tests annulus_ring");
+    fn what_the_counts_do_not_tell_is_a_failure() {
+        let good = taken("a", "echo 'test a ... ok'; echo 'test result: ok. 1 passed; 0 failed;'");
+        assert_eq!((good.progress.passed, good.broken), (1, 0));
+        let counted = "echo 'test a ... FAILED'; echo 'test result: FAILED. 0 passed; 1 failed;'";
+        let counted = taken("b", &format!("{counted}; exit 101"));
+        assert_eq!((counted.progress.failed, counted.broken), (1, 0));
+        let silent = taken("c", "exit 3");
+        assert_eq!(silent.progress.failures, ["xtask's own c: it exited with 3"]);
+        let killed = taken("d", "kill -ABRT $$");
+        assert_eq!(killed.progress.failures, ["xtask's own d: a signal ended it"]);
+        assert!(killed.summary(&PARTS[0]).is_ok_and(|(good, _)| !good));
     }
 
     #[test]
-    fn what_runs_long_is_named_until_it_ends() {
-        let slow = "test a::slow has been running for over 60 seconds";
-        assert!(progress(&[slow]).slow.contains("a::slow"));
-        assert!(progress(&[slow, "test a::slow ... ok"]).slow.is_empty());
+    fn nothing_run_is_no_success() {
+        assert!(Tally::default().summary(&PARTS[0]).is_ok_and(|(good, _)| !good));
     }
 
     #[test]
-    fn following_ends_with_the_writers_or_with_the_time() {
-        let (sender, lines) = channel();
-        let soon = Instant::now() + Duration::from_millis(20);
-        assert!(!follow(&lines, soon, &mut Progress::default()));
-        sender.send("test a ... ok".to_owned()).unwrap();
-        drop(sender);
-        let mut progress = Progress::default();
-        assert!(follow(&lines, Instant::now() + Duration::from_secs(60), &mut progress));
-        assert!(progress.has_passed("a"));
+    fn what_users_import_is_run_on_both_kernels() {
+        let program = |package: &str| Program {
+            package: package.to_owned(),
+            name: "t".to_owned(),
+            file: "/t/t-1".into(),
+            folder: "/".into(),
+        };
+        let jobs = jobs(&[program("annulus"), program("annulus-ring")]);
+        let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+        let both = ["linux annulus t-1", "linux annulus-ring t-1", "host annulus t-1"];
+        assert_eq!(names[0], "linux doctests");
+        assert_eq!(names[1..], both);
     }
 }

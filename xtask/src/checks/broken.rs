@@ -11,8 +11,9 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use super::packages::{self, Program};
+use super::packages;
 use super::{code, output, run_within, seeded};
+use crate::programs::{self, Program};
 use crate::tree::root;
 use crate::{metadata, skips};
 
@@ -159,7 +160,7 @@ fn build(broken: &str, rows: &[&Row]) -> Result<Vec<Program>, String> {
         .args(["--target-dir=target/broken", "-p", PACKAGE])
         .args(rows.iter().flat_map(|row| ["--test", row.program]))
         .args(seeded::options("dev", PACKAGE, &format!("broken=\"{broken}\"")));
-    packages::built(&output(&mut cargo)?)
+    programs::built(&output(&mut cargo)?)
 }
 
 /// Whether each test of a row fails, on each kernel.

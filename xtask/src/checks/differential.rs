@@ -15,7 +15,8 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::{code, output, packages};
+use super::{code, output};
+use crate::programs;
 use crate::tree::root;
 use crate::{metadata, processes, skips};
 
@@ -85,17 +86,17 @@ fn seed(text: &str) -> Option<u64> {
 }
 
 /// The test's program, built.
-fn program() -> Result<packages::Program, String> {
+fn program() -> Result<programs::Program, String> {
     let mut build = metadata::cargo(&root());
     build.args(["test", "--no-run", "--release", "--message-format=json"]);
     build.args(["-p", "annulus-emulate", "--test", "differential"]).stderr(Stdio::inherit());
-    let built = packages::built(&output(&mut build)?)?;
+    let built = programs::built(&output(&mut build)?)?;
     built.into_iter().next().ok_or_else(|| "cargo built no test".to_owned())
 }
 
 /// Runs all programs, in as many processes as there are processors: what they told, or nothing
 /// where the test cannot run here.
-fn run_all(program: &packages::Program, first: u64, count: u64) -> Result<Option<Told>, String> {
+fn run_all(program: &programs::Program, first: u64, count: u64) -> Result<Option<Told>, String> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     let shares = shares(first, count, processors);
     let running: Result<Vec<_>, String> =

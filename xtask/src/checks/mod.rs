@@ -17,10 +17,10 @@ mod seeded;
 mod soak;
 mod tsan;
 
-use std::process::{Command, ExitCode, ExitStatus};
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
 
-use crate::processes;
+use crate::processes::{End, run_within, status_within};
 use crate::tree::root;
 
 pub use blocked::run_short as blocked_short;
@@ -35,47 +35,6 @@ pub use {loom::run as loom, miri::run as miri, soak::run as soak, tsan::run as t
 
 /// When one command of a check is given up.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
-
-/// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Passed,
-    Failed,
-    Hung,
-}
-
-/// Runs `command`, and kills it and all it started after `limit`.
-fn run_within(command: &mut Command, limit: Duration) -> End {
-    match status_within(command, limit) {
-        Ok(status) if status.success() => End::Passed,
-        Ok(_) => End::Failed,
-        Err(end) => end,
-    }
-}
-
-/// The same: how it exited, or why it did not.
-fn status_within(command: &mut Command, limit: Duration) -> Result<ExitStatus, End> {
-    let mut child = match command.spawn() {
-        Ok(child) => child,
-        Err(why) => {
-            eprintln!("{}: {why}", command.get_program().display());
-            return Err(End::Failed);
-        }
-    };
-    let begun = Instant::now();
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Ok(status),
-            Ok(None) if begun.elapsed() < limit => std::thread::sleep(Duration::from_millis(2)),
-            Ok(None) => {
-                processes::kill(child.id());
-                let _ = child.wait();
-                return Err(End::Hung);
-            }
-            Err(_) => return Err(End::Failed),
-        }
-    }
-}
 
 /// Runs one command of the check `name`, its output shown; false where it failed or hung.
 fn succeeds(name: &str, command: &mut Command) -> bool {
@@ -117,23 +76,4 @@ fn has_rust_src() -> bool {
 
 fn code(good: bool) -> ExitCode {
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::process::Command;
-    use std::time::Duration;
-
-    use super::{End, run_within};
-
-    #[test]
-    fn a_command_passes_fails_or_hangs() {
-        let shell = |script: &str, ms| {
-            run_within(Command::new("sh").args(["-c", script]), Duration::from_millis(ms))
-        };
-        assert_eq!(shell("true", 60_000), End::Passed);
-        assert_eq!(shell("exit 3", 60_000), End::Failed);
-        assert_eq!(shell("sleep 60", 50), End::Hung);
-        assert_eq!(run_within(&mut Command::new("/nonexistent"), Duration::ZERO), End::Failed);
-    }
 }

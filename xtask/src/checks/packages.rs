@@ -7,7 +7,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::json::Json;
 use crate::tree::root;
 
 /// The libraries under check, from the bottom up.
@@ -132,43 +131,10 @@ pub fn options(names: &[String]) -> impl Iterator<Item = &str> {
     names.iter().flat_map(|name| ["--test", name])
 }
 
-/// A program of tests that cargo has built.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Program {
-    /// Its crate.
-    pub package: String,
-    /// Its name: that of the file of tests, or the crate's own for those beside the code.
-    pub name: String,
-    /// Where it lies.
-    pub file: PathBuf,
-}
-
-/// The programs of tests in what cargo printed with `--message-format=json`.
-pub fn built(text: &str) -> Result<Vec<Program>, String> {
-    let mut found = Vec::new();
-    for line in text.lines() {
-        let message = Json::parse(line)?;
-        let is_test = *message.get("profile").get("test") == Json::Bool(true);
-        let manifest = message.get("manifest_path").str().map(Path::new);
-        let package = manifest.and_then(Path::parent).and_then(Path::file_name);
-        let name = message.get("target").get("name").str();
-        let file = message.get("executable").str();
-        if let (true, Some(package), Some(name), Some(file)) = (is_test, package, name, file) {
-            found.push(Program {
-                package: package.to_string_lossy().into_owned(),
-                name: name.to_owned(),
-                file: PathBuf::from(file),
-            });
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::{
-        begins, built, compiles, covering, folder, options, sanitized, tests, tests_named,
+        begins, compiles, covering, examples, folder, options, sanitized, tests, tests_named,
     };
 
     #[test]
@@ -217,26 +183,21 @@ mod tests {
         assert_eq!(all.iter().filter(|n| *n == "choice_event").count(), 1, "{all:?}");
     }
 
+    /// Cargo puts those of all crates into one folder.
+    #[test]
+    fn no_two_examples_have_one_name() {
+        let crates = std::fs::read_dir(crate::tree::root().join("crates")).unwrap();
+        let crates = crates.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut all: Vec<String> = crates.flat_map(|package| examples(&package)).collect();
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        assert!(count > 20 && count == all.len(), "{all:?}");
+    }
+
     #[test]
     fn each_program_is_asked_for_by_name() {
         let names = ["a".to_owned(), "b".to_owned()];
         assert_eq!(options(&names).collect::<Vec<_>>(), ["--test", "a", "--test", "b"]);
-    }
-
-    #[test]
-    fn programs_are_read_from_what_cargo_says() {
-        let line = |test: bool, executable: &str| {
-            format!(
-                r#"{{"reason": "compiler-artifact", "manifest_path": "/p/crates/x/Cargo.toml",
-                "target": {{"name": "t"}}, "profile": {{"test": {test}}}, "executable": {executable}}}"#
-            )
-            .replace('\n', "")
-        };
-        let text = [line(true, "\"/t/t-1\""), line(false, "\"/t/t-2\""), line(true, "null")];
-        let found = built(&text.join("\n")).unwrap();
-        assert_eq!(found.len(), 1);
-        let program = &found[0];
-        assert_eq!((program.package.as_str(), program.name.as_str()), ("x", "t"));
-        assert_eq!(program.file.to_str(), Some("/t/t-1"));
     }
 }

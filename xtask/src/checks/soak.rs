@@ -12,8 +12,9 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use super::packages::{self, PACKAGES, Program};
+use super::packages::{self, PACKAGES};
 use super::{End, code, output, run_within};
+use crate::programs::{self, Program};
 use crate::tree::root;
 use crate::{metadata, skips};
 
@@ -72,7 +73,7 @@ fn programs() -> Result<Vec<Program>, String> {
         let mut build = metadata::cargo(&root());
         build.args(["test", "--no-run", "--release", "--message-format=json", "-p", package]);
         build.args(packages::options(&names)).stderr(Stdio::inherit());
-        all.extend(packages::built(&output(&mut build)?)?);
+        all.extend(programs::built(&output(&mut build)?)?);
     }
     Ok(all)
 }

@@ -5,8 +5,8 @@ use std::process::ExitStatus;
 
 use super::End;
 use super::ways::Way;
+use crate::progress::Progress;
 use crate::skips::Skip;
-use crate::test::Progress;
 
 /// What kind of program it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

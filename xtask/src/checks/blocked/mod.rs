@@ -26,9 +26,9 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use super::packages::{self, Program};
+use super::packages;
 use super::{End, code, output, status_within};
-use crate::metadata::cargo;
+use crate::programs::{self, Program};
 use crate::tree::root;
 use crate::{skips, test};
 use judge::{Counts, Kind, Ran};
@@ -40,7 +40,7 @@ const FOLDER: &str = "target/blocked";
 /// Where cargo lets tests make files (`CARGO_TARGET_TMPDIR`).
 const TEMPORARY: &str = "target/tmp";
 
-/// Whose tests are built.
+/// Whose tests are run.
 const TESTED: &[&str] = &["annulus-suite", "annulus-runtime", "annulus-emulate"];
 
 /// The crate whose examples are the engine's.
@@ -130,16 +130,7 @@ fn open_to_nobody() -> std::io::Result<()> {
 /// Builds everything, and lists what is run.
 fn jobs() -> Result<Vec<Job>, String> {
     let root = root();
-    let command = |what: &str| {
-        let mut command = cargo(&root);
-        command.args([what, "--all-features"]);
-        command.args(TESTED.iter().chain(&["annulus-cli"]).flat_map(|package| ["-p", package]));
-        command
-    };
-    output(command("build").args(["--quiet", "--bins", "--examples"]))?;
-    let mut tests = command("test");
-    tests.args(["--tests", "--no-run", "--message-format=json"]);
-    let built = packages::built(&output(tests.stderr(Stdio::inherit()))?)?;
+    let built = programs::all()?;
     let annulus = |kind, name: &str, arguments| Job {
         kind,
         group: format!("annulus {name}"),
@@ -161,9 +152,9 @@ fn jobs() -> Result<Vec<Job>, String> {
     let tests = built.into_iter().filter(|program| {
         TESTED.contains(&program.package.as_str()) && program.name.starts_with(&wanted)
     });
-    jobs.extend(tests.map(|Program { package, name, file }| Job {
+    jobs.extend(tests.map(|Program { package, name, file, folder }| Job {
         kind: Kind::Tests,
-        folder: packages::folder(&package),
+        folder,
         group: package,
         name,
         program: file,

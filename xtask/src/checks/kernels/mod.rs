@@ -18,8 +18,9 @@ mod results;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
-use super::packages::{self, ON_HOST, PACKAGES, Program};
+use super::packages::{self, ON_HOST, PACKAGES};
 use super::{code, output};
+use crate::programs::{self, Program};
 use crate::test::KERNEL;
 use crate::tree::root;
 use crate::{metadata, skips};
@@ -111,7 +112,7 @@ fn runs() -> Result<Vec<Run>, String> {
     build.args(PACKAGES.iter().chain(ON_HOST).flat_map(|package| ["-p", package]));
     build.args(["--message-format=json", "--target-dir"]).arg(disk::built());
     build.stderr(Stdio::inherit());
-    let mut found = packages::built(&output(&mut build)?)?;
+    let mut found = programs::built(&output(&mut build)?)?;
     found.retain(|program| !packages::begins(&program.name, HERE_ALONE));
     let wanted = std::env::var("TESTS").unwrap_or_default();
     let wanted: Vec<&str> = wanted.split_whitespace().collect();

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::super::End;
+use crate::progress::Progress;
 use crate::skips;
-use crate::test::Progress;
 use crate::tree::root;
 
 /// What ran on one machine.
