@@ -105,7 +105,11 @@ pub(super) async fn write_to<B: IoBuf>(
     };
     let (n, buf) = match file.write_all_at(buf, 0).await {
         Ok(written) => written,
-        Err(error) => return Err(WriteError::of(error, path.to_owned())),
+        Err(error) => {
+            // Who gets the error may want to remove the file, or run it: it is not open any more.
+            let _ = file.file.close().await;
+            return Err(WriteError::of(error, path.to_owned()));
+        }
     };
     // Some servers say only now that they have no room.
     match file.file.close().await {
