@@ -7,6 +7,7 @@ mod encoding;
 mod listen;
 mod listing;
 mod log;
+mod notes;
 mod open;
 mod path;
 mod range;

@@ -247,27 +247,31 @@ fn it_counts_and_writes_a_log() {
     limit(LIMIT, || {
         let folder = site();
         let log = folder.0.join("log");
-        let options = format!("--metrics /metrics --log={}", log.display());
+        let options = format!("--threads 1 --metrics /metrics --log={}", log.display());
         let served = Served::new(&folder, &options);
         let mut client = served.client();
         assert_eq!(client.get("/a.txt", "").status, 200);
         assert_eq!(client.get("/large.bin", "").status, 200);
         assert_eq!(client.get("/no%20\"ne", "").status, 404);
         client.head("/a.txt", "");
+        let mut nonsense = served.client();
+        nonsense.send("GET /a.txt\r\n\r\n");
+        assert_eq!(nonsense.reply().status, 400);
+        assert!(nonsense.is_over());
         let counts = client.get("/metrics", "").text();
         for line in [
             "annulus_serve_requests_total{code=\"2xx\"} 3",
-            "annulus_serve_requests_total{code=\"4xx\"} 1",
+            "annulus_serve_requests_total{code=\"4xx\"} 2",
             "annulus_serve_sendfile_bytes_total 3000000",
-            "annulus_serve_connections 1",
-            "annulus_serve_connections_total 1",
+            "annulus_serve_connections 2",
+            "annulus_serve_connections_total 2",
         ] {
             assert!(counts.lines().any(|one| one == line), "{line}: {counts}");
         }
         served.end();
         let text = std::fs::read_to_string(log).unwrap();
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 5, "{text}");
+        assert_eq!(lines.len(), 6, "{text}");
         assert!(lines[0].starts_with("127.0.0.1 - - ["), "{text}");
         assert!(lines[0].ends_with(" +0000] \"GET /a.txt HTTP/1.1\" 200 10"), "{text}");
         assert!(lines[2].contains("\"GET /no%20\\x22ne HTTP/1.1\" 404 "), "{text}");

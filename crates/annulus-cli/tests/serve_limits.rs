@@ -69,6 +69,46 @@ fn an_idle_connection_is_closed() {
     });
 }
 
+/// An answer is not lost to who is still sending when it comes: a closed socket would have the
+/// connection reset by what it gets.
+#[test]
+fn who_sends_what_nobody_reads_has_its_answer() {
+    limit(LIMIT, || {
+        let folder = site();
+        let served = Served::new(&folder, "--metrics /metrics");
+        let much = vec![b'x'; 20_000_000];
+        for _ in 0..5 {
+            let mut upload = served.client();
+            upload.ask("POST", "/a.txt", &format!("content-length: {}\r\n", much.len()));
+            upload.send(&much);
+            assert_eq!(upload.reply().status, 405);
+            assert!(upload.is_over());
+            let mut nonsense = served.client();
+            nonsense.send("GET / HTTP/1.1\r\nx: ");
+            nonsense.send(&much);
+            assert_eq!(nonsense.reply().status, 431);
+            assert!(nonsense.is_over());
+        }
+        let counts = served.get("/metrics", "").text();
+        assert!(counts.contains("annulus_serve_timeouts_total 0\n"), "{counts}");
+    });
+}
+
+#[test]
+fn who_goes_on_sending_is_given_up() {
+    limit(LIMIT, || {
+        let folder = site();
+        let served = Served::new(&folder, "--body-timeout 300ms");
+        let mut endless = served.client();
+        endless.ask("POST", "/a.txt", "content-length: 1000000000000\r\n");
+        let began = Instant::now();
+        while endless.stream.write_all(&[b'x'; 10_000]).is_ok() {
+            assert!(began.elapsed() < Duration::from_secs(20), "it is read for ever");
+        }
+        assert!(began.elapsed() > Duration::from_millis(250), "{:?}", began.elapsed());
+    });
+}
+
 #[test]
 fn a_peer_that_takes_nothing_is_given_up() {
     limit(LIMIT, || {

@@ -1,7 +1,7 @@
 //! What is answered to a request.
 
 use core::cell::Cell;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,13 +12,12 @@ use hyper::header::{
     RETRY_AFTER, VARY,
 };
 use hyper::http::request::Parts;
-use hyper::{Method, Response, StatusCode, Version};
+use hyper::{Method, Response, StatusCode};
 
 use super::body::Answer;
 use super::conditions::{self, Outcome, Version as FileVersion};
-use super::counts::Totals;
 use super::encoding::{self, Coding};
-use super::log::{Line, Log};
+use super::notes::Notes;
 use super::open::{Found, Root};
 use super::path::{self, Refused, Target};
 use super::range::{self, Wanted};
@@ -36,11 +35,8 @@ const TRIES: usize = 3;
 /// A thread's part of the server.
 pub struct Site {
     pub config: Arc<Config>,
-    pub totals: Arc<Totals>,
-    /// Which of the threads.
-    pub index: usize,
+    pub notes: Rc<Notes>,
     pub root: Root,
-    pub log: Option<Rc<Log>>,
     /// The last date that was written, which most files of a site share.
     pub last_date: Cell<Option<(u64, HeaderValue)>>,
 }
@@ -60,31 +56,11 @@ impl Site {
         peer: SocketAddr,
         connection: &Connection,
     ) -> Response<Answer> {
-        connection.asked();
         let answer = self.choose(head, connection).await;
         let answer = answer.unwrap_or_else(|status| refusal(head, status));
-        self.note(head, peer.ip(), &answer);
+        self.notes.answer(head, peer.ip(), &answer);
         connection.answered();
         answer
-    }
-
-    fn note(&self, head: &Parts, peer: IpAddr, answer: &Response<Answer>) {
-        let counts = &self.totals.threads[self.index];
-        let status = answer.status().as_u16();
-        let bytes = if head.method == Method::HEAD { 0 } else { answer.body().len() };
-        counts.answers[usize::from(status / 100 - 1)].add(1);
-        counts.body_bytes.add(bytes);
-        if let Answer::File { count, .. } = answer.body()
-            && bytes > 0
-        {
-            counts.file_bytes.add(*count);
-        }
-        let Some(log) = &self.log else { return };
-        let target = head.uri.path_and_query().map_or("*", |target| target.as_str());
-        let version = if head.version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" };
-        let method = head.method.as_str();
-        log.line(&Line { peer, method, target, version, status, bytes });
-        counts.lines_lost.set(log.lost());
     }
 
     async fn choose(
@@ -97,7 +73,7 @@ impl Site {
         }
         let uri_path = head.uri.path();
         if self.config.metrics.as_deref() == Some(uri_path) {
-            return Ok(page("text/plain; version=0.0.4", self.totals.text().into_bytes()));
+            return Ok(page("text/plain; version=0.0.4", self.notes.totals.text().into_bytes()));
         }
         let target = path::decode(uri_path, self.config.hidden).map_err(|why| match why {
             Refused::Malformed => StatusCode::BAD_REQUEST,

@@ -13,11 +13,13 @@ use annulus::hyper::{Drained, Server};
 use annulus::polled::Polled;
 use annulus::{net, spawn_local};
 use annulus_runtime::runtime::stopped;
+use hyper::body::Body as _;
 use hyper::service::service_fn;
 
 use super::Config;
 use super::counts::Totals;
 use super::log::Log;
+use super::notes::Notes;
 use super::open::Root;
 use super::service::Site;
 use super::watch::Watch;
@@ -37,15 +39,14 @@ pub struct Shared {
 pub async fn serve(shared: &Shared, index: usize, listener: TcpListener) -> io::Result<Drained> {
     let config = Arc::clone(&shared.config);
     let log = shared.log.clone().map(Log::new);
+    let notes = Notes::new(Arc::clone(&shared.totals), index, log.clone());
     let site = Rc::new(Site {
         config: Arc::clone(&config),
-        totals: Arc::clone(&shared.totals),
-        index,
+        notes: Rc::clone(&notes),
         root: Root::open(&config.dir).await?,
-        log: log.clone(),
         last_date: Default::default(),
     });
-    let watch = Watch::new(config.limits, Arc::clone(&shared.totals), index);
+    let watch = Watch::new(config.limits, notes);
     drop(spawn_local(Rc::clone(&watch).run()));
     let server = Server::new(net::TcpListener::from_std(listener))
         .connections_max(config.connections_max)
@@ -73,7 +74,10 @@ pub async fn serve(shared: &Shared, index: usize, listener: TcpListener) -> io::
         service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let (site, connection) = (Rc::clone(&site), Rc::clone(&connection));
             async move {
-                let (head, _) = request.into_parts();
+                let (head, body) = request.into_parts();
+                // Nobody reads it.
+                connection.asked(!body.is_end_stream());
+                drop(body);
                 Ok::<_, Infallible>(site.answer(&head, peer, &connection).await)
             }
         })

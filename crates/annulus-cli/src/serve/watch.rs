@@ -9,25 +9,32 @@ use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
+use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use annulus::time::sleep;
 
 use super::body::Outbox;
-use super::counts::Totals;
+use super::notes::Notes;
 
 /// What a connection is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// A request has begun to come, or the first one has not.
+    /// Nothing came yet.
+    New,
+    /// A request has begun to come.
     Head,
     /// It is being answered.
     Answer,
     /// Nothing is asked.
     Idle,
+    /// All is said, and the peer may not have read it.
+    Closing,
 }
+
+/// How long a peer may go on sending what nobody reads.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// The limit of each.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +47,10 @@ pub struct Limits {
 impl Limits {
     fn of(&self, stage: Stage) -> Duration {
         match stage {
-            Stage::Head => self.head,
+            Stage::New | Stage::Head => self.head,
             Stage::Answer => self.answer,
             Stage::Idle => self.idle,
+            Stage::Closing => CLOSING.min(self.answer),
         }
     }
 
@@ -60,6 +68,8 @@ pub struct Connection {
     since: Cell<Duration>,
     /// The answer is known, though not sent.
     is_answered: Cell<bool>,
+    /// The request had a body, which is not read.
+    has_body: Cell<bool>,
     is_late: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     watch: Rc<Watch>,
@@ -70,14 +80,15 @@ impl Connection {
     /// Bytes came.
     #[inline]
     pub fn received(&self) {
-        if self.stage.get() == Stage::Idle {
+        if matches!(self.stage.get(), Stage::Idle | Stage::New) {
             self.enter(Stage::Head);
         }
     }
 
     /// A request was understood.
-    pub fn asked(&self) {
+    pub fn asked(&self, has_body: bool) {
         self.is_answered.set(false);
+        self.has_body.set(has_body);
         self.enter(Stage::Answer);
     }
 
@@ -99,6 +110,28 @@ impl Connection {
             self.is_answered.set(false);
             self.enter(Stage::Idle);
         }
+    }
+
+    /// The head of an answer is about to be written. If nobody was asked for one, hyper answers to
+    /// what it does not understand.
+    #[inline]
+    pub fn answers(&self, peer: impl FnOnce() -> Option<IpAddr>, head: &[u8]) {
+        if self.stage.get() != Stage::Head {
+            return;
+        }
+        // What follows it is not read.
+        self.asked(true);
+        if let Some(peer) = peer() {
+            self.watch.notes.refusal(peer, head);
+        }
+    }
+
+    /// Nothing more is sent: whether the peer may be sending still, a body or what was not
+    /// understood.
+    pub fn closes(&self) -> bool {
+        let goes_on = self.has_body.get() || self.stage.get() == Stage::Head;
+        self.enter(Stage::Closing);
+        goes_on
     }
 
     fn enter(&self, stage: Stage) {
@@ -125,16 +158,14 @@ pub struct Watch {
     places: RefCell<Vec<Option<Rc<Connection>>>>,
     free: RefCell<Vec<usize>>,
     count: Cell<usize>,
-    totals: Arc<Totals>,
-    /// Which of the threads.
-    index: usize,
+    notes: Rc<Notes>,
     /// The clock, while it stands still.
     clock: RefCell<Option<Waker>>,
 }
 
 impl Watch {
-    /// Of the thread `index`, which counts them.
-    pub fn new(limits: Limits, totals: Arc<Totals>, index: usize) -> Rc<Self> {
+    /// Of the thread that notes so.
+    pub fn new(limits: Limits, notes: Rc<Notes>) -> Rc<Self> {
         Rc::new(Self {
             limits,
             began: Instant::now(),
@@ -142,8 +173,7 @@ impl Watch {
             places: RefCell::default(),
             free: RefCell::default(),
             count: Cell::default(),
-            totals,
-            index,
+            notes,
             clock: RefCell::default(),
         })
     }
@@ -160,9 +190,10 @@ impl Watch {
         });
         let connection = Rc::new(Connection {
             outbox: Rc::default(),
-            stage: Cell::new(Stage::Head),
+            stage: Cell::new(Stage::New),
             since: Cell::new(self.now.get()),
             is_answered: Cell::new(false),
+            has_body: Cell::new(false),
             is_late: Cell::new(false),
             waker: RefCell::default(),
             watch: Rc::clone(self),
@@ -170,7 +201,7 @@ impl Watch {
         });
         places[place] = Some(Rc::clone(&connection));
         drop(places);
-        self.totals.threads[self.index].accepted.add(1);
+        self.notes.counts().accepted.add(1);
         self.set_count(self.count.get() + 1);
         let clock = self.clock.borrow_mut().take();
         if let Some(clock) = clock {
@@ -193,7 +224,7 @@ impl Watch {
 
     fn set_count(&self, count: usize) {
         self.count.set(count);
-        self.totals.threads[self.index].open.set(count as u64);
+        self.notes.counts().open.set(count as u64);
     }
 
     /// The clock. It has no end.
@@ -227,7 +258,9 @@ impl Watch {
                 continue;
             }
             connection.is_late.set(true);
-            self.totals.threads[self.index].late.add(1);
+            if connection.stage.get() != Stage::Closing {
+                self.notes.counts().late.add(1);
+            }
             wakers.extend(connection.waker.borrow().clone());
         }
         wakers
@@ -236,12 +269,15 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use super::super::counts::Totals;
     use super::*;
 
     fn watch() -> Rc<Watch> {
         let second = Duration::from_secs(1);
         let limits = Limits { head: second, answer: 3 * second, idle: 5 * second };
-        Watch::new(limits, Arc::new(Totals::new(1)), 0)
+        Watch::new(limits, Notes::new(Arc::new(Totals::new(1)), 0, None))
     }
 
     fn late_after(watch: &Watch, connection: &Connection, seconds: u64) -> bool {
@@ -258,7 +294,7 @@ mod tests {
         assert!(!late_after(&watch, &connection, 1));
         connection.received();
         assert!(late_after(&watch, &connection, 1));
-        let counts = &watch.totals.threads[0];
+        let counts = &watch.notes.counts();
         assert_eq!((counts.open.get(), counts.late.get()), (1, 1));
         watch.leave(&connection);
         watch.leave(&connection);
@@ -270,7 +306,7 @@ mod tests {
         let watch = watch();
         let connection = watch.enter();
         connection.received();
-        connection.asked();
+        connection.asked(false);
         for _ in 0..5 {
             assert!(!late_after(&watch, &connection, 3));
             connection.wrote();
@@ -281,6 +317,24 @@ mod tests {
         connection.received();
         assert!(!late_after(&watch, &connection, 1));
         assert!(late_after(&watch, &connection, 1));
+    }
+
+    #[test]
+    fn who_may_be_sending_still_is_waited_for() {
+        let watch = watch();
+        let (silent, unread, asking) = (watch.enter(), watch.enter(), watch.enter());
+        assert!(!silent.closes());
+        for connection in [&unread, &asking] {
+            connection.received();
+            connection.asked(true);
+        }
+        assert!(unread.closes());
+        asking.asked(false);
+        assert!(!asking.closes());
+        // As long as an answer may take, and no more; it is not who was late.
+        assert!(!late_after(&watch, &unread, 3));
+        assert!(late_after(&watch, &unread, 1));
+        assert_eq!(watch.notes.counts().late.get(), 0);
     }
 
     #[test]

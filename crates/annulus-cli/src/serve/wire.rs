@@ -24,6 +24,9 @@ const COLD_BYTES: usize = 128 << 10;
 /// How much is copied where the socket has no room: the ring waits for it, and `sendfile` goes on.
 const PLUG_BYTES: usize = 4 << 10;
 
+/// How much of what nobody reads is thrown away at a time, in receives.
+const LINGER_ROUNDS: usize = 16;
+
 /// See the top of this file.
 pub struct Wire {
     stream: Polled<TcpStream>,
@@ -33,12 +36,23 @@ pub struct Wire {
     reading: Option<LocalOp<ReadOp<Vec<u8>>>>,
     /// `sendfile` does not wait for the peer.
     is_nonblocking: bool,
+    /// Nothing more is sent.
     is_closed: bool,
+    /// The peer may be sending still.
+    lingers: bool,
 }
 
 impl Wire {
     pub fn new(stream: Polled<TcpStream>, connection: Rc<Connection>, watch: Rc<Watch>) -> Self {
-        Self { stream, connection, watch, reading: None, is_nonblocking: false, is_closed: false }
+        Self {
+            stream,
+            connection,
+            watch,
+            reading: None,
+            is_nonblocking: false,
+            is_closed: false,
+            lingers: false,
+        }
     }
 
     /// Whether anything may still be sent or received.
@@ -55,6 +69,8 @@ impl Wire {
 
     /// Bytes of the program's own.
     fn poll_bytes(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let stream = self.stream.get_ref();
+        self.connection.answers(|| Some(stream.peer_addr().ok()?.ip()), bytes);
         let count = ready!(self.stream.poll_write(cx, bytes))?;
         self.connection.wrote();
         Poll::Ready(Ok(count))
@@ -140,6 +156,24 @@ impl Wire {
         self.reading = None;
         let (n, bytes) = read.map_err(io::Error::from)?;
         self.poll_read_bytes(cx, &bytes[..n.min(count)])
+    }
+}
+
+impl Wire {
+    /// Waits for the end of what a peer sends that nobody reads: coming to a closed socket, it
+    /// would have the connection reset, and the answer lost that the peer has not read yet.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        for _ in 0..LINGER_ROUNDS {
+            if !self.lingers {
+                return Poll::Ready(Ok(()));
+            }
+            let count = ready!(self.stream.poll_fill(cx))?.len();
+            self.stream.consume(count);
+            self.lingers = count > 0;
+        }
+        // The others' turn.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -241,9 +275,12 @@ impl Write for Wire {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.check(cx)?;
-        ready!(this.stream.poll_close(cx))?;
-        this.is_closed = true;
-        Poll::Ready(Ok(()))
+        if !this.is_closed {
+            ready!(this.stream.poll_close(cx))?;
+            this.is_closed = true;
+            this.lingers = this.connection.closes();
+        }
+        this.poll_linger(cx)
     }
 }
 
@@ -270,6 +307,7 @@ mod tests {
 
     use super::super::body::Answer;
     use super::super::counts::Totals;
+    use super::super::notes::Notes;
     use super::super::watch::Limits;
     use super::*;
 
@@ -291,12 +329,13 @@ mod tests {
             let second = Duration::from_secs(9);
             let limits = Limits { head: second, answer: second, idle: second };
             annulus::run(async move {
-                let watch = Watch::new(limits, Arc::new(Totals::new(1)), 0);
+                let watch = Watch::new(limits, Notes::new(Arc::new(Totals::new(1)), 0, None));
                 let connection = watch.enter();
                 let outbox = Rc::clone(&connection.outbox);
                 let stream = Polled::new(TcpStream::from_std(peer));
-                let wire = Wire::new(stream, connection, watch);
+                let wire = Wire::new(stream, Rc::clone(&connection), watch);
                 let service = service_fn(move |_| {
+                    connection.asked(false);
                     let file = file.try_clone().unwrap().into();
                     let outbox = Rc::clone(&outbox);
                     let answer = Answer::File { file, offset: 0, count: promised, outbox };
