@@ -201,23 +201,11 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     /// Puts into the ring what waits for it, as far as there is room. Whether all of it went in
     /// that may be in the kernel at a time.
     fn push(&mut self) -> bool {
+        if !self.push_bell() {
+            return false;
+        }
         let Self { ring, port, book, beside, .. } = self;
         let (sq, _, _) = ring.parts();
-        if !book.listens
-            && let Some(entry) = port.bell.entry()
-        {
-            let entry = match book.is_put_off {
-                false => entry.user_data(BELL),
-                true => op::Timeout::new(pause_after(book.refusals)).build().user_data(BELL_AGAIN),
-            };
-            // SAFETY: the port's bell is kept as long as the ring, and the span for good.
-            if unsafe { sq.push(entry) }.is_err() {
-                // The tests must find the broken one: nobody tries again.
-                book.listens = cfg!(broken = "bell_tried_once");
-                return false;
-            }
-            book.listens = true;
-        }
         if book.cancels_all {
             let all = op::AsyncCancel::any().all().build().user_data(COMPANION);
             // SAFETY: a cancel points to nothing.
@@ -249,6 +237,26 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         let all_pushed = all_pushed && beside.as_mut().is_none_or(|beside| beside.show(sq));
         // Also where there was no room for all: what went in may have a deadline.
         self.set_alarm() && all_pushed
+    }
+
+    /// Puts the bell's poll into the ring, unless it is armed, or the timer after which that is
+    /// tried again. Whether there was room.
+    fn push_bell(&mut self) -> bool {
+        let Self { ring, port, book, .. } = self;
+        if book.listens {
+            return true;
+        }
+        let Some(entry) = port.bell.entry() else { return true };
+        let entry = match book.is_put_off {
+            false => entry.user_data(BELL),
+            true => op::Timeout::new(pause_after(book.refusals)).build().user_data(BELL_AGAIN),
+        };
+        let (sq, _, _) = ring.parts();
+        // SAFETY: the port's bell is kept as long as the ring, and the span for good.
+        let is_pushed = unsafe { sq.push(entry) }.is_ok();
+        // The tests must find the broken one: nobody tries again.
+        book.listens = is_pushed || cfg!(broken = "bell_tried_once");
+        is_pushed
     }
 
     /// Sets a timer for the next deadline that no link timeout tells of. Whether there was room.
