@@ -56,6 +56,7 @@ impl Beside {
     }
 
     /// Whether it has anything to do.
+    #[inline(always)]
     pub(super) fn is_used(&self) -> bool {
         self.pending > 0
     }

@@ -142,28 +142,28 @@ impl<K: Kernel> LocalReactor<K> {
         may_sleep: impl FnOnce() -> bool,
     ) -> bool {
         self.book.take_room_back();
-        let before = self.port.counts.completed.get();
-        let all_pushed = if self.is_quiet() {
+        let is_settled = if self.is_quiet() {
             self.publish_counts();
             true
         } else {
+            let before = self.port.counts.completed.get();
             let Some(all_pushed) = self.prepare() else { return false };
-            all_pushed
+            // A task of this thread that was refused is due: nobody wakes who sleeps for it.
+            all_pushed && !self.book.closing && self.port.counts.completed.get() == before
         };
         let sleeps = patience != Patience::None
-            && all_pushed
+            && is_settled
             && self.book.wakers.is_empty()
-            // A task of this thread that was refused is due: nobody wakes who sleeps for it.
-            && self.port.counts.completed.get() == before
-            && !self.book.closing
             && self.book.falls_asleep(&self.port)
             && may_sleep();
-        let rest = match patience {
-            Patience::For(limit) if sleeps => Some(Rest::SleepFor(limit)),
-            Patience::Endless if sleeps => Some(Rest::Sleep),
-            _ => (self.ring.sq_len() > 0).then_some(Rest::No),
+        let taken = match patience {
+            Patience::For(limit) if sleeps => self.enter::<true>(Rest::SleepFor(limit)),
+            Patience::Endless if sleeps => self.enter::<true>(Rest::Sleep),
+            _ if self.ring.sq_len() > 0 => self.enter::<true>(Rest::No),
+            _ => Some(0),
         };
-        if !self.round::<true>(rest).goes_on {
+        let waited = sleeps && patience == Patience::Endless;
+        if !self.gather::<true>(taken, waited).goes_on {
             (self.habits.pause)(self.pause());
         }
         self.book.turned_ns = self.now_ns();
@@ -187,10 +187,12 @@ impl<K: Kernel> LocalReactor<K> {
     #[inline(always)]
     fn is_quiet(&self) -> bool {
         let book = &self.book;
+        // Without a deadline no alarm is due.
         self.port.inbox.is_quiet()
-            && book.listens
+            && !(book.closing | book.cancels_all | book.ticks | !book.listens)
+            && book.queued.is_empty()
+            && book.cancels.is_empty()
             && book.deadlines.is_empty()
-            && !book.has_to_go_on()
             && !self.tends_beside()
             && !self.port.is_closing()
     }

@@ -97,6 +97,8 @@ pub(crate) struct Reactor<P: Place, K: Kernel> {
     habits: Habits,
     /// How many enters in a row failed.
     failures: u32,
+    /// Why the last one did, until that is borne: here, so that nobody carries it who has none.
+    failed: Option<Error>,
     /// Where the ring is Linux's, the way of what that has no number for.
     beside: Option<Beside>,
 }
@@ -118,7 +120,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         // SAFETY: the book is given this port only, from here on.
         let book = unsafe { Book::new(&port, habits.in_flight_max, wakers_max) };
         let beside = ring.kernel().is_linux().then(|| Beside::new(beside));
-        Self { ring, port, book, habits, failures: 0, beside }
+        Self { ring, port, book, habits, failures: 0, failed: None, beside }
     }
 
     /// Runs until the port is closed and nothing is left.
@@ -146,18 +148,25 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     /// With `LOCAL` most of it is of operations of this thread; without, the time in the kernel is
     /// counted: two looks at the clock for each enter.
     fn round<const LOCAL: bool>(&mut self, rest: Option<Rest>) -> Round {
-        let entered = rest.map_or(Ok(0), |rest| self.enter::<LOCAL>(rest));
+        let taken = rest.map_or(Some(0), |rest| self.enter::<LOCAL>(rest));
+        self.gather::<LOCAL>(taken, rest == Some(Rest::Sleep))
+    }
+
+    /// Takes what completed, and wakes, after an enter which took so many entries, or failed;
+    /// `waited` is whether it was to wait for a completion as long as it takes.
+    #[inline(always)]
+    fn gather<const LOCAL: bool>(&mut self, taken: Option<u32>, waited: bool) -> Round {
         let mut completed = self.take_completions::<LOCAL>();
         self.book.wake(&self.port);
         completed += self.take_beside();
-        let goes_on = match entered {
+        let goes_on = match taken {
             // It waits for a completion, and returned without one, having taken nothing.
-            Ok(0) if completed == 0 && rest == Some(Rest::Sleep) => self.bear(None, completed),
-            Ok(_) => {
+            Some(0) if completed == 0 && waited => self.bear(completed),
+            Some(_) => {
                 self.failures = 0;
                 true
             }
-            Err(error) => self.bear(Some(&error), completed),
+            None => self.bear(completed),
         };
         Round { completed, goes_on }
     }
@@ -283,14 +292,21 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         if book.falls_asleep(&self.port) { Rest::Sleep } else { Rest::No }
     }
 
-    /// Enters the kernel with all that was pushed.
-    fn enter<const LOCAL: bool>(&mut self, rest: Rest) -> Result<u32> {
+    /// Enters the kernel with all that was pushed. How many entries it took; nothing where it
+    /// failed, which is to be borne.
+    #[inline(always)]
+    fn enter<const LOCAL: bool>(&mut self, rest: Rest) -> Option<u32> {
         let begun = (!LOCAL).then(|| self.ring.kernel().now());
-        let entered = match rest {
-            Rest::No => self.ring.submit(),
-            Rest::Sleep => self.ring.submit_and_wait(1),
-            Rest::SleepFor(limit) => self.ring.submit_and_wait_with(1, &Wait::new().timeout(limit)),
-            Rest::Closing => self.ring.submit_and_wait_with(1, &Wait::new().timeout(CANCEL_AGAIN)),
+        let taken = match rest {
+            Rest::No => self.note(rest, |ring| ring.submit()),
+            Rest::Sleep => self.note(rest, |ring| ring.submit_and_wait(1)),
+            Rest::SleepFor(limit) => {
+                self.note(rest, |ring| ring.submit_and_wait_with(1, &Wait::new().timeout(limit)))
+            }
+            Rest::Closing => {
+                let limit = Wait::new().timeout(CANCEL_AGAIN);
+                self.note(rest, |ring| ring.submit_and_wait_with(1, &limit))
+            }
         };
         self.port.counts.enters.add(1);
         if begun.is_some() || self.book.has_limits {
@@ -299,19 +315,39 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         if let Some(begun) = begun {
             self.port.counts.kernel_ns.add(elapsed_ns(begun, self.book.now));
         }
-        let Err(error) = entered else { return entered };
+        taken
+    }
+
+    /// Enters, and looks at once whether that failed: the error goes no further.
+    #[inline(always)]
+    fn note(
+        &mut self,
+        rest: Rest,
+        enter: impl FnOnce(&mut RingOf<P, Sqe, Cqe, K>) -> Result<u32>,
+    ) -> Option<u32> {
+        match enter(&mut self.ring) {
+            Ok(taken) => Some(taken),
+            Err(error) => self.note_failure(rest, error),
+        }
+    }
+
+    /// Takes note that an enter failed, unless it only took as long as it was to take.
+    #[cold]
+    fn note_failure(&mut self, rest: Rest, error: Error) -> Option<u32> {
         if error.is_timeout() {
             self.book.cancels_all |= rest == Rest::Closing;
-            return Ok(0);
+            return Some(0);
         }
-        Err(error)
+        self.failed = Some(error);
+        None
     }
 
     /// Gives every completion to its slot. How many there were.
     fn take_completions<const LOCAL: bool>(&mut self) -> u32 {
         let mut count = 0;
         loop {
-            if self.ring.has_overflow() {
+            let overflows = self.ring.has_overflow();
+            if overflows {
                 self.port.counts.overflows.add(1);
             }
             // It brings what overflowed, and what waits for this thread.
@@ -322,7 +358,8 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
                 count += 1;
                 self.book.complete::<LOCAL>(&self.port, cqe);
             }
-            if !self.ring.has_overflow() {
+            // What overflows after that look the next one finds, and so does an enter that waits.
+            if !overflows {
                 return count;
             }
             self.book.wake(&self.port);
@@ -330,7 +367,14 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     }
 
     /// Gives the completions of the ring beside to their slots. How many there were.
+    #[inline(always)]
     fn take_beside(&mut self) -> u32 {
+        let is_used = self.beside.as_ref().is_some_and(Beside::is_used);
+        if is_used || self.book.beside_called { self.take_from_beside() } else { 0 }
+    }
+
+    #[inline(never)]
+    fn take_from_beside(&mut self) -> u32 {
         let Self { beside: Some(beside), book, port, .. } = self else { return 0 };
         if core::mem::take(&mut book.beside_called) {
             beside.called();
@@ -350,7 +394,10 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     /// Lives with an enter that failed: nothing of what was pushed is lost, and nothing of what is
     /// under way may be freed. So it is tried again, for ever if need be, at growing intervals;
     /// after some seconds nothing new is taken. Whether it is worth another try at once.
-    fn bear(&mut self, error: Option<&Error>, completed: u32) -> bool {
+    #[cold]
+    fn bear(&mut self, completed: u32) -> bool {
+        let error = self.failed.take();
+        let error = error.as_ref();
         let is_short = error.is_some_and(|e| e.is_busy() || e.errno() == Some(Errno::ENOMEM));
         if is_short && completed > 0 {
             // The kernel wanted its completions taken: they were.

@@ -4,6 +4,7 @@
 //! Its requests to cancel go by the inbox like all others: the reactor may be in the middle of a
 //! turn when a future is dropped.
 
+use core::hint::cold_path;
 use core::mem::MaybeUninit;
 use core::task::Waker;
 
@@ -187,8 +188,11 @@ impl Slot {
     /// The same, or this count is.
     #[inline(always)]
     pub(crate) fn is_over_local(&self, count: u32) -> bool {
-        self.is_bare_local()
-            || self.traits.get() == OWN_THREAD | ADVANCES && self.finishes_with.get() == count
+        if self.is_bare_local() {
+            return true;
+        }
+        cold_path();
+        self.traits.get() == OWN_THREAD | ADVANCES && self.finishes_with.get() == count
     }
 
     /// Whether the result is there.
