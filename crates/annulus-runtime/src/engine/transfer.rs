@@ -1,5 +1,7 @@
 //! What all reads and writes have in common: how far they have come, and what is done about a part.
 
+use core::hint::cold_path;
+
 use annulus_ring::Errno;
 use annulus_ring::abi::{RwFlags, Sqe, SqeFlags};
 
@@ -205,20 +207,24 @@ impl Progress {
         completion: Completion,
         mut load: L,
     ) -> BufResult<usize, L::Buf> {
-        if completion.result == Err(Errno::EINVAL) && file.is_direct() {
-            let why = file.misaligned(&load.next(file, self));
-            let failed = self.end(completion, load);
-            return failed.map_err(|error| error.explained(why));
+        // What it mostly is, and first: all in registers then. So below goes nothing by reference.
+        if let Ok(count) = completion.result
+            && !self.exact
+        {
+            let done = self.done + count as usize;
+            // SAFETY: the kernel said that it moved so many bytes, from the first on.
+            return Ok((done, unsafe { load.give_back(done) }));
         }
-        self.end(completion, load)
-    }
-
-    #[inline]
-    fn end<L: Load>(&self, completion: Completion, load: L) -> BufResult<usize, L::Buf> {
+        cold_path();
+        let is_misaligned = completion.result == Err(Errno::EINVAL) && file.is_direct();
+        let why = if is_misaligned { file.misaligned(&load.next(file, self)) } else { None };
         let total = load.bytes();
         // SAFETY: the kernel said that it moved so many bytes, from the first on.
         let buf = unsafe { load.give_back(self.done_with(&completion)) };
-        self.outcome(&completion, total, L::WAY, buf)
+        match self.outcome(&completion, total, L::WAY, buf) {
+            Err(error) if is_misaligned => Err(error.explained(why)),
+            outcome => outcome,
+        }
     }
 
     /// How many bytes were moved when `completion` was the last.
