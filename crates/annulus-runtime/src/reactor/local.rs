@@ -60,11 +60,13 @@ impl<K: Kernel> LocalReactor<K> {
     ///
     /// # Safety
     /// - The slot is of this reactor's port, was filled on this thread, and is not in the inbox.
+    /// - It is [plain](Slot::is_plain).
     /// - The entry is that of the operation that lies there.
     #[inline(always)]
     pub(crate) unsafe fn begin(&mut self, slot: &Slot, entry: impl FnOnce() -> Sqe) -> bool {
         let Self { ring, book, .. } = self;
-        if book.room_left == 0 || !slot.is_plain() {
+        debug_assert!(slot.is_plain(), "what is not plain waits for the next turn");
+        if book.room_left == 0 {
             return false;
         }
         let (sq, ..) = ring.parts();

@@ -181,6 +181,7 @@ impl Core {
     ///
     /// # Safety
     /// - The slot is of this port, and was filled by `put_local` on this thread.
+    /// - It is [plain](Slot::is_plain).
     #[inline(always)]
     pub(super) unsafe fn begin(&self, slot: &Slot, entry: impl FnOnce() -> Sqe) -> bool {
         let Ok(mut reactor) = self.reactor.try_borrow_mut() else { return false };

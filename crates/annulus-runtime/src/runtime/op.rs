@@ -64,12 +64,21 @@ pub struct LocalOp<T: Operation> {
 enum Stage {
     /// The operation lies in the slot, which is this future's.
     Ready,
+    /// The same; it has a time limit, which the reactor is to see.
+    Limited,
     /// The same; it is to be done without the ring if that can be done at once.
     Attempt,
     /// So it does, and the reactor has the slot.
     Begun,
     /// The slot is somebody else's.
     Over,
+}
+
+impl Stage {
+    /// Whether the slot is the future's, and nothing was begun.
+    fn is_before(self) -> bool {
+        matches!(self, Self::Ready | Self::Limited | Self::Attempt)
+    }
 }
 
 // What is pinned would be the operation, which lies elsewhere.
@@ -151,11 +160,19 @@ impl<T: Operation> LocalOp<T> {
     {
         match op.into_ready() {
             Ok((operation, limit)) => {
-                let own = Self::new(core, operation);
-                own.slot().set_limit(limit);
+                let mut own = Self::new(core, operation);
+                own.set_limit(limit);
                 own
             }
             Err(_begun) => panic!("an operation that was begun stays where it is"),
+        }
+    }
+
+    /// Has the reactor end the operation, which is not begun, after that long.
+    fn set_limit(&mut self, limit: Option<Duration>) {
+        self.slot().set_limit(limit);
+        if limit.is_some() && self.stage == Stage::Ready {
+            self.stage = Stage::Limited;
         }
     }
 
@@ -181,9 +198,9 @@ impl<T: Operation> LocalOp<T> {
     /// assert!(error.is_timeout() && error.into_buf().len() == 64);
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn deadline(self, limit: Duration) -> Self {
-        if matches!(self.stage, Stage::Ready | Stage::Attempt) {
-            self.slot().set_limit(Some(limit));
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        if self.stage.is_before() {
+            self.set_limit(Some(limit));
         }
         self
     }
@@ -234,7 +251,7 @@ impl<T: Operation> LocalOp<T> {
     pub fn begin(&mut self) {
         if self.begins_alone() {
             self.span.begun(Some(self.slot()));
-        } else if matches!(self.stage, Stage::Ready | Stage::Attempt) {
+        } else if self.stage.is_before() {
             self.begin_otherwise();
         }
     }
@@ -283,7 +300,7 @@ impl<T: Operation> LocalOp<T> {
         let slot = self.slot();
         // SAFETY: `new` put a `T` there, and only this future has the slot.
         let entry = || unsafe { slot.local_entry::<T>() };
-        // SAFETY: it is of this port, and filled.
+        // SAFETY: it is of this port, filled, and plain: `Ready` is neither limited nor private.
         if !unsafe { self.core.begin(slot, entry) } {
             return false;
         }
@@ -385,7 +402,7 @@ impl<T: Operation> LocalOp<T> {
     /// The drop of a future that is not over.
     #[cold]
     fn give_up(&mut self) {
-        if matches!(self.stage, Stage::Ready | Stage::Attempt) {
+        if self.stage.is_before() {
             // SAFETY: only this future has the slot.
             drop(unsafe { self.take_back() });
             return;
@@ -522,7 +539,7 @@ impl<T: Operation> Drop for LocalOp<T> {
 impl<T: Operation> fmt::Debug for LocalOp<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.stage {
-            Stage::Ready | Stage::Attempt => "not begun",
+            Stage::Ready | Stage::Limited | Stage::Attempt => "not begun",
             Stage::Begun => "under way",
             Stage::Over => "over",
         };
