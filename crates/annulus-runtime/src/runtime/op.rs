@@ -310,7 +310,7 @@ impl<T: Operation> LocalOp<T> {
 
     /// The first poll, where it goes so.
     #[inline(always)]
-    fn begins(&mut self, waker: &Waker) -> bool {
+    pub(super) fn begins(&mut self, waker: &Waker) -> bool {
         if !self.begins_alone() {
             return false;
         }

@@ -9,6 +9,7 @@ use core::fmt;
 use core::future::{Future, poll_fn};
 use core::mem::MaybeUninit;
 use core::pin::Pin;
+use core::ptr;
 use core::task::{Context, Poll, ready};
 
 use super::ops::{Message, Recv, RecvMsg, Send, SendMsg, ZeroCopy};
@@ -213,13 +214,12 @@ impl Kept {
         cx: &mut Context<'_>,
     ) -> Poll<T::Output> {
         debug_assert!(self.is_empty(), "one at a time");
-        if let Poll::Ready(output) = Pin::new(&mut op).poll(cx) {
-            return Poll::Ready(output);
-        }
+        // Before it is kept, so that it goes to its place by registers.
+        let is_begun = op.begins(cx.waker());
         // SAFETY: the place is large enough, as `Table::new` found.
         unsafe { (&raw mut self.place).cast::<LocalOp<T>>().write(op) };
         self.table = Some(Table::of::<T>());
-        Poll::Pending
+        if is_begun { Poll::Pending } else { self.poll_first::<T>(cx) }
     }
 
     /// Begins an operation for which nobody waits yet, in place of nothing. Given up, it goes on to
@@ -233,14 +233,22 @@ impl Kept {
         self.table = Some(Table::of_detached::<T>());
     }
 
+    /// The first poll of what is kept, where it does not begin as it mostly does.
+    #[cold]
+    fn poll_first<T: Leaves>(&mut self, cx: &mut Context<'_>) -> Poll<T::Output> {
+        self.poll::<T>(cx)
+    }
+
     /// Polls what was begun, which is of this type: once it is over nothing is kept.
     ///
     /// # Panics
     /// Where nothing of this type is kept.
-    #[inline]
+    #[inline(always)]
     pub(super) fn poll<T: Leaves>(&mut self, cx: &mut Context<'_>) -> Poll<T::Output> {
-        if self.table.is_none_or(|table| table.of != TypeId::of::<T>()) {
-            over();
+        // Mostly the one that `begin` put there; no other type's is at its place. The compiler may
+        // have made more than one of the same.
+        if !self.table.is_some_and(|table| ptr::eq(table, Table::of::<T>())) {
+            self.place_of::<T>();
         }
         let place = &raw mut self.place;
         // SAFETY: the table is of what `begin` wrote there, and that is a `LocalOp<T>`.
@@ -283,6 +291,7 @@ impl Kept {
     }
 
     /// Where a `LocalOp<T>` lies.
+    #[cold]
     fn place_of<T: Leaves>(&mut self) -> *mut Place {
         if self.table.is_none_or(|table| table.of != TypeId::of::<T>()) {
             over();
