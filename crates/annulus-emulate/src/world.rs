@@ -248,6 +248,13 @@ pub(crate) trait World: Send + Sized {
     /// How many bytes a stream has to receive; nobody knows of other files.
     fn queued(&self, file: &Self::File) -> Option<u32>;
 
+    /// Does a send or a receive now that [`attempt`](Self::attempt) would do, if that cannot block:
+    /// of an entry that is no work yet, and copies nothing. `None`: nothing was tried.
+    fn transfer(&mut self, file: &Self::File, sqe: &Sqe) -> Option<(Attempt, Outcome)> {
+        let (_, _) = (file, sqe);
+        None
+    }
+
     /// Does the work now if that cannot block.
     fn attempt(&mut self, work: &mut Work<Self::File>) -> Attempt;
 

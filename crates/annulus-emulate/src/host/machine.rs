@@ -7,14 +7,14 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{ClockId, Op, OpenFlags, PollEvents};
+use annulus_ring::abi::{ClockId, Op, OpenFlags, PollEvents, Sqe};
 
 use super::pool::Pool;
 use super::rings::{self, RingRef};
 use super::wait::Inner;
 use super::watches::{Kept, Watches};
 use super::{perform, sys};
-use crate::world::{Attempt, Recall, Token, Work, World};
+use crate::world::{Attempt, Outcome, Recall, Token, Work, World};
 
 /// An open file: by the program's number, as long as that is looked at at once; or kept.
 #[derive(Clone, Debug)]
@@ -297,6 +297,10 @@ impl World for Machine {
 
     fn queued(&self, file: &File) -> Option<u32> {
         perform::queued(file)
+    }
+
+    fn transfer(&mut self, file: &File, sqe: &Sqe) -> Option<(Attempt, Outcome)> {
+        perform::is_plain(sqe).then(|| perform::transfer_plain(file, sqe))
     }
 
     fn attempt(&mut self, work: &mut Work<File>) -> Attempt {

@@ -11,7 +11,7 @@ use annulus_ring::abi::{CqeFlags, Op, Sqe, SqeFlags};
 use super::run::is_transfer;
 use super::{Core, buffers, prepare};
 use crate::queues::Completion;
-use crate::world::{Attempt, Span, World};
+use crate::world::{Attempt, Span, Work, World};
 
 /// Whether an entry says nothing that is out of the ordinary: then there is nothing in it to be
 /// refused, or to be copied.
@@ -53,16 +53,33 @@ impl<W: World> Core<W> {
     /// # Errors
     /// Whatever: there is something to be told of it before it can be tried.
     fn attempt_plain(&mut self, sqe: &Sqe) -> Result<(), Errno> {
-        let is_fixed = sqe.flags.contains(SqeFlags::FIXED_FILE);
-        let file = match is_fixed {
-            true => self.files.untagged(sqe.fd as u32).cloned().ok_or(Errno::EBADF)?,
-            false => self.world.file_for_now(sqe.fd)?,
-        };
-        let work = self.requests.draft(sqe);
+        let prepare = |work: &mut Work<W::File>| prepare::prepare(self.user, self.flags, sqe, work);
         debug_assert!(
-            prepare::prepare(self.user, self.flags, sqe, work).is_ok() || is_transfer(sqe.opcode),
-            "{sqe:?}"
+            prepare(&mut Work::new(sqe)).is_ok() || is_transfer(sqe.opcode),
+            "nothing to be refused: {sqe:?}"
         );
+        let named;
+        let file = match sqe.flags.contains(SqeFlags::FIXED_FILE) {
+            true => self.files.untagged(sqe.fd as u32).ok_or(Errno::EBADF)?,
+            false => {
+                named = self.world.file_for_now(sqe.fd)?;
+                &named
+            }
+        };
+        // Most need no room for work at all.
+        if let Some((attempt, outcome)) = self.world.transfer(file, sqe) {
+            if let Attempt::Done(result) = attempt {
+                self.tell_plain(sqe, result, outcome.cflags);
+                return Ok(());
+            }
+            let file = file.clone();
+            let work = self.requests.draft(sqe);
+            (work.file, work.outcome) = (Some(file), outcome);
+            self.go_on_plain(sqe, attempt);
+            return Ok(());
+        }
+        let file = file.clone();
+        let work = self.requests.draft(sqe);
         match sqe.opcode {
             Op::READ | Op::WRITE => {
                 let span = Span { addr: sqe.addr, bytes: sqe.len as usize };
@@ -74,26 +91,37 @@ impl<W: World> Core<W> {
             _ => {}
         }
         work.file = Some(file);
-        match self.world.attempt(work) {
-            Attempt::Done(result) => {
-                let (res, flags) = match result {
-                    Ok(count) => (count as i32, work.outcome.cflags),
-                    // What was moved before is not lost.
-                    Err(_) if work.done > 0 => (work.done as i32, CqeFlags::empty()),
-                    Err(errno) => (-errno.raw(), CqeFlags::empty()),
-                };
-                work.file = None;
-                self.tell(Completion { user_data: sqe.user_data, res, flags, big: None });
-            }
-            Attempt::Wait(events) => {
-                let token = self.requests.adopt(sqe);
-                self.wait(token, events);
-            }
-            Attempt::Blocks => {
-                let token = self.requests.adopt(sqe);
-                self.hand_over(token);
-            }
+        let attempt = self.world.attempt(work);
+        let Attempt::Done(result) = attempt else {
+            self.go_on_plain(sqe, attempt);
+            return Ok(());
+        };
+        let (done, cflags) = (work.done, work.outcome.cflags);
+        work.file = None;
+        match result {
+            // What was moved before is not lost.
+            Err(_) if done > 0 => self.tell_plain(sqe, Ok(done), CqeFlags::empty()),
+            result => self.tell_plain(sqe, result, cflags),
         }
         Ok(())
+    }
+
+    /// Tells what came of an entry that is no request.
+    fn tell_plain(&mut self, sqe: &Sqe, result: Result<u32, Errno>, cflags: CqeFlags) {
+        let (res, flags) = match result {
+            Ok(count) => (count as i32, cflags),
+            Err(errno) => (-errno.raw(), CqeFlags::empty()),
+        };
+        self.tell(Completion { user_data: sqe.user_data, res, flags, big: None });
+    }
+
+    /// Makes a request of the last draft, which is not done yet.
+    fn go_on_plain(&mut self, sqe: &Sqe, attempt: Attempt) {
+        let token = self.requests.adopt(sqe);
+        match attempt {
+            Attempt::Wait(events) => self.wait(token, events),
+            Attempt::Blocks => self.hand_over(token),
+            Attempt::Done(result) => self.finish(token, result),
+        }
     }
 }

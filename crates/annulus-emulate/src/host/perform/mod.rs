@@ -18,7 +18,7 @@ use crate::world::{Attempt, Span, Stable, Work};
 type HostWork = Work<File>;
 
 pub(super) use misc::{Queue, is_wait, wait_in};
-pub(super) use net::queued;
+pub(super) use net::{is_plain, queued, transfer_plain};
 
 /// Whether it ends when somebody else does something, and not by itself: what no file on a disk is
 /// behind, locks, and the names of hosts.
@@ -30,8 +30,7 @@ pub(super) fn is_endless(work: &HostWork) -> bool {
 /// Tries it without waiting.
 pub(super) fn attempt(work: &mut HostWork) -> Attempt {
     match work.sqe.opcode {
-        Op::SEND if net::is_plain(work) => net::send_plain(work),
-        Op::RECV if net::is_plain(work) => net::receive_plain(work),
+        Op::SEND | Op::RECV if net::is_plain_work(work) => net::attempt_plain(work),
         _ => rw::attempt(work)
             .or_else(|| net::attempt(work))
             .or_else(|| fs::attempt(work))

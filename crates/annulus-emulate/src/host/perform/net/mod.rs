@@ -5,7 +5,8 @@ mod connection;
 mod plain;
 mod transfer;
 
-pub(super) use plain::{is_plain, receive as receive_plain, send as send_plain};
+pub(super) use plain::{attempt as attempt_plain, is_plain_work};
+pub(in crate::host) use plain::{is_plain, transfer as transfer_plain};
 
 use std::os::fd::RawFd;
 

@@ -3,66 +3,72 @@
 use core::ffi::c_int;
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{MsgFlags, PollEvents, RecvSendFlags};
+use annulus_ring::abi::{MsgFlags, Op, PollEvents, RecvSendFlags, Sqe};
 
 use super::transfer::see_what_is_left;
 use crate::host::machine::File;
-use crate::host::perform::{HostWork, number, piece};
+use crate::host::perform::HostWork;
 use crate::host::sys;
-use crate::world::{Attempt, Outcome, Stable};
+use crate::world::{Attempt, Outcome, Span, Stable};
 
 /// The flags of a call that does not wait.
 const FLAGS: c_int = (MsgFlags::DONTWAIT.0 | MsgFlags::NOSIGNAL.0) as c_int;
 
-/// Whether it is one of these: what a multishot does each time is.
-pub(in crate::host::perform) fn is_plain(work: &HostWork) -> bool {
-    let flags = RecvSendFlags(work.sqe.ioprio);
-    MsgFlags::NOSIGNAL.contains(MsgFlags(work.sqe.rw_flags))
-        && RecvSendFlags::RECV_MULTISHOT.contains(flags)
-        && matches!(work.stable, Stable::None)
-        && work.done == 0
+/// Whether an entry, of which nothing was copied, is one of these: what a multishot does each time
+/// is.
+pub(in crate::host) fn is_plain(sqe: &Sqe) -> bool {
+    matches!(sqe.opcode, Op::SEND | Op::RECV)
+        && MsgFlags::NOSIGNAL.contains(MsgFlags(sqe.rw_flags))
+        && RecvSendFlags::RECV_MULTISHOT.contains(RecvSendFlags(sqe.ioprio))
 }
 
-/// A send.
-pub(in crate::host::perform) fn send(work: &mut HostWork) -> Attempt {
-    let fd = match number(work) {
-        Ok(fd) => fd,
-        Err(errno) => return Attempt::Done(Err(errno)),
-    };
-    let sent = sys::net::send(fd, piece(work), FLAGS);
-    judge(work, sent, PollEvents::OUT)
+/// Whether a piece of work is, of which nothing is done.
+pub(in crate::host::perform) fn is_plain_work(work: &HostWork) -> bool {
+    is_plain(&work.sqe) && matches!(work.stable, Stable::None) && work.done == 0
 }
 
-/// A receive.
-pub(in crate::host::perform) fn receive(work: &mut HostWork) -> Attempt {
+/// Tries it, with what else there is to say of it. Neither the entry nor its file is anybody's yet.
+pub(in crate::host) fn transfer(file: &File, sqe: &Sqe) -> (Attempt, Outcome) {
+    let all = Span { addr: sqe.addr, bytes: sqe.len as usize }.clamped();
+    match sqe.opcode {
+        Op::SEND => judge(sys::net::send(file.raw(), all, FLAGS), PollEvents::OUT),
+        _ => receive(file, all, RecvSendFlags(sqe.ioprio)),
+    }
+}
+
+/// The same, of a piece of work.
+pub(in crate::host::perform) fn attempt(work: &mut HostWork) -> Attempt {
     let Some(file) = &work.file else { return Attempt::Done(Err(Errno::EBADF)) };
-    let (left, is_calm) = (piece(work), file.take_calm());
-    let got = sys::net::recv(file.raw(), left, FLAGS);
-    let attempt = judge(work, got, PollEvents::IN);
-    let is_stream = || work.file.as_ref().is_some_and(File::is_stream);
+    let (attempt, outcome) = transfer(file, &work.sqe);
+    if let Attempt::Done(Ok(count)) = attempt {
+        work.done = count;
+    }
+    work.outcome = outcome;
+    attempt
+}
+
+fn receive(file: &File, to: Span, flags: RecvSendFlags) -> (Attempt, Outcome) {
+    let is_calm = file.take_calm();
+    let got = sys::net::recv(file.raw(), to, FLAGS);
+    let (attempt, mut outcome) = judge(got, PollEvents::IN);
     match got {
         // A stream that gave less than there was room for has no more, and goes on.
-        Ok(count) if is_calm && count > 0 && (count as usize) < left.bytes && is_stream() => {
-            work.outcome.is_drained = true;
+        Ok(count) if is_calm && count > 0 && (count as usize) < to.bytes && file.is_stream() => {
+            outcome.is_drained = true;
         }
-        Ok(_) => see_what_is_left(work),
-        Err(Errno::EAGAIN) => work.outcome.is_drained = is_stream(),
+        Ok(_) => see_what_is_left(file, flags, &mut outcome),
+        Err(Errno::EAGAIN) => outcome.is_drained = file.is_stream(),
         Err(_) => {}
     }
-    attempt
+    (attempt, outcome)
 }
 
 /// What became of it.
 #[inline]
-fn judge(work: &mut HostWork, moved: Result<u32, Errno>, events: PollEvents) -> Attempt {
-    work.outcome = Outcome::default();
-    match moved {
-        Ok(count) => {
-            work.done = count;
-            work.outcome.is_last = count == 0;
-            Attempt::Done(Ok(count))
-        }
+fn judge(moved: Result<u32, Errno>, events: PollEvents) -> (Attempt, Outcome) {
+    let attempt = match moved {
         Err(Errno::EAGAIN) => Attempt::Wait(events),
-        Err(errno) => Attempt::Done(Err(errno)),
-    }
+        moved => Attempt::Done(moved),
+    };
+    (attempt, Outcome { is_last: moved == Ok(0), ..Outcome::default() })
 }

@@ -103,7 +103,9 @@ pub(super) fn receive(work: &mut HostWork) -> Result<Attempt, Errno> {
     let attempt = judge(work, got, events);
     if matches!(attempt, Attempt::Done(Ok(_))) {
         work.outcome.is_broken |= wants_all && is_cut_off;
-        see_what_is_left(work);
+        if let Some(file) = &work.file {
+            see_what_is_left(file, RecvSendFlags(work.sqe.ioprio), &mut work.outcome);
+        }
     }
     Ok(attempt)
 }
@@ -143,10 +145,9 @@ fn is_sequence(work: &HostWork) -> bool {
 
 /// What Linux says of the streams that know it: whether there is more. After the end of a TCP
 /// stream there is, since that has still to be told.
-pub(super) fn see_what_is_left(work: &mut HostWork) {
-    let Some(file) = &work.file else { return };
+pub(super) fn see_what_is_left(file: &File, flags: RecvSendFlags, outcome: &mut Outcome) {
     let is_readable = is_readable(file.raw());
-    let is_multishot = RecvSendFlags(work.sqe.ioprio).contains(RecvSendFlags::RECV_MULTISHOT);
+    let is_multishot = flags.contains(RecvSendFlags::RECV_MULTISHOT);
     // Others do not know: what is readable there is found by trying.
     if !is_readable && !is_multishot || !file.is_stream() {
         return;
@@ -156,9 +157,9 @@ pub(super) fn see_what_is_left(work: &mut HostWork) {
         queued.is_ok_and(|bytes| bytes > 0) || file.is_internet() && sys::net::has_ended(file.raw())
     };
     if has_more {
-        work.outcome.cflags |= CqeFlags::SOCK_NONEMPTY;
+        outcome.cflags |= CqeFlags::SOCK_NONEMPTY;
     }
-    work.outcome.is_drained = !has_more;
+    outcome.is_drained = !has_more;
     // Its end is still to be told.
-    work.outcome.is_ready = is_readable && !has_more;
+    outcome.is_ready = is_readable && !has_more;
 }
