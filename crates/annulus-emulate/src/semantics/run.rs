@@ -26,12 +26,17 @@ impl<W: World> Core<W> {
 
     /// What task work tells comes first; then what is in the queue is what counts so far.
     pub(super) fn begin_round(&mut self) {
-        self.tell_messages();
+        if !self.own_messages.is_empty() {
+            self.tell_messages();
+        }
         self.begun_at = self.queues.posted();
     }
 
     /// As [`run`](Self::run), where the first round has begun.
     pub(super) fn run_rounds(&mut self) {
+        if self.is_quiet() {
+            return self.world.let_go();
+        }
         loop {
             // What these bring comes behind them.
             for _ in 0..self.due.len() {
@@ -48,6 +53,15 @@ impl<W: World> Core<W> {
             }
             self.begin_round();
         }
+    }
+
+    /// Whether a round would change nothing: nobody's turn it is, or may come to be by what was
+    /// told.
+    #[inline]
+    fn is_quiet(&self) -> bool {
+        let waiting = self.due.len() | self.behind.len() | self.deferred.len();
+        let told = self.own_messages.len() | self.let_go.len();
+        waiting | told == 0 && !self.times.counts_any()
     }
 
     /// It is a request's turn.

@@ -32,6 +32,11 @@ impl Times {
         self.set.remove(&(due, token));
     }
 
+    /// Whether a timeout ends when so many completions were told.
+    pub(super) fn counts_any(&self) -> bool {
+        !self.counts.is_empty()
+    }
+
     pub(super) fn forget_count(&mut self, token: Token) {
         if !self.counts.is_empty() {
             self.counts.retain(|(other, _)| *other != token);
