@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 use core::ffi::c_void;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -101,19 +102,17 @@ impl Inner {
                 state.core.flush();
             }
             let timeouts = state.core.timeouts_told();
-            // What was submitted has ended by itself: files are looked at by and by.
-            if state.core.queues.ready() < want {
-                state.unlooked = 0;
-            } else if taken == 0 || want == 0 || state.unlooked >= UNLOOKED_MAX {
-                state.unlooked = 0;
-                state = self.look(state);
-            } else {
-                state.unlooked += 1;
+            state = self.look_at_times(state, taken, want);
+            let goal = Goal::Ready { want, timeouts };
+            if taken > 0 && !state.core.queues.has_overflow() && state.is_met(goal) {
+                // How it would have waited says nothing: what was taken is the answer.
+                self.settle(&mut state);
+                return Ok(taken);
             }
             // SAFETY: the caller's promise.
             end = match unsafe { self.terms(&state, flags, arg, arg_bytes) } {
                 Ok(terms) => {
-                    let waited = self.wait(state, Goal::Ready { want, timeouts }, terms);
+                    let waited = self.wait(state, goal, terms);
                     state = waited.0;
                     waited.1
                 }
@@ -127,6 +126,25 @@ impl Inner {
         }
         self.settle(&mut state);
         if taken > 0 { Ok(taken) } else { end.map(|()| 0) }
+    }
+
+    /// Where what was submitted has ended by itself, files are looked at by and by.
+    #[inline]
+    fn look_at_times<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        taken: u32,
+        want: u32,
+    ) -> MutexGuard<'a, State> {
+        if state.core.queues.ready() < want {
+            state.unlooked = 0;
+        } else if taken == 0 || want == 0 || state.unlooked >= UNLOOKED_MAX {
+            state.unlooked = 0;
+            state = self.look(state);
+        } else {
+            state.unlooked += 1;
+        }
+        state
     }
 
     /// How long is waited, and with which signals blocked.

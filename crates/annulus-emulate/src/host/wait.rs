@@ -112,7 +112,7 @@ pub(super) struct State {
     pub(super) is_closed: bool,
 }
 
-/// Whether what a thread waits for is there.
+/// As [`State::is_met`].
 fn is_met(core: &Core<Machine>, is_closed: bool, goal: Goal) -> bool {
     match goal {
         Goal::Ready { want, timeouts } => {
@@ -144,7 +144,8 @@ impl State {
         }
     }
 
-    fn is_met(&self, goal: Goal) -> bool {
+    /// Whether what a thread waits for is there.
+    pub(super) fn is_met(&self, goal: Goal) -> bool {
         is_met(&self.core, self.is_closed, goal)
     }
 
