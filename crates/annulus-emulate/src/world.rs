@@ -128,6 +128,8 @@ pub(crate) struct Outcome {
     pub(crate) is_ready: bool,
     /// A multishot is over with this result.
     pub(crate) is_last: bool,
+    /// Whether there is more to receive is not known yet: [`World::look`] looks.
+    pub(crate) is_unseen: bool,
 }
 
 /// A piece of work: an entry, and what it names.
@@ -250,10 +252,18 @@ pub(crate) trait World: Send + Sized {
 
     /// Does a send or a receive now that [`attempt`](Self::attempt) would do, if that cannot block:
     /// of an entry that is no work yet, and copies nothing. `None`: nothing was tried.
-    fn transfer(&mut self, file: &Self::File, sqe: &Sqe) -> Option<(Attempt, Outcome)> {
-        let (_, _) = (file, sqe);
-        None
-    }
+    fn transfer(&mut self, file: &Self::File, sqe: &Sqe) -> Option<(Attempt, Outcome)>;
+
+    /// Whether it was received from, and not looked at since: another receive would take from what
+    /// is to be seen.
+    fn is_unseen(&self, file: &Self::File) -> bool;
+
+    /// Looks at all files that are unseen, at once. Whether one of them may have more: then it is
+    /// asked what was [`seen`](Self::seen) of each.
+    fn look(&mut self) -> bool;
+
+    /// What there is to say of the next file that was looked at, in the order of the receives.
+    fn seen(&mut self, file: &Self::File) -> CqeFlags;
 
     /// Does the work now if that cannot block.
     fn attempt(&mut self, work: &mut Work<Self::File>) -> Attempt;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{ClockId, Op, OpenFlags, PollEvents, Sqe};
+use annulus_ring::abi::{ClockId, CqeFlags, Op, OpenFlags, PollEvents, Sqe};
 
 use super::pool::Pool;
 use super::rings::{self, RingRef};
@@ -148,6 +148,42 @@ const SEEN_USES: u8 = 32;
 /// Of higher numbers it is not remembered.
 const SEEN_MAX: usize = 4096;
 
+/// Files of which data was received, and that are looked at for more, all by one call.
+struct Looks {
+    files: Vec<libc::pollfd>,
+    /// How many looks there were, and one: no file has waited for this one before.
+    number: u64,
+    /// Of those that were looked at, the next to be told of.
+    next: usize,
+}
+
+impl Looks {
+    /// Looks at all of them: whether one is ready.
+    fn look(&mut self) -> bool {
+        self.number += 1;
+        let any = sys::poll_any(&mut self.files).unwrap_or_else(|_interrupted| {
+            // Each is asked by itself then.
+            self.files.iter_mut().for_each(|file| file.revents = libc::POLLIN);
+            true
+        });
+        if !any {
+            self.files.clear();
+        }
+        any
+    }
+
+    /// Whether the next of those is ready that were looked at.
+    fn is_next_ready(&mut self) -> bool {
+        let is_ready = self.files.get(self.next).is_some_and(|file| file.revents != 0);
+        self.next += 1;
+        if self.next >= self.files.len() {
+            self.files.clear();
+            self.next = 0;
+        }
+        is_ready
+    }
+}
+
 /// See above.
 pub(super) struct Machine {
     pub(super) watches: Watches,
@@ -160,6 +196,7 @@ pub(super) struct Machine {
     pub(super) own: Weak<Inner>,
     /// What was closed, and is open a little longer.
     pub(super) held: Vec<File>,
+    looks: Looks,
 }
 
 impl Machine {
@@ -171,6 +208,7 @@ impl Machine {
             seen: Vec::new(),
             own: Weak::new(),
             held: Vec::new(),
+            looks: Looks { files: Vec::new(), number: 1, next: 0 },
         }
     }
 
@@ -300,7 +338,29 @@ impl World for Machine {
     }
 
     fn transfer(&mut self, file: &File, sqe: &Sqe) -> Option<(Attempt, Outcome)> {
-        perform::is_plain(sqe).then(|| perform::transfer_plain(file, sqe))
+        if !perform::is_plain(sqe) {
+            return None;
+        }
+        let (attempt, outcome) = perform::transfer_plain(file, sqe, file.kept().is_some());
+        if outcome.is_unseen
+            && let Some(kept) = file.kept()
+        {
+            kept.wait_for_look(self.looks.number);
+            self.looks.files.push(sys::to_poll(kept.raw()));
+        }
+        Some((attempt, outcome))
+    }
+
+    fn is_unseen(&self, file: &File) -> bool {
+        file.kept().is_some_and(|kept| kept.waits_for_look(self.looks.number))
+    }
+
+    fn look(&mut self) -> bool {
+        self.looks.look()
+    }
+
+    fn seen(&mut self, file: &File) -> CqeFlags {
+        if self.looks.is_next_ready() { perform::what_is_left(file) } else { CqeFlags::empty() }
     }
 
     fn attempt(&mut self, work: &mut Work<File>) -> Attempt {

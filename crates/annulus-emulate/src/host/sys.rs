@@ -101,6 +101,18 @@ pub(super) fn poll(fd: RawFd, events: u32) -> Answer {
     Ok(u32::from(pollfd.revents as u16))
 }
 
+/// A descriptor for [`poll_any`]: is there something to read, or the end?
+pub(super) fn to_poll(fd: RawFd) -> libc::pollfd {
+    libc::pollfd { fd, events: libc::POLLIN, revents: 0 }
+}
+
+/// The same, of several: whether one of them is ready.
+pub(super) fn poll_any(fds: &mut [libc::pollfd]) -> Result<bool, Errno> {
+    let count = fds.len() as libc::nfds_t;
+    // SAFETY: so many structures, which live during the call.
+    int(unsafe { libc::poll(fds.as_mut_ptr(), count, 0) }).map(|ready| ready > 0)
+}
+
 /// Another descriptor of the same open file, which children do not get.
 ///
 /// It is out of the way, where there is room: a program may know which number it gets next.

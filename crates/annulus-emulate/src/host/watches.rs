@@ -19,7 +19,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use annulus_ring::Errno;
@@ -104,6 +104,7 @@ impl Watches {
             generation: watched.generation,
             is_armed: AtomicBool::new(false),
             calm: AtomicBool::new(false),
+            look: AtomicU64::new(0),
             kind: OnceLock::new(),
             socket: OnceLock::new(),
         });
@@ -220,6 +221,8 @@ pub(super) struct Kept {
     is_armed: AtomicBool,
     /// A change brought data, and nothing else, and nobody has looked since.
     calm: AtomicBool,
+    /// The look that it waits for, or waited for last.
+    look: AtomicU64,
     /// What [`File`](super::machine::File) found that it is.
     pub(super) kind: OnceLock<Option<libc::mode_t>>,
     /// A socket's domain and type.
@@ -249,6 +252,16 @@ impl Kept {
             self.set_calm(false);
         }
         is_calm
+    }
+
+    pub(super) fn wait_for_look(&self, look: u64) {
+        // Relaxed: pairs with the load in `waits_for_look`, ordered by the ring's lock.
+        self.look.store(look, Ordering::Relaxed);
+    }
+
+    pub(super) fn waits_for_look(&self, look: u64) -> bool {
+        // Relaxed: pairs with the store in `wait_for_look`, ordered by the ring's lock.
+        self.look.load(Ordering::Relaxed) == look
     }
 }
 

@@ -45,6 +45,7 @@ use crate::world::{Token, World};
 use buffers::BufferTable;
 use files::FileTable;
 use groups::Groups;
+use plain::Unseen;
 use rules::Rules;
 use tags::Tag;
 use times::Times;
@@ -95,6 +96,8 @@ pub(crate) struct Core<W: World> {
     by_worker: bool,
     /// What requests held that ended in this round.
     let_go: Vec<Tag>,
+    /// What was received of files that are not looked at yet: told when they are.
+    unseen: Vec<Unseen>,
     /// Messages for other rings, and for this one.
     outbox: Vec<Message<W>>,
     own_messages: Vec<Completion>,
@@ -130,6 +133,7 @@ impl<W: World> Core<W> {
             signal: false,
             by_worker: false,
             let_go: Vec::new(),
+            unseen: Vec::new(),
             outbox: Vec::new(),
             own_messages: Vec::new(),
             closing: false,

@@ -11,7 +11,23 @@ use annulus_ring::abi::{CqeFlags, Op, Sqe, SqeFlags};
 use super::run::is_transfer;
 use super::{Core, buffers, prepare};
 use crate::queues::Completion;
-use crate::world::{Attempt, Span, Work, World};
+use crate::world::{Attempt, Outcome, Span, Work, World};
+
+/// So many files are looked at at once.
+const UNSEEN_MAX: usize = 128;
+
+/// A receive that is done; what its file has more of is not known yet.
+///
+/// To look at each file is a system call. So those that come one behind the other are looked at by
+/// one, before anything else is done, which might change what they find: nobody can tell that from
+/// a look at each.
+#[derive(Debug)]
+pub(super) struct Unseen {
+    user_data: u64,
+    count: u32,
+    /// Where the file is in the table.
+    slot: u32,
+}
 
 /// Whether an entry says nothing that is out of the ordinary: then there is nothing in it to be
 /// refused, or to be copied.
@@ -38,26 +54,39 @@ impl<W: World> Core<W> {
         if !is_plain(sqe) || !self.begins_at_once() {
             return false;
         }
-        if sqe.opcode == Op::NOP {
-            self.tell(Completion { user_data: sqe.user_data, ..Completion::default() });
-            return true;
+        debug_assert!(self.is_prepared(sqe), "nothing to be refused: {sqe:?}");
+        match sqe.opcode {
+            Op::SEND | Op::RECV => match self.transfer_plain(sqe) {
+                Ok(true) => true,
+                Ok(false) => self.attempt_plain(sqe).is_ok(),
+                Err(_) => false,
+            },
+            Op::NOP => {
+                self.tell_unseen();
+                self.tell_plain(sqe.user_data, Ok(0), CqeFlags::empty());
+                true
+            }
+            _ => self.attempt_plain(sqe).is_ok(),
         }
-        if self.attempt_plain(sqe).is_err() {
-            return false;
-        }
-        true
     }
 
-    /// Tries it, and tells what came of that.
+    /// Whether there is nothing in a plain entry to be refused, but for the addresses of reads and
+    /// writes.
+    fn is_prepared(&self, sqe: &Sqe) -> bool {
+        let mut work = Work::<W::File>::new(sqe);
+        is_transfer(sqe.opcode) || prepare::prepare(self.user, self.flags, sqe, &mut work).is_ok()
+    }
+
+    /// Tries a send or receive, and tells what came of that: most need no room for work at all.
+    /// False: nothing was tried.
     ///
     /// # Errors
-    /// Whatever: there is something to be told of it before it can be tried.
-    fn attempt_plain(&mut self, sqe: &Sqe) -> Result<(), Errno> {
-        let prepare = |work: &mut Work<W::File>| prepare::prepare(self.user, self.flags, sqe, work);
-        debug_assert!(
-            prepare(&mut Work::new(sqe)).is_ok() || is_transfer(sqe.opcode),
-            "nothing to be refused: {sqe:?}"
-        );
+    /// As [`attempt_plain`](Self::attempt_plain).
+    #[inline]
+    fn transfer_plain(&mut self, sqe: &Sqe) -> Result<bool, Errno> {
+        if sqe.opcode == Op::SEND {
+            self.tell_unseen();
+        }
         let named;
         let file = match sqe.flags.contains(SqeFlags::FIXED_FILE) {
             true => self.files.untagged(sqe.fd as u32).ok_or(Errno::EBADF)?,
@@ -66,19 +95,50 @@ impl<W: World> Core<W> {
                 &named
             }
         };
-        // Most need no room for work at all.
-        if let Some((attempt, outcome)) = self.world.transfer(file, sqe) {
-            if let Attempt::Done(result) = attempt {
-                self.tell_plain(sqe, result, outcome.cflags);
-                return Ok(());
-            }
-            let file = file.clone();
-            let work = self.requests.draft(sqe);
-            (work.file, work.outcome) = (Some(file), outcome);
-            self.go_on_plain(sqe, attempt);
-            return Ok(());
+        if !self.unseen.is_empty() && self.world.is_unseen(file) {
+            self.tell_unseen();
+            return self.transfer_plain(sqe);
         }
-        let file = file.clone();
+        let Some((attempt, outcome)) = self.world.transfer(file, sqe) else { return Ok(false) };
+        match attempt {
+            Attempt::Done(Ok(count)) if outcome.is_unseen => {
+                let (user_data, slot) = (sqe.user_data, sqe.fd as u32);
+                self.unseen.push(Unseen { user_data, count, slot });
+                if self.unseen.len() >= UNSEEN_MAX {
+                    self.tell_unseen();
+                }
+            }
+            Attempt::Done(result) => {
+                self.tell_unseen();
+                self.tell_plain(sqe.user_data, result, outcome.cflags);
+            }
+            attempt => {
+                let file = file.clone();
+                self.go_on_transferring(sqe, file, attempt, outcome);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Makes a request of a send or receive that is not done yet.
+    #[inline(never)]
+    fn go_on_transferring(&mut self, sqe: &Sqe, file: W::File, attempt: Attempt, outcome: Outcome) {
+        self.tell_unseen();
+        let work = self.requests.draft(sqe);
+        (work.file, work.outcome) = (Some(file), outcome);
+        self.go_on_plain(sqe, attempt);
+    }
+
+    /// Tries it, and tells what came of that.
+    ///
+    /// # Errors
+    /// Whatever: there is something to be told of it before it can be tried.
+    fn attempt_plain(&mut self, sqe: &Sqe) -> Result<(), Errno> {
+        self.tell_unseen();
+        let file = match sqe.flags.contains(SqeFlags::FIXED_FILE) {
+            true => self.files.untagged(sqe.fd as u32).cloned().ok_or(Errno::EBADF)?,
+            false => self.world.file_for_now(sqe.fd)?,
+        };
         let work = self.requests.draft(sqe);
         match sqe.opcode {
             Op::READ | Op::WRITE => {
@@ -100,19 +160,40 @@ impl<W: World> Core<W> {
         work.file = None;
         match result {
             // What was moved before is not lost.
-            Err(_) if done > 0 => self.tell_plain(sqe, Ok(done), CqeFlags::empty()),
-            result => self.tell_plain(sqe, result, cflags),
+            Err(_) if done > 0 => self.tell_plain(sqe.user_data, Ok(done), CqeFlags::empty()),
+            result => self.tell_plain(sqe.user_data, result, cflags),
         }
         Ok(())
     }
 
+    /// Tells what was received of files that are unseen: now they are looked at.
+    #[inline]
+    pub(super) fn tell_unseen(&mut self) {
+        if !self.unseen.is_empty() {
+            self.look_and_tell();
+        }
+    }
+
+    #[inline(never)]
+    fn look_and_tell(&mut self) {
+        let any = self.world.look();
+        let mut unseen = core::mem::take(&mut self.unseen);
+        for Unseen { user_data, count, slot } in unseen.drain(..) {
+            // The table is as it was.
+            let file = if any { self.files.at(slot) } else { None };
+            let cflags = file.map_or(CqeFlags::empty(), |file| self.world.seen(file));
+            self.tell_plain(user_data, Ok(count), cflags);
+        }
+        self.unseen = unseen;
+    }
+
     /// Tells what came of an entry that is no request.
-    fn tell_plain(&mut self, sqe: &Sqe, result: Result<u32, Errno>, cflags: CqeFlags) {
+    fn tell_plain(&mut self, user_data: u64, result: Result<u32, Errno>, cflags: CqeFlags) {
         let (res, flags) = match result {
             Ok(count) => (count as i32, cflags),
             Err(errno) => (-errno.raw(), CqeFlags::empty()),
         };
-        self.tell(Completion { user_data: sqe.user_data, res, flags, big: None });
+        self.tell(Completion { user_data, res, flags, big: None });
     }
 
     /// Makes a request of the last draft, which is not done yet.

@@ -38,11 +38,13 @@ impl<W: World> Core<W> {
             if chain.first.is_none() && self.do_plain(&sqe) {
                 continue;
             }
+            self.tell_unseen();
             let fine = self.accept(&sqe, &mut chain);
             if !fine && !self.flags.contains(SetupFlags::SUBMIT_ALL) {
                 break;
             }
         }
+        self.tell_unseen();
         // A chain whose last entry says that it goes on ends with the submit.
         if let Some(first) = chain.first.take() {
             self.enqueue(first);

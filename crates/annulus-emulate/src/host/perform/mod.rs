@@ -18,7 +18,7 @@ use crate::world::{Attempt, Span, Stable, Work};
 type HostWork = Work<File>;
 
 pub(super) use misc::{Queue, is_wait, wait_in};
-pub(super) use net::{is_plain, queued, transfer_plain};
+pub(super) use net::{is_plain, queued, transfer_plain, what_is_left};
 
 /// Whether it ends when somebody else does something, and not by itself: what no file on a disk is
 /// behind, locks, and the names of hosts.

@@ -6,7 +6,7 @@ mod plain;
 mod transfer;
 
 pub(super) use plain::{attempt as attempt_plain, is_plain_work};
-pub(in crate::host) use plain::{is_plain, transfer as transfer_plain};
+pub(in crate::host) use plain::{is_plain, transfer as transfer_plain, what_is_left};
 
 use std::os::fd::RawFd;
 
