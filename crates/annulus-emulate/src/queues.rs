@@ -132,6 +132,8 @@ pub(crate) struct Queues {
     array: usize,
     cqes: usize,
     sqes: usize,
+    /// No completion has a second half.
+    is_short: bool,
     sq_head: u32,
     cq_tail: u32,
     /// The flags as they were told.
@@ -144,7 +146,9 @@ impl Queues {
         let (array, cqes, sqes, bytes) = shape.offsets();
         let pages = Pages::new(bytes)?;
         let (overflow, flags) = (VecDeque::new(), SqRingFlags::empty());
-        Ok(Self { pages, shape, array, cqes, sqes, sq_head: 0, cq_tail: 0, flags, overflow })
+        let is_short = !shape.flags.intersects(SetupFlags::CQE32 | SetupFlags::CQE_MIXED);
+        let (sq_head, cq_tail) = (0, 0);
+        Ok(Self { pages, shape, array, cqes, sqes, is_short, sq_head, cq_tail, flags, overflow })
     }
 
     pub(crate) fn shape(&self) -> Shape {
@@ -235,7 +239,19 @@ impl Queues {
     }
 
     /// Posts a completion: to the queue, or behind those that found no room.
+    #[inline]
     pub(crate) fn post(&mut self, completion: Completion) {
+        let Completion { user_data, res, flags, .. } = completion;
+        let is_put = self.is_short
+            && self.overflow.is_empty()
+            && self.put_short(Cqe { user_data, res, flags });
+        if !is_put {
+            self.post_any(completion);
+        }
+    }
+
+    #[inline(never)]
+    fn post_any(&mut self, completion: Completion) {
         if !self.overflow.is_empty() || !self.put(&completion) {
             self.overflow.push_back(completion);
             self.raise(SqRingFlags::CQ_OVERFLOW);
@@ -260,14 +276,20 @@ impl Queues {
 
     /// Puts a completion into the queue, if there is room.
     fn put(&mut self, completion: &Completion) -> bool {
-        let Completion { user_data, res, flags, big } = *completion;
-        if big.is_some() || self.shape.cqe_bytes() == 32 {
-            return self.put_long(completion);
+        let Completion { user_data, res, flags, .. } = *completion;
+        match self.is_short {
+            true => self.put_short(Cqe { user_data, res, flags }),
+            false => self.put_long(completion),
         }
+    }
+
+    /// Puts one into a queue that has no other.
+    #[inline]
+    fn put_short(&mut self, cqe: Cqe) -> bool {
         if self.ready() >= self.shape.cq_entries {
             return false;
         }
-        self.write(self.cq_tail & (self.shape.cq_entries - 1), Cqe { user_data, res, flags });
+        self.write(self.cq_tail & (self.shape.cq_entries - 1), cqe);
         self.show(1);
         true
     }
