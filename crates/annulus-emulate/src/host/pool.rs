@@ -323,12 +323,15 @@ impl Pool {
     }
 
     /// Whether there is something for whoever enters, and nobody does it.
+    #[inline]
     pub(super) fn wants_inline(&self) -> bool {
         // Relaxed: pairs with the store in `start`, before the entry's submitter came here. Who
         // misses it has left no work behind.
-        if !self.is_inline() && !self.is_short.load(Ordering::Relaxed) {
-            return false;
-        }
+        (self.is_inline() || self.is_short.load(Ordering::Relaxed)) && self.has_undone()
+    }
+
+    #[inline(never)]
+    fn has_undone(&self) -> bool {
         let state = self.state();
         let lane = &state.lanes[Kind::Bounded as usize];
         !state.is_served && lane.threads == 0 && !lane.items.is_empty()

@@ -224,7 +224,7 @@ impl Inner {
     }
 
     /// Sends what is to be sent, and does what has no thread, with the lock released.
-    #[inline]
+    #[inline(always)]
     pub(super) fn send_messages<'a>(
         &'a self,
         state: MutexGuard<'a, State>,
@@ -233,6 +233,7 @@ impl Inner {
         if is_idle { state } else { self.send_them(state) }
     }
 
+    #[inline(never)]
     fn send_them<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         loop {
             if !state.core.has_messages() && !self.pool.wants_inline() {

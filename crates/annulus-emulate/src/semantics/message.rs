@@ -70,6 +70,7 @@ impl<W: World> Core<W> {
     }
 
     /// Tells the messages that the ring has for itself.
+    #[inline(never)]
     pub(super) fn tell_messages(&mut self) {
         for message in core::mem::take(&mut self.own_messages) {
             self.tell(message);

@@ -25,6 +25,7 @@ impl<W: World> Core<W> {
     }
 
     /// What task work tells comes first; then what is in the queue is what counts so far.
+    #[inline]
     pub(super) fn begin_round(&mut self) {
         if !self.own_messages.is_empty() {
             self.tell_messages();
@@ -33,10 +34,16 @@ impl<W: World> Core<W> {
     }
 
     /// As [`run`](Self::run), where the first round has begun.
+    #[inline]
     pub(super) fn run_rounds(&mut self) {
-        if self.is_quiet() {
-            return self.world.let_go();
+        match self.is_quiet() {
+            true => self.world.let_go(),
+            false => self.run_those_due(),
         }
+    }
+
+    #[inline(never)]
+    fn run_those_due(&mut self) {
         loop {
             // What these bring comes behind them.
             for _ in 0..self.due.len() {

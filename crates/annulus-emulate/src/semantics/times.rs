@@ -157,6 +157,7 @@ impl<W: World> Core<W> {
     }
 
     /// Ends what is due, and lets begin what waited for it. Whether anything was.
+    #[inline]
     pub(crate) fn pass_times(&mut self) -> bool {
         let any = self.end_due();
         if any {
@@ -166,10 +167,13 @@ impl<W: World> Core<W> {
     }
 
     /// Ends what is due. Whether anything was.
+    #[inline]
     pub(super) fn end_due(&mut self) -> bool {
-        if self.times.set.is_empty() {
-            return false;
-        }
+        !self.times.set.is_empty() && self.end_some_due()
+    }
+
+    #[inline(never)]
+    fn end_some_due(&mut self) -> bool {
         let now = self.world.now(ClockId::MONOTONIC);
         let mut any = false;
         while let Some(&(due, token)) = self.times.set.first() {
