@@ -206,15 +206,21 @@ impl Inner {
     /// Shows those who look, and do not enter, that there is something to enter for.
     fn show(&self, state: &mut State, due: Option<Duration>) {
         let Core { queues, world, .. } = &mut state.core;
+        let waits = !state.turns.is_led() && (due.is_some() || !world.watches.is_idle());
+        if !state.is_polled {
+            return match waits {
+                true => queues.raise(SqRingFlags::TASKRUN),
+                false => queues.lower(SqRingFlags::TASKRUN),
+            };
+        }
         let at = if queues.unseen() > 0 { Some(NOW) } else { due };
         // Readable until somebody enters who finds that the completions were taken.
-        let is_pending = !state.turns.is_led() && (due.is_some() || !world.watches.is_idle())
-            || state.is_polled && at == Some(NOW);
+        let is_pending = waits || at == Some(NOW);
         // First the flag: whoever finds the descriptor readable finds it raised.
         if is_pending {
             queues.raise(SqRingFlags::TASKRUN);
         }
-        if state.is_polled && at != state.timer {
+        if at != state.timer {
             self.poller.arm_timer(at);
             state.timer = at;
         }

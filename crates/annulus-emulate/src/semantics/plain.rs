@@ -78,7 +78,7 @@ impl<W: World> Core<W> {
     }
 
     /// Tries a send or receive, and tells what came of that: most need no room for work at all.
-    /// False: nothing was tried.
+    /// False: nothing was tried, and it is work like any other.
     ///
     /// # Errors
     /// As [`attempt_plain`](Self::attempt_plain).
@@ -96,8 +96,7 @@ impl<W: World> Core<W> {
             }
         };
         if !self.unseen.is_empty() && self.world.is_unseen(file) {
-            self.tell_unseen();
-            return self.transfer_plain(sqe);
+            return Ok(false);
         }
         let Some((attempt, outcome)) = self.world.transfer(file, sqe) else { return Ok(false) };
         match attempt {

@@ -29,7 +29,7 @@ pub(in crate::host::perform) fn is_plain_work(work: &HostWork) -> bool {
 
 /// Tries it, with what else there is to say of it; but for what is left, where that may be seen
 /// later.
-#[inline]
+#[inline(always)]
 pub(in crate::host) fn transfer(file: &File, sqe: &Sqe, may_see_later: bool) -> (Attempt, Outcome) {
     let all = Span { addr: sqe.addr, bytes: sqe.len as usize }.clamped();
     match sqe.opcode {
@@ -56,7 +56,7 @@ pub(in crate::host::perform) fn attempt(work: &mut HostWork) -> Attempt {
     attempt
 }
 
-#[inline]
+#[inline(always)]
 fn receive(file: &File, to: Span, flags: RecvSendFlags, may_see_later: bool) -> (Attempt, Outcome) {
     let is_calm = file.take_calm();
     let got = sys::net::recv(file.raw(), to, FLAGS);
