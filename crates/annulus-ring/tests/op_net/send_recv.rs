@@ -1,7 +1,8 @@
 //! SEND and RECV with one buffer.
 
 use std::io::{IoSlice, Read, Write};
-use std::net::UdpSocket;
+use std::net::{Shutdown, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use annulus_ring::abi::{CqeFlags, FixedFd, MsgFlags, Op, SockAddr};
@@ -155,6 +156,36 @@ fn a_short_receive_says_that_more_is_there() {
     assert_eq!((part.result(), has(&part, CqeFlags::SOCK_NONEMPTY)), (Ok(2), true));
     let rest = run(&mut ring, op::Recv::new(&there, buf.as_mut_ptr(), 8));
     assert_eq!((rest.result(), has(&rest, CqeFlags::SOCK_NONEMPTY)), (Ok(3), false));
+}
+
+#[test]
+fn receives_of_one_submit_say_each_what_is_left() {
+    let pairs = [tcp_pair(), tcp_pair(), tcp_pair()];
+    let [(first, of_first), (second, of_second), (third, of_third)] = &pairs;
+    let mut ring = ring();
+    let fds = [of_first, of_second, of_third, first].map(AsRawFd::as_raw_fd);
+    ring.register().files(&fds).unwrap();
+    (&*first).write_all(b"all").unwrap();
+    (&*second).write_all(b"more").unwrap();
+    (&*third).write_all(b"last").unwrap();
+    third.shutdown(Shutdown::Write).unwrap();
+    let mut bufs = [[0_u8; 8]; 5];
+    let mut receive = |ring: &mut _, n: usize, slot: u32, bytes: u32| {
+        let recv = op::Recv::new(FixedFd(slot), bufs[n].as_mut_ptr(), bytes).build();
+        push(ring, recv.user_data(n as u64));
+    };
+    receive(&mut ring, 0, 0, 8);
+    receive(&mut ring, 1, 1, 2);
+    receive(&mut ring, 2, 2, 8);
+    receive(&mut ring, 3, 1, 8);
+    // What comes later in the same submit was not there before.
+    push(&mut ring, op::Send::new(FixedFd(3), b"x".as_ptr(), 1).build().user_data(9));
+    receive(&mut ring, 4, 0, 8);
+    let cqes = wait(&mut ring, 6);
+    let told = |n| (of(&cqes, n).result(), has(&of(&cqes, n), CqeFlags::SOCK_NONEMPTY));
+    assert_eq!([told(0), told(1)], [(Ok(3), false), (Ok(2), true)]);
+    assert_eq!([told(2), told(3)], [(Ok(4), true), (Ok(2), false)]);
+    assert_eq!([told(9), told(4)], [(Ok(1), false), (Ok(1), false)]);
 }
 
 #[test]
