@@ -118,6 +118,9 @@ pub enum Time {
     Now,
     /// A little later.
     Short,
+    /// Late enough for a thread to begin, where there is little time for threads, and so soon that
+    /// a case sees its end.
+    Soon,
     /// Longer than any test.
     Long,
     /// Refused.
@@ -275,6 +278,8 @@ impl Entry {
 
 /// What [`Time::Short`] is.
 pub const SHORT_MS: u64 = 1;
+/// What [`Time::Soon`] is.
+pub const SOON_MS: u64 = 25;
 
 /// What happens outside.
 #[derive(Clone, Debug, PartialEq, Eq)]

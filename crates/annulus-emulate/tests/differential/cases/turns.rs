@@ -422,7 +422,7 @@ fn threads() -> Vec<Case> {
         case(
             "a time that limits a multishot of a thread",
             [
-                submit([link(accepts), link_timeout(Time::Short)]),
+                submit([link(accepts), link_timeout(Time::Soon)]),
                 Step::Happen(Event::Connect { slot: LOCAL + 1 }),
             ],
         ),

@@ -7,7 +7,7 @@ use annulus_emulate::abi::{Buf, Iovec, Timespec};
 
 use crate::program::{
     BUFFER_BYTES, BUFFERS, FIXED_BYTES, GROUP_BYTES, GROUP_ENTRIES, PIECEWISE, PROVIDED, RING,
-    SHORT_MS, Time,
+    SHORT_MS, SOON_MS, Time,
 };
 
 const PAGE_BYTES: usize = 4096;
@@ -117,6 +117,7 @@ impl Memory {
         let (tv_sec, tv_nsec) = match time {
             Time::Now => (0, 1),
             Time::Short => (0, SHORT_MS as i64 * 1_000_000),
+            Time::Soon => (0, SOON_MS as i64 * 1_000_000),
             Time::Long => (1 << 33, 0),
             Time::Negative => (-1, 0),
         };
