@@ -193,12 +193,15 @@ impl Book {
 
     /// Whether there is something to do, after completions, that needs nothing to come.
     pub(super) fn has_to_go_on(&self) -> bool {
-        self.closing
-            || self.cancels_all
-            || self.ticks
+        self.has_to_push() || self.alarm_due().is_some()
+    }
+
+    /// The same, but for an alarm: none is due without a deadline.
+    #[inline(always)]
+    pub(super) fn has_to_push(&self) -> bool {
+        self.closing | self.cancels_all | self.ticks
             || !self.queued.is_empty()
             || !self.cancels.is_empty()
-            || self.alarm_due().is_some()
     }
 
     /// Closes the inbox: what is in it is refused, and nothing comes any more.

@@ -189,11 +189,9 @@ impl<K: Kernel> LocalReactor<K> {
     #[inline(always)]
     fn is_quiet(&self) -> bool {
         let book = &self.book;
-        // Without a deadline no alarm is due.
         self.port.inbox.is_quiet()
-            && !(book.closing | book.cancels_all | book.ticks | !book.listens)
-            && book.queued.is_empty()
-            && book.cancels.is_empty()
+            && book.listens
+            && !book.has_to_push()
             && book.deadlines.is_empty()
             && !self.tends_beside()
             && !self.port.is_closing()
