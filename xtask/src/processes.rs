@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::process::{Command, ExitStatus};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// How a command ended.
@@ -49,6 +50,22 @@ pub fn status_within(command: &mut Command, limit: Duration) -> Result<ExitStatu
             Err(_) => return Err(End::Failed),
         }
     }
+}
+
+/// Does `work` with each of `items`, in their order, as many at a time as there are processors.
+pub fn at_once<T>(items: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
+    let items = Mutex::new(items);
+    let next = || items.lock().expect("an iterator does not panic").next();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(item) = next() {
+                    work(item);
+                }
+            });
+        }
+    });
 }
 
 /// The processes that `pid` has started, itself first, parents before their children.

@@ -8,12 +8,11 @@
 //! failed.
 
 use std::fs::File;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::processes::{End, status_within};
+use crate::processes::{End, at_once, status_within};
 use crate::programs::{self, Program};
 use crate::progress::Progress;
 use crate::tree::root;
@@ -66,7 +65,7 @@ struct Job {
     part: usize,
     /// Unique, and the name of its files.
     name: String,
-    command: Mutex<Command>,
+    command: Command,
 }
 
 /// Runs the tests; the exit code is 1 where a test failed, hung, or too many were skipped. The last
@@ -91,19 +90,9 @@ fn try_run() -> Result<bool, String> {
     }
     let jobs = jobs(&programs::all()?);
     let tallies: Vec<Mutex<Tally>> = PARTS.iter().map(|_| Mutex::default()).collect();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                // Pairs with nothing but itself: each number is given out once.
-                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let ran = start(job);
-                    let mut tally = tallies[job.part].lock().expect("no thread panicked");
-                    tally.take(job, ran);
-                }
-            });
-        }
+    at_once(jobs.into_iter(), |mut job| {
+        let ran = start(&mut job);
+        tallies[job.part].lock().expect("no thread panicked").take(&job, ran);
     });
     let mut lines = Vec::new();
     let mut good = true;
@@ -133,32 +122,27 @@ fn jobs(programs: &[Program]) -> Vec<Job> {
         let Part { kernel, .. } = PARTS[part];
         command.env(KERNEL, kernel).env(skips::VARIABLE, PARTS[part].skipped());
         command.stdin(Stdio::null());
-        Job { part, name: format!("{kernel} {name}"), command: Mutex::new(command) }
+        Job { part, name: format!("{kernel} {name}"), command }
     };
     all.into_iter().map(job).collect()
 }
 
 /// What became of a program.
 struct Ran {
-    /// Its exit code, if it has one, and whether that is 0.
-    ended: Result<(Option<i32>, bool), End>,
+    ended: Result<ExitStatus, End>,
     /// What it printed.
     text: String,
     time: Duration,
 }
 
 /// Runs one program to its end.
-fn start(job: &Job) -> Ran {
+fn start(job: &mut Job) -> Ran {
     let begun = Instant::now();
     let file =
         |end: &str| root().join(FOLDER).join(format!("{}.{end}", job.name.replace(' ', "-")));
     let (out, err) = (file("out"), file("err"));
     let ended = match (File::create(&out), File::create(&err)) {
-        (Ok(out), Ok(err)) => {
-            let mut command = job.command.lock().expect("each is run once");
-            status_within(command.stdout(out).stderr(err), LIMIT)
-                .map(|status| (status.code(), status.success()))
-        }
+        (Ok(out), Ok(err)) => status_within(job.command.stdout(out).stderr(err), LIMIT),
         _ => Err(End::Failed),
     };
     let text = |file| {
@@ -187,19 +171,18 @@ impl Tally {
         text.lines().for_each(|line| progress.line(line));
         let (passed, failed) = (progress.passed, progress.failed);
         let seconds = time.as_secs_f32();
-        let is_good = ended == Ok((Some(0), true));
-        if !is_good {
+        if !ended.is_ok_and(|status| status.success()) {
             println!("{text}");
         }
         println!("{name}: {passed} passed, {failed} failed, in {seconds:.1} s");
         self.time += time;
         self.progress.add(progress);
         // What the counts do not tell.
-        let what = match ended {
+        let what = match ended.map(|status| status.code()) {
             Err(End::Hung) => format!("no end after {} s", LIMIT.as_secs()),
             Err(_) => "it did not start".to_owned(),
-            Ok((None, _)) => "a signal ended it".to_owned(),
-            Ok((Some(code), false)) if failed == 0 => format!("it exited with {code}"),
+            Ok(None) => "a signal ended it".to_owned(),
+            Ok(Some(code)) if code != 0 && failed == 0 => format!("it exited with {code}"),
             Ok(_) => return,
         };
         self.broken += 1;
@@ -245,7 +228,6 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
-    use std::sync::Mutex;
 
     use super::{Job, PARTS, Tally, jobs, start};
     use crate::programs::Program;
@@ -254,9 +236,9 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         let name = format!("xtask's own {name}");
-        let job = Job { part: 0, name, command: Mutex::new(command) };
+        let mut job = Job { part: 0, name, command };
         std::fs::create_dir_all(crate::tree::root().join(super::FOLDER)).unwrap();
-        let ran = start(&job);
+        let ran = start(&mut job);
         let mut tally = Tally::default();
         tally.take(&job, ran);
         tally

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::{End, code, is_there, packages, run_within};
+use crate::processes::at_once;
 use crate::tree::root;
 use crate::{programs, skips};
 
@@ -251,22 +252,13 @@ fn plan(
 
 /// Tries the faults on as many threads as there are processors; how many failed.
 fn try_all(program: &str, faults: &[Fault], end: Instant) -> usize {
-    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                // Pairs with nothing but itself: each number is given out once.
-                while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let ended =
-                        if Instant::now() < end { inject(program, fault) } else { End::Hung };
-                    if ended != End::Passed {
-                        // Pairs with the load after the threads have ended.
-                        failed.fetch_add(1, Ordering::Relaxed);
-                        println!("errno: {ended:?}: {}", shown(&strace(program, fault)));
-                    }
-                }
-            });
+    let failed = AtomicUsize::new(0);
+    at_once(faults.iter(), |fault| {
+        let ended = if Instant::now() < end { inject(program, fault) } else { End::Hung };
+        if ended != End::Passed {
+            // Pairs with the load after the threads have ended.
+            failed.fetch_add(1, Ordering::Relaxed);
+            println!("errno: {ended:?}: {}", shown(&strace(program, fault)));
         }
     });
     // The threads have ended: it pairs with their additions.

@@ -8,7 +8,6 @@
 //! `ANNULUS_REPEAT` and `ANNULUS_STRESS_OPS` change the numbers, `TESTS=shared_on` takes the
 //! programs whose names begin so.
 
-use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -103,7 +102,7 @@ fn passes(program: &Program, test: &str) -> bool {
         eprintln!("soak: {} cannot be written", log.display());
         return false;
     };
-    let mut command = one(&program.file, &packages::folder(&program.package), test);
+    let mut command = one(program.command(), test);
     command.env(variable, &number).stdout(file);
     let begun = Instant::now();
     let end = run_within(&mut command, LIMIT);
@@ -116,9 +115,8 @@ fn passes(program: &Program, test: &str) -> bool {
 }
 
 /// The command that runs one test: as cargo does, in its crate's folder.
-fn one(file: &Path, folder: &Path, test: &str) -> Command {
-    let mut command = Command::new(file);
-    command.current_dir(folder).args(["--exact", test, "--quiet"]);
+fn one(mut command: Command, test: &str) -> Command {
+    command.args(["--exact", test, "--quiet"]);
     for (variable, _) in [REPEAT, STRESS] {
         command.env_remove(variable);
     }
