@@ -47,6 +47,8 @@ impl Count {
 /// What a reactor counts.
 #[derive(Debug, Default)]
 pub(crate) struct ReactorCounts {
+    /// Its rings.
+    pub(crate) rings: Count,
     /// How often it entered the kernel.
     pub(crate) enters: Count,
     /// How long it was there, waits included.

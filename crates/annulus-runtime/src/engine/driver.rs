@@ -2,12 +2,13 @@
 
 use core::time::Duration;
 use std::io;
+use std::os::fd::RawFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use annulus_emulate::{AnyKernel, Builder, KernelChoice, Parked};
 use annulus_ring::abi::{Cqe, Sqe};
 use annulus_ring::kernel::Kernel;
-use annulus_ring::register::{MaxWorkers, Register};
+use annulus_ring::register::{CloneFrom, MaxWorkers, Register};
 use annulus_ring::{Errno, Place, RingOf, op};
 
 use super::caller;
@@ -237,6 +238,21 @@ pub(crate) fn register_fixed<K: Kernel>(
     // SAFETY: the memory is the pool's, of which the ports keep a handle, and the reactor keeps
     // those until its ring is gone; that is not before every operation has completed.
     unsafe { register.buffers(&pieces) }
+}
+
+/// As [`register_fixed`], of a ring that is to have what the ring `model` has: where the kernel can,
+/// without pinning the pages once more.
+pub(crate) fn share_fixed<K: Kernel>(
+    register: &Register<'_, K>,
+    model: RawFd,
+    ports: &Ports,
+) -> annulus_ring::Result<()> {
+    if ports.fixed.is_none() {
+        return Ok(());
+    }
+    // SAFETY: as in `register_fixed`: it is the same memory, and the same ports keep it.
+    let cloned = unsafe { register.clone_buffers(CloneFrom::ring(model)) };
+    cloned.or_else(|_| register_fixed(register, ports))
 }
 
 /// How many completions a ring of so many entries holds.

@@ -23,6 +23,9 @@ use crate::port::Ports;
 pub struct Metrics {
     /// Which kernel answers: see [`Engine::kernel`](super::Engine::kernel).
     pub kernel: &'static str,
+    /// How many rings there are: one for each driver, or for each thread that is busy with a
+    /// [`Drive`](super::Drive).
+    pub rings: u64,
     /// Operations that were done at once, on the thread that polled them.
     pub inline: u64,
     /// Operations that were handed to a driver.
@@ -62,6 +65,7 @@ impl Metrics {
     }
 
     fn add(&mut self, counts: &ReactorCounts) {
+        self.rings += counts.rings.get();
         self.shipped += counts.shipped.get();
         self.submitted += counts.submitted.get();
         self.completed += counts.completed.get();

@@ -19,12 +19,14 @@
 mod beside;
 mod book;
 mod deadlines;
+mod lanes;
 mod list;
 mod local;
 mod push;
 mod task;
 
 pub(crate) use beside::BesidePlan;
+pub(crate) use lanes::LANES_MAX;
 pub(crate) use local::Patience;
 pub(crate) use task::{Step, TaskReactor};
 
@@ -38,6 +40,7 @@ use annulus_ring::{Errno, Error, Local, Place, Result, RingOf, Wait};
 use crate::port::{OwnPort, Ports};
 use beside::Beside;
 use book::{Book, CANCEL_AGAIN};
+use lanes::{Lane, Other};
 
 /// How long the kernel is left alone when it has no memory for a submission.
 const SHORTAGE: Duration = Duration::from_millis(1);
@@ -88,6 +91,10 @@ pub(crate) struct Reactor<P: Place, K: Kernel> {
     failed: Option<Error>,
     /// Where the ring is Linux's, the way of what that has no number for.
     beside: Option<Beside>,
+    /// Whose the ring is.
+    lane: Lane,
+    /// Those of other threads, where a task drives.
+    others: Vec<Other<P, K>>,
 }
 
 /// The reactor that stays on its thread.
@@ -107,7 +114,9 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         // SAFETY: the book is given this port only, from here on.
         let book = unsafe { Book::new(&port, habits.in_flight_max, wakers_max) };
         let beside = ring.kernel().is_linux().then(|| Beside::new(beside));
-        Self { ring, port, book, habits, failures: 0, failed: None, beside }
+        let (lane, others) = (Lane::default(), Vec::new());
+        port.counts.rings.set(1);
+        Self { ring, port, book, habits, failures: 0, failed: None, beside, lane, others }
     }
 
     /// Runs until the port is closed and nothing is left.
@@ -143,8 +152,12 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     /// `waited` is whether it was to wait for a completion as long as it takes.
     #[inline(always)]
     fn gather<const LOCAL: bool>(&mut self, taken: Option<u32>, waited: bool) -> Round {
-        let mut completed = self.take_completions::<LOCAL>();
-        self.book.wake(&self.port);
+        let Self { ring, lane, book, port, .. } = self;
+        let mut completed = lanes::take::<LOCAL, P, K>(ring, lane, book, port);
+        book.wake(port);
+        if !LOCAL && !self.others.is_empty() {
+            completed += self.take_from_others();
+        }
         completed += self.take_beside();
         let goes_on = match taken {
             // It waits for a completion, and returned without one, having taken nothing.
@@ -160,12 +173,15 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
 
     /// Takes what came, and pushes it: whether there was room for all. Nothing, if it is all over.
     fn prepare(&mut self) -> Option<bool> {
-        let Self { ring, port, book, .. } = self;
+        let Self { ring, port, book, lane, .. } = self;
         let (sq, _, submitter) = ring.parts();
         let now = || submitter.kernel().now();
-        // SAFETY: an operation owns what its entry points to, and its slot keeps it until the
-        // completion (`Operation`).
-        book.open_mail(port, now, |slot| unsafe { sq.push(slot) }.is_ok());
+        book.open_mail(port, now, |slot| {
+            lane.takes(slot);
+            // SAFETY: an operation owns what its entry points to, and its slot keeps it until the
+            // completion (`Operation`).
+            unsafe { sq.push(slot) }.is_ok()
+        });
         if !book.deadlines.is_empty() {
             book.pass(port, now());
         }
@@ -208,6 +224,8 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     #[inline(always)]
     fn enter<const LOCAL: bool>(&mut self, rest: Rest) -> Option<u32> {
         let begun = (!LOCAL).then(|| self.ring.kernel().now());
+        // First: what is cancelled there is not waited for before.
+        let others_took = LOCAL || self.others.is_empty() || self.submit_others();
         let taken = match rest {
             Rest::No => self.note(rest, |ring| ring.submit()),
             Rest::Sleep => self.note(rest, |ring| ring.submit_and_wait(1)),
@@ -226,7 +244,10 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         if let Some(begun) = begun {
             self.port.counts.kernel_ns.add(elapsed_ns(begun, self.book.now));
         }
-        taken
+        if !LOCAL {
+            self.lane.pending += taken.unwrap_or(0);
+        }
+        taken.filter(|_| others_took)
     }
 
     /// Enters, and looks at once whether that failed: the error goes no further.
@@ -251,30 +272,6 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         }
         self.failed = Some(error);
         None
-    }
-
-    /// Gives every completion to its slot. How many there were.
-    fn take_completions<const LOCAL: bool>(&mut self) -> u32 {
-        let mut count = 0;
-        loop {
-            let overflows = self.ring.has_overflow();
-            if overflows {
-                self.port.counts.overflows.add(1);
-            }
-            // It brings what overflowed, and what waits for this thread.
-            let Ok(completions) = self.ring.completions() else { return count };
-            // No more than the queue holds: for so many there is room, and all before were woken.
-            debug_assert!(self.book.has_room_to_wake(completions.slots_left()));
-            for cqe in completions {
-                count += 1;
-                self.book.complete::<LOCAL>(&self.port, cqe);
-            }
-            // What overflows after that look the next one finds, and so does an enter that waits.
-            if !overflows {
-                return count;
-            }
-            self.book.wake(&self.port);
-        }
     }
 
     /// Gives the completions of the ring beside to their slots. How many there were.
@@ -335,6 +332,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             if self.prepare().is_none() {
                 return true;
             }
+            self.turn_to_busy();
             let before = self.book.in_flight;
             if !self.round::<false>(Some(Rest::Closing)).goes_on {
                 (self.habits.pause)(self.pause());

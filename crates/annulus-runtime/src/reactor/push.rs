@@ -8,6 +8,7 @@ use annulus_ring::{Place, SubmissionQueue, op};
 use super::Reactor;
 use super::beside::Beside;
 use super::book::{AGAIN, ALARM, BELL, BELL_AGAIN, Book, CANCEL, COMPANION, PAUSE};
+use super::lanes::{self, Lane};
 use crate::port::Port;
 use crate::slot::{Phase, Slot, Slots};
 
@@ -31,7 +32,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         if !self.push_bell() {
             return false;
         }
-        let Self { ring, port, book, beside, .. } = self;
+        let Self { ring, port, book, beside, lane, others, .. } = self;
         let (sq, _, _) = ring.parts();
         if book.cancels_all {
             let all = op::AsyncCancel::any().all().build().user_data(COMPANION);
@@ -40,6 +41,13 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
                 return false;
             }
             book.companions += 1;
+            for other in others.iter_mut().filter(|other| other.is_busy()) {
+                // SAFETY: as above.
+                if unsafe { other.queue().push(all) }.is_err() {
+                    return false;
+                }
+                book.companions += 1;
+            }
             if let Some(beside) = beside
                 && beside.is_used()
             {
@@ -57,10 +65,16 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
             book.companions += 1;
             book.ticks = false;
         }
-        if !book.cancels.is_empty() && !push_cancels(sq, port, book, beside) {
-            return false;
+        if !book.cancels.is_empty() {
+            let queue = |slot: &Slot, entry| {
+                // SAFETY: a cancel points to nothing, and a timer to a span that is there for good.
+                unsafe { lanes::queue_of(slot, lane, sq, others).push(entry) }.is_ok()
+            };
+            if !push_cancels(queue, port, book, beside) {
+                return false;
+            }
         }
-        let all_pushed = book.queued.is_empty() || push_queued(sq, port, book, beside);
+        let all_pushed = book.queued.is_empty() || push_queued(sq, port, book, beside, lane);
         let all_pushed = all_pushed && beside.as_mut().is_none_or(|beside| beside.show(sq));
         // Also where there was no room for all: what went in may have a deadline.
         self.set_alarm() && all_pushed
@@ -107,9 +121,10 @@ fn pause_after(tries: u8) -> &'static Timespec {
     &PAUSES[usize::from(tries).min(PAUSES.len() - 1)]
 }
 
-/// Puts into the queue the cancels that wait for it, as far as there is room. Whether all went in.
+/// Gives the cancels that wait for it to `push`, as far as there is room where their operations
+/// went. Whether all went in.
 fn push_cancels(
-    sq: &mut SubmissionQueue,
+    mut push: impl FnMut(&Slot, Sqe) -> bool,
     port: &Port,
     book: &mut Book,
     beside: &mut Option<Beside>,
@@ -129,8 +144,7 @@ fn push_cancels(
             slot.phase.set(Phase::InFlight);
             continue;
         }
-        // SAFETY: a cancel points to nothing, and a timer to a span that is there for good.
-        if unsafe { sq.push(entry.user_data(name | bit)) }.is_err() {
+        if !push(slot, entry.user_data(name | bit)) {
             return false;
         }
         book.companions += 1;
@@ -152,12 +166,14 @@ fn push_queued(
     port: &Port,
     book: &mut Book,
     beside: &mut Option<Beside>,
+    lane: &Lane,
 ) -> bool {
     while let Some(slot) = book.queued.first(&port.slots) {
         if book.in_flight >= book.in_flight_max {
             break;
         }
         if slot.is_plain() {
+            lane.takes(slot);
             // SAFETY: an operation owns what its entry points to, and its slot keeps it until the
             // completion (`Operation`).
             if unsafe { sq.push(slot) }.is_err() {
@@ -179,7 +195,7 @@ fn push_queued(
         }
         let Ok(room) = sq.reserve(group.entries) else { return false };
         book.queued.remove_first(&port.slots, slot);
-        let mut entries = Entries::new(&port.slots, slot);
+        let mut entries = Entries::new(&port.slots, slot, lane);
         // SAFETY: as above; a slot's time limit is read when the entry is submitted.
         unsafe { room.fill(|_| entries.next()) };
         book.pushed(group.operations);
@@ -230,6 +246,7 @@ impl Group {
 /// The entries of a group, in order.
 struct Entries<'a> {
     slots: &'a Slots,
+    lane: &'a Lane,
     /// The next operation.
     next: Option<&'a Slot>,
     /// The operation whose time limit comes first.
@@ -237,8 +254,8 @@ struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    fn new(slots: &'a Slots, first: &'a Slot) -> Self {
-        Self { slots, next: Some(first), limited: None }
+    fn new(slots: &'a Slots, first: &'a Slot, lane: &'a Lane) -> Self {
+        Self { slots, lane, next: Some(first), limited: None }
     }
 
     #[inline(always)]
@@ -251,6 +268,7 @@ impl<'a> Entries<'a> {
         // As many are asked for as `Group` counted: a NOP would answer to nobody.
         let Some(slot) = self.next else { return op::Nop::new().build().user_data(COMPANION) };
         slot.phase.set(Phase::InFlight);
+        self.lane.takes(slot);
         self.next = slot.group_next(self.slots);
         let mut entry = slot.entry();
         if slot.link_limit().is_some() {

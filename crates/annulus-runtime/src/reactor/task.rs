@@ -44,8 +44,10 @@ impl<K: Kernel> TaskReactor<K> {
     /// shipped; completions the caller must look for.
     pub(crate) fn step(&mut self, waker: &Waker) -> Step {
         let Some(all_pushed) = self.prepare() else { return Step::Over };
-        let rest = (self.ring.sq_len() > 0).then_some(Rest::No);
+        let rest = self.has_to_submit().then_some(Rest::No);
         let round = self.round::<false>(rest);
+        // Nobody says when the next step will be, of one that is idle.
+        self.publish_counts();
         if !round.goes_on {
             // Refused again and again: the next one to ship something, or to close, has it tried.
             return if self.book.closing { self.idle(waker) } else { Step::More };
@@ -70,11 +72,11 @@ impl<K: Kernel> TaskReactor<K> {
         if !self.book.falls_asleep(&self.port) {
             return Step::More;
         }
-        if self.ring.sq_len() > 0 {
+        if self.has_to_submit() {
             // The kernel did not take all: it was short of memory for a moment.
             return Step::More;
         }
         // What completed before the caller began to look is not told to it.
-        if self.ring.cq_len() > 0 || self.ring.has_overflow() { Step::More } else { Step::Idle }
+        if self.has_completions() { Step::More } else { Step::Idle }
     }
 }

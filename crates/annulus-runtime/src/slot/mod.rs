@@ -77,6 +77,8 @@ pub(crate) struct Slot {
     pub(crate) tries: Cell<u8>,
     /// Whether a pause comes before its cancel.
     pub(crate) pauses: Cell<bool>,
+    /// Which of the reactor's rings has its entry.
+    pub(crate) lane: Cell<u8>,
     /// [`Phase::Idle`] again when the slot is given back: nobody else has to set it.
     pub(crate) phase: Cell<Phase>,
     /// Links of the reactor's lists.
@@ -276,6 +278,7 @@ impl Slot {
             is_behind: Cell::new(false),
             tries: Cell::new(0),
             pauses: Cell::new(false),
+            lane: Cell::new(0),
             phase: Cell::new(Phase::Idle),
             list_prev: Cell::new(None),
             list_next: Cell::new(None),

@@ -1,5 +1,6 @@
 //! [`Drive`]: an engine without a thread of its own: a future drives it, on the program's runtime.
 
+mod rings;
 #[cfg(feature = "tokio")]
 mod tokio;
 
@@ -9,11 +10,12 @@ use core::mem::ManuallyDrop;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use annulus_emulate::AnyKernel;
 
+use self::rings::Rings;
 use super::driver::{self, Drivers, Ended};
 use super::{Engine, EngineBuilder, caller};
 use crate::bell::Bell;
@@ -89,7 +91,7 @@ pub trait Readiness: Send + 'static {
 #[must_use = "a drive does nothing until it is polled: spawn it"]
 pub struct Drive<R: Readiness> {
     running: Option<Running>,
-    ready: Option<R>,
+    rings: Option<Rings<R>>,
     ports: Arc<Ports>,
     /// Whether the last poll let others go first.
     yielded: bool,
@@ -124,9 +126,14 @@ impl EngineBuilder {
     /// Makes an engine that is driven by a future instead of a thread: what completes is taken by
     /// the runtime that polls it, and wakes its tasks without another thread in between.
     ///
-    /// `watch` makes of the descriptor that is readable while there are completions what the drive
+    /// `watch` makes of a descriptor that is readable while there are completions what the drive
     /// waits for. Spawn the [`Drive`]; until it runs, only what is done at once is done. It is one:
     /// of [`drivers`](Self::drivers) it knows nothing.
+    ///
+    /// Each thread that polls it while others are busy with it gets a ring of its own, as far as
+    /// there are processors: on Linux, threads that share one wait for its lock. Each has a
+    /// descriptor, for which `watch` is called, within the poll; where that fails, or a ring cannot
+    /// be made, those that there are will do.
     ///
     /// # Errors
     /// As [`build`](Self::build), without those of threads; and those of `watch`.
@@ -162,16 +169,11 @@ impl EngineBuilder {
     /// ```
     pub fn build_driven_by<R: Readiness>(
         self,
-        watch: impl FnOnce(OwnedFd) -> io::Result<R>,
+        watch: impl FnMut(OwnedFd) -> io::Result<R> + Send + 'static,
     ) -> io::Result<(Engine, Drive<R>)> {
         let plan = self.into_plan();
-        let ring = driver::sized(plan.entries, |entries| {
-            let builder = driver::builder(entries, plan.kernel);
-            builder.coop_taskrun().build().and_then(driver::proven)
-        })?;
+        let (ring, rings) = Rings::first(&plan, Box::new(watch))?;
         let entries = ring.sq_entries();
-        let ready = watch(ring.as_fd().try_clone_to_owned()?)?;
-        driver::cap_workers(&ring.register(), plan.workers);
         let mut ports = Ports::new(vec![Bell::of_task()], entries - 1)?;
         ports.kernel = ring.kernel().name();
         ports.ops = ring.register().probe().ok();
@@ -183,7 +185,7 @@ impl EngineBuilder {
         let (drivers, _ended) = Drivers::driven(Arc::clone(&ports), entries);
         let reactor = ManuallyDrop::new(Box::new(reactor));
         let running = Some(Running { reactor, _ended });
-        let drive = Drive { running, ready: Some(ready), ports, yielded: false };
+        let drive = Drive { running, rings: Some(rings), ports, yielded: false };
         Ok((Engine { drivers }, drive))
     }
 }
@@ -195,12 +197,12 @@ impl<R: Readiness> Future for Drive<R> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { running, ready, ports, yielded } = &mut *self;
+        let Self { running, rings, ports, yielded } = &mut *self;
         if ports.is_forked() {
             // There is nothing to drive in a child: the ring is the parent's.
             return Poll::Ready(());
         }
-        let (Some(now), Some(ready)) = (running.as_mut(), ready) else { return Poll::Ready(()) };
+        let (Some(now), Some(rings)) = (running.as_mut(), rings) else { return Poll::Ready(()) };
         *yielded = !*yielded;
         if *yielded {
             // What woke this may be one of several that are about to ship: they go first, and all
@@ -209,17 +211,17 @@ impl<R: Readiness> Future for Drive<R> {
             return Poll::Pending;
         }
         let _driving = caller::drive();
+        let thread = caller::number();
         for _ in 0..STEPS_MAX {
+            now.reactor.turn_to(thread, |model| rings.another(model, ports));
             match now.reactor.step(cx.waker()) {
                 Step::More => {}
                 Step::Over => {
                     running.take().into_iter().for_each(Running::end);
                     return Poll::Ready(());
                 }
-                Step::Idle => match ready.poll_readable(cx) {
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Pending | Poll::Ready(Err(_)) => return Poll::Pending,
-                },
+                Step::Idle if rings.poll_readable(now.reactor.busy(), cx) => {}
+                Step::Idle => return Poll::Pending,
             }
         }
         cx.waker().wake_by_ref();
@@ -232,7 +234,7 @@ impl<R: Readiness> Drop for Drive<R> {
         if self.ports.is_forked() {
             // The parent's, of which a child leaves its hands: to end the watch on the ring would
             // end the parent's.
-            core::mem::forget((self.running.take(), self.ready.take()));
+            core::mem::forget((self.running.take(), self.rings.take()));
             return;
         }
         let Some(running) = self.running.take() else { return };

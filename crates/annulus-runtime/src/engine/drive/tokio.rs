@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
 
 use super::{Drive, Readiness};
 use crate::engine::{Engine, EngineBuilder};
@@ -45,7 +46,10 @@ impl EngineBuilder {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn build_driven(self) -> io::Result<(Engine, Drive<AsyncFd<OwnedFd>>)> {
-        self.build_driven_by(|ring| {
+        let runtime = Handle::current();
+        self.build_driven_by(move |ring| {
+            // Of its later rings too: who polls the drive need not be a thread of that runtime.
+            let _inside = runtime.enter();
             // SAFETY: an `OwnedFd` names one open descriptor as long as it lives, which is as long
             // as this: the ring's own, duplicated.
             Ok(unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }?)
