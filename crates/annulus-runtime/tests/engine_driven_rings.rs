@@ -327,7 +327,7 @@ fn where_no_other_ring_can_be_had_they_share_one() {
         let watch = move |_| {
             watched += 1;
             let refused = || std::io::Error::other("one is enough");
-            (watched == 1).then(|| Alternating(false)).ok_or_else(refused)
+            (watched == 1).then_some(Alternating(false)).ok_or_else(refused)
         };
         let shared = Shared::watched(|builder| builder.entries(8), watch);
         let [one, two] = [(); 2].map(|()| Hand::new());

@@ -240,8 +240,8 @@ pub(crate) fn register_fixed<K: Kernel>(
     unsafe { register.buffers(&pieces) }
 }
 
-/// As [`register_fixed`], of a ring that is to have what the ring `model` has: where the kernel can,
-/// without pinning the pages once more.
+/// As [`register_fixed`], for a ring that is to have what the ring `model` has: where the kernel
+/// can, without pinning the pages once more.
 pub(crate) fn share_fixed<K: Kernel>(
     register: &Register<'_, K>,
     model: RawFd,

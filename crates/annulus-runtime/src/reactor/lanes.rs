@@ -148,7 +148,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         is_taken
     }
 
-    /// Gives the completions of other threads' rings to their slots, and wakes. How many there were.
+    /// Gives the completions of other threads' rings to their slots, and wakes. How many they were.
     pub(super) fn take_from_others(&mut self) -> u32 {
         let Self { others, book, port, .. } = self;
         let mut count = 0;

@@ -1,5 +1,5 @@
-//! What a reactor puts into its ring: cancels, timers and the bell's poll first, then operations, as
-//! far as there is room.
+//! What a reactor puts into its ring: cancels, timers and the bell's poll first, then operations,
+//! as far as there is room.
 
 use annulus_ring::abi::{Sqe, Timespec};
 use annulus_ring::kernel::Kernel;
