@@ -352,6 +352,11 @@ impl Queues {
         unsafe { slot.write(big) };
     }
 
+    /// Whether a flag is raised that the program looks at.
+    pub(crate) fn is_raised(&self, flag: SqRingFlags) -> bool {
+        self.flags.contains(flag)
+    }
+
     /// Raises flags that the program looks at.
     pub(crate) fn raise(&mut self, flags: SqRingFlags) {
         if !self.flags.contains(flags) {

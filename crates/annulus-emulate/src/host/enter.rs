@@ -42,6 +42,35 @@ pub(super) fn this_thread() -> u64 {
 }
 
 impl State {
+    /// Takes entries: how many.
+    ///
+    /// # Errors
+    /// `EEXIST`: the ring is another thread's alone.
+    #[inline]
+    fn take_entries(&mut self, to_submit: u32) -> Result<u32, Errno> {
+        if self.core.queues.shape().flags.contains(SetupFlags::SQPOLL) {
+            // The thread that would take them always sleeps: it is woken, and takes all of them.
+            self.core.submit(u32::MAX);
+            return Ok(to_submit);
+        }
+        if to_submit == 0 {
+            return Ok(0);
+        }
+        self.check_thread()?;
+        Ok(self.core.submit(to_submit))
+    }
+
+    /// Whether what was submitted has ended by itself, and files are looked at another time: that
+    /// is counted, so that by and by they are.
+    #[inline]
+    fn has_enough(&mut self, want: u32) -> bool {
+        let queues = &self.core.queues;
+        let is_enough = want > 0 && queues.ready() >= want && !queues.has_overflow();
+        let is_looked_at = self.unlooked >= UNLOOKED_MAX;
+        self.unlooked += u8::from(is_enough && !is_looked_at);
+        is_enough && !is_looked_at
+    }
+
     /// Whether this thread may enter, and register.
     ///
     /// # Errors
@@ -74,41 +103,55 @@ impl Inner {
         if !state.core.rules.is_enabled() {
             return Err(Errno::EBADFD);
         }
-        let setup = state.core.queues.shape().flags;
-        let is_polled = setup.contains(SetupFlags::SQPOLL);
-        let mut taken = 0;
-        if is_polled {
-            // The thread that would take them always sleeps: it is woken, and takes all of them.
-            state.core.submit(u32::MAX);
-            taken = to_submit;
-        } else if to_submit > 0 {
-            state.check_thread()?;
-            taken = state.core.submit(to_submit);
-        }
+        let taken = state.take_entries(to_submit)?;
         state.core.pass_times();
         state = self.send_messages(state);
         let waits = flags.contains(EnterFlags::GETEVENTS) && taken == to_submit;
-        if !waits {
+        let want = min_complete.min(state.core.queues.shape().cq_entries);
+        // How it would have waited says nothing: what was taken is the answer.
+        if !waits || taken > 0 && state.has_enough(want) {
             self.settle(&mut state);
             return Ok(taken);
         }
-        let mut end = Ok(());
-        if setup.contains(SetupFlags::DEFER_TASKRUN) {
-            end = state.check_thread();
+        // SAFETY: the caller's promise.
+        let end = unsafe { self.wait_for(state, taken, want, flags, arg, arg_bytes) };
+        if taken > 0 { Ok(taken) } else { end.map(|()| 0) }
+    }
+
+    /// Waits for `want` completions, for an enter that has taken so many entries.
+    ///
+    /// # Errors
+    /// Whatever ended the wait.
+    ///
+    /// # Safety
+    /// - `arg` is what `flags` say, `arg_bytes` long.
+    #[inline(never)]
+    unsafe fn wait_for<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        taken: u32,
+        want: u32,
+        flags: EnterFlags,
+        arg: *const c_void,
+        arg_bytes: usize,
+    ) -> Result<(), Errno> {
+        state.unlooked = 0;
+        if state.core.queues.shape().flags.contains(SetupFlags::DEFER_TASKRUN)
+            && let Err(errno) = state.check_thread()
+        {
+            self.settle(&mut state);
+            return Err(errno);
         }
-        let want = min_complete.min(state.core.queues.shape().cq_entries);
-        if end.is_ok() {
-            if state.core.queues.has_overflow() {
-                state.core.flush();
-            }
-            let timeouts = state.core.timeouts_told();
-            state = self.look_at_times(state, taken, want);
-            let goal = Goal::Ready { want, timeouts };
-            if taken > 0 && !state.core.queues.has_overflow() && state.is_met(goal) {
-                // How it would have waited says nothing: what was taken is the answer.
-                self.settle(&mut state);
-                return Ok(taken);
-            }
+        if state.core.queues.has_overflow() {
+            state.core.flush();
+        }
+        let timeouts = state.core.timeouts_told();
+        if state.core.queues.ready() >= want {
+            state = self.look(state);
+        }
+        let goal = Goal::Ready { want, timeouts };
+        let mut end = Ok(());
+        if taken == 0 || state.core.queues.has_overflow() || !state.is_met(goal) {
             // SAFETY: the caller's promise.
             end = match unsafe { self.terms(&state, flags, arg, arg_bytes) } {
                 Ok(terms) => {
@@ -125,26 +168,7 @@ impl Inner {
             }
         }
         self.settle(&mut state);
-        if taken > 0 { Ok(taken) } else { end.map(|()| 0) }
-    }
-
-    /// Where what was submitted has ended by itself, files are looked at by and by.
-    #[inline]
-    fn look_at_times<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, State>,
-        taken: u32,
-        want: u32,
-    ) -> MutexGuard<'a, State> {
-        if state.core.queues.ready() < want {
-            state.unlooked = 0;
-        } else if taken == 0 || want == 0 || state.unlooked >= UNLOOKED_MAX {
-            state.unlooked = 0;
-            state = self.look(state);
-        } else {
-            state.unlooked += 1;
-        }
-        state
+        end
     }
 
     /// How long is waited, and with which signals blocked.

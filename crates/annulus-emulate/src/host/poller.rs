@@ -40,7 +40,7 @@ impl Default for Events {
 
 impl Events {
     /// Forgets what was told.
-    pub(super) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.count = 0;
     }
 

@@ -37,6 +37,11 @@ impl<G: Copy, B: Bell> Turns<G, B> {
         Self { leader: None, followers: Vec::new() }
     }
 
+    /// Whether nobody leads, and nobody follows.
+    pub(super) fn is_empty(&self) -> bool {
+        self.leader.is_none() && self.followers.is_empty()
+    }
+
     pub(super) fn is_led(&self) -> bool {
         self.leader.is_some()
     }

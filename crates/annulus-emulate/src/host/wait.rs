@@ -149,6 +149,17 @@ impl State {
         is_met(&self.core, self.is_closed, goal)
     }
 
+    /// Whether nobody sleeps, nobody is to be signalled, and who looks sees what there is to see.
+    #[inline]
+    fn is_settled(&self) -> bool {
+        let Core { queues, world, .. } = &self.core;
+        let waits = self.core.has_times() || !world.watches.is_idle();
+        self.turns.is_empty()
+            && !self.core.is_signalled()
+            && !self.is_polled
+            && queues.is_raised(SqRingFlags::TASKRUN) == waits
+    }
+
     /// Goes on with what files told, and times that are due.
     fn take_in(&mut self, told: &Events) {
         let mut ready = core::mem::take(&mut self.ready);
@@ -157,6 +168,10 @@ impl State {
             self.core.ready(token);
         }
         self.ready = ready;
+        self.go_on();
+    }
+
+    fn go_on(&mut self) {
         self.core.pass_times();
         self.core.run();
         self.flush();
@@ -195,7 +210,15 @@ impl Inner {
     }
 
     /// What is to be done before the lock is released, whenever anything changed: see above.
+    #[inline]
     pub(super) fn settle(&self, state: &mut State) {
+        if !state.is_settled() {
+            self.settle_all(state);
+        }
+    }
+
+    #[inline(never)]
+    fn settle_all(&self, state: &mut State) {
         state.core.signal();
         let due = state.core.next_due();
         let State { turns, core, is_closed, .. } = state;
@@ -264,14 +287,15 @@ impl Inner {
 
     /// Goes on with what is there already.
     pub(super) fn look<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        let mut told = state.events.take().unwrap_or_default();
-        told.clear();
-        if !state.core.world.watches.is_idle() && !state.turns.is_led() {
-            // Without waiting it fails for no reason that matters.
+        if state.core.world.watches.is_idle() || state.turns.is_led() {
+            state.go_on();
+        } else {
+            let mut told = state.events.take().unwrap_or_default();
+            // Without waiting it fails for no reason that matters: nothing is told then.
             let _ = self.poller.wait(Some(Duration::ZERO), core::ptr::null(), &mut told);
+            state.take_in(&told);
+            state.events = Some(told);
         }
-        state.take_in(&told);
-        state.events = Some(told);
         self.send_messages(state)
     }
 

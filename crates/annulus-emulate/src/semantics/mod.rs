@@ -183,6 +183,11 @@ impl<W: World> Core<W> {
         }
     }
 
+    /// Whether the eventfd is to be signalled.
+    pub(crate) fn is_signalled(&self) -> bool {
+        self.signal
+    }
+
     /// Signals the eventfd, if something was told since the last time.
     pub(crate) fn signal(&mut self) {
         if core::mem::take(&mut self.signal)

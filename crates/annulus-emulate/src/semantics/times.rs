@@ -66,6 +66,11 @@ pub(super) fn clock(flags: TimeoutFlags) -> ClockId {
 }
 
 impl<W: World> Core<W> {
+    /// Whether one of them is due some time.
+    pub(crate) fn has_times(&self) -> bool {
+        !self.times.set.is_empty()
+    }
+
     /// When the next of them is due, by the monotonic clock.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         self.times.set.first().map(|(due, _)| *due)
