@@ -128,8 +128,17 @@ pub(crate) struct Outcome {
     pub(crate) is_ready: bool,
     /// A multishot is over with this result.
     pub(crate) is_last: bool,
-    /// Whether there is more to receive is not known yet: [`World::look`] looks.
-    pub(crate) is_unseen: bool,
+}
+
+/// What came of a send or a receive that was tried as its entry was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transfer {
+    /// It is done: the result, or the error, and what the completion says beside it.
+    Done(Result<u32, Errno>, CqeFlags),
+    /// So much was received. Whether there is more is not known yet: [`World::look`] looks.
+    Unseen(u32),
+    /// The file has to become ready first.
+    Wait(PollEvents, Outcome),
 }
 
 /// A piece of work: an entry, and what it names.
@@ -252,7 +261,7 @@ pub(crate) trait World: Send + Sized {
 
     /// Does a send or a receive now that [`attempt`](Self::attempt) would do, if that cannot block:
     /// of an entry that is no work yet, and copies nothing. `None`: nothing was tried.
-    fn transfer(&mut self, file: &Self::File, sqe: &Sqe) -> Option<(Attempt, Outcome)>;
+    fn transfer(&mut self, file: &Self::File, sqe: &Sqe) -> Option<Transfer>;
 
     /// Whether it was received from, and not looked at since: another receive would take from what
     /// is to be seen.

@@ -14,7 +14,7 @@ use super::rings::{self, RingRef};
 use super::wait::Inner;
 use super::watches::{Kept, Watches};
 use super::{perform, sys};
-use crate::world::{Attempt, Outcome, Recall, Token, Work, World};
+use crate::world::{Attempt, Recall, Token, Transfer, Work, World};
 
 /// An open file: by the program's number, as long as that is looked at at once; or kept.
 #[derive(Clone, Debug)]
@@ -337,18 +337,17 @@ impl World for Machine {
         perform::queued(file)
     }
 
-    fn transfer(&mut self, file: &File, sqe: &Sqe) -> Option<(Attempt, Outcome)> {
+    #[inline]
+    fn transfer(&mut self, file: &File, sqe: &Sqe) -> Option<Transfer> {
         if !perform::is_plain(sqe) {
             return None;
         }
-        let (attempt, outcome) = perform::transfer_plain(file, sqe, file.kept().is_some());
-        if outcome.is_unseen
-            && let Some(kept) = file.kept()
-        {
+        let transfer = perform::transfer_plain(file, sqe, file.kept().is_some());
+        if let (Transfer::Unseen(_), Some(kept)) = (transfer, file.kept()) {
             kept.wait_for_look(self.looks.number);
             self.looks.files.push(sys::to_poll(kept.raw()));
         }
-        Some((attempt, outcome))
+        Some(transfer)
     }
 
     fn is_unseen(&self, file: &File) -> bool {

@@ -6,12 +6,12 @@
 //! long way then, which says the same in the end.
 
 use annulus_ring::Errno;
-use annulus_ring::abi::{CqeFlags, Op, Sqe, SqeFlags};
+use annulus_ring::abi::{CqeFlags, Op, PollEvents, Sqe, SqeFlags};
 
 use super::run::is_transfer;
 use super::{Core, buffers, prepare};
 use crate::queues::Completion;
-use crate::world::{Attempt, Outcome, Span, Work, World};
+use crate::world::{Attempt, Outcome, Span, Transfer, Work, World};
 
 /// So many files are looked at at once.
 const UNSEEN_MAX: usize = 128;
@@ -21,7 +21,7 @@ const UNSEEN_MAX: usize = 128;
 /// To look at each file is a system call. So those that come one behind the other are looked at by
 /// one, before anything else is done, which might change what they find: nobody can tell that from
 /// a look at each.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Unseen {
     user_data: u64,
     count: u32,
@@ -98,22 +98,22 @@ impl<W: World> Core<W> {
         if !self.unseen.is_empty() && self.world.is_unseen(file) {
             return Ok(false);
         }
-        let Some((attempt, outcome)) = self.world.transfer(file, sqe) else { return Ok(false) };
-        match attempt {
-            Attempt::Done(Ok(count)) if outcome.is_unseen => {
+        let Some(transfer) = self.world.transfer(file, sqe) else { return Ok(false) };
+        match transfer {
+            Transfer::Unseen(count) => {
                 let (user_data, slot) = (sqe.user_data, sqe.fd as u32);
                 self.unseen.push(Unseen { user_data, count, slot });
                 if self.unseen.len() >= UNSEEN_MAX {
                     self.tell_unseen();
                 }
             }
-            Attempt::Done(result) => {
+            Transfer::Done(result, cflags) => {
                 self.tell_unseen();
-                self.tell_plain(sqe.user_data, result, outcome.cflags);
+                self.tell_plain(sqe.user_data, result, cflags);
             }
-            attempt => {
+            Transfer::Wait(events, outcome) => {
                 let file = file.clone();
-                self.go_on_transferring(sqe, file, attempt, outcome);
+                self.go_on_transferring(sqe, file, events, outcome);
             }
         }
         Ok(true)
@@ -121,11 +121,17 @@ impl<W: World> Core<W> {
 
     /// Makes a request of a send or receive that is not done yet.
     #[inline(never)]
-    fn go_on_transferring(&mut self, sqe: &Sqe, file: W::File, attempt: Attempt, outcome: Outcome) {
+    fn go_on_transferring(
+        &mut self,
+        sqe: &Sqe,
+        file: W::File,
+        events: PollEvents,
+        outcome: Outcome,
+    ) {
         self.tell_unseen();
         let work = self.requests.draft(sqe);
         (work.file, work.outcome) = (Some(file), outcome);
-        self.go_on_plain(sqe, attempt);
+        self.go_on_plain(sqe, Attempt::Wait(events));
     }
 
     /// Tries it, and tells what came of that.
@@ -176,14 +182,14 @@ impl<W: World> Core<W> {
     #[inline(never)]
     fn look_and_tell(&mut self) {
         let any = self.world.look();
-        let mut unseen = core::mem::take(&mut self.unseen);
-        for Unseen { user_data, count, slot } in unseen.drain(..) {
+        for place in 0..self.unseen.len() {
+            let Unseen { user_data, count, slot } = self.unseen[place];
             // The table is as it was.
             let file = if any { self.files.at(slot) } else { None };
             let cflags = file.map_or(CqeFlags::empty(), |file| self.world.seen(file));
             self.tell_plain(user_data, Ok(count), cflags);
         }
-        self.unseen = unseen;
+        self.unseen.clear();
     }
 
     /// Tells what came of an entry that is no request.

@@ -56,6 +56,7 @@ impl<W: World> Core<W> {
 
     /// Takes an entry. False if it was refused, alone or as the end of a chain: a submit ends with
     /// it, unless it is to go on (`SUBMIT_ALL`).
+    #[inline(never)]
     fn accept(&mut self, sqe: &Sqe, chain: &mut Chain) -> bool {
         let token = self.requests.insert(sqe, Work::new(sqe));
         let checked = self.check(sqe, token, chain);

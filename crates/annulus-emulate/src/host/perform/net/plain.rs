@@ -9,7 +9,7 @@ use super::transfer::see_what_is_left;
 use crate::host::machine::File;
 use crate::host::perform::HostWork;
 use crate::host::sys;
-use crate::world::{Attempt, Outcome, Span, Stable};
+use crate::world::{Attempt, Outcome, Span, Stable, Transfer};
 
 /// The flags of a call that does not wait.
 const FLAGS: c_int = (MsgFlags::DONTWAIT.0 | MsgFlags::NOSIGNAL.0) as c_int;
@@ -27,14 +27,36 @@ pub(in crate::host::perform) fn is_plain_work(work: &HostWork) -> bool {
     is_plain(&work.sqe) && matches!(work.stable, Stable::None) && work.done == 0
 }
 
-/// Tries it, with what else there is to say of it; but for what is left, where that may be seen
-/// later.
+/// All that an entry names.
 #[inline(always)]
-pub(in crate::host) fn transfer(file: &File, sqe: &Sqe, may_see_later: bool) -> (Attempt, Outcome) {
-    let all = Span { addr: sqe.addr, bytes: sqe.len as usize }.clamped();
-    match sqe.opcode {
-        Op::SEND => judge(sys::net::send(file.raw(), all, FLAGS), PollEvents::OUT),
-        _ => receive(file, all, RecvSendFlags(sqe.ioprio), may_see_later),
+fn span(sqe: &Sqe) -> Span {
+    Span { addr: sqe.addr, bytes: sqe.len as usize }.clamped()
+}
+
+/// Tries what an entry asks for, which is no work yet. `may_see_later`: what is left may be seen
+/// then.
+#[inline(always)]
+pub(in crate::host) fn transfer(file: &File, sqe: &Sqe, may_see_later: bool) -> Transfer {
+    let all = span(sqe);
+    if sqe.opcode == Op::SEND {
+        return match sys::net::send(file.raw(), all, FLAGS) {
+            Err(Errno::EAGAIN) => Transfer::Wait(PollEvents::OUT, Outcome::default()),
+            sent => Transfer::Done(sent, CqeFlags::empty()),
+        };
+    }
+    let is_calm = file.take_calm();
+    match sys::net::recv(file.raw(), all, FLAGS) {
+        Ok(count) if has_taken_all(file, count, all, is_calm) => {
+            Transfer::Done(Ok(count), CqeFlags::empty())
+        }
+        // That more comes, or the end, can be seen later.
+        Ok(count) if may_see_later && is_short(count, all) => Transfer::Unseen(count),
+        Ok(count) => Transfer::Done(Ok(count), what_is_left(file)),
+        Err(Errno::EAGAIN) => {
+            let is_drained = file.is_stream();
+            Transfer::Wait(PollEvents::IN, Outcome { is_drained, ..Outcome::default() })
+        }
+        Err(errno) => Transfer::Done(Err(errno), CqeFlags::empty()),
     }
 }
 
@@ -45,10 +67,14 @@ pub(in crate::host) fn what_is_left(file: &File) -> CqeFlags {
     outcome.cflags
 }
 
-/// The same, of a piece of work.
+/// Tries a piece of work, with what else there is to say of it.
 pub(in crate::host::perform) fn attempt(work: &mut HostWork) -> Attempt {
     let Some(file) = &work.file else { return Attempt::Done(Err(Errno::EBADF)) };
-    let (attempt, outcome) = transfer(file, &work.sqe, false);
+    let all = span(&work.sqe);
+    let (attempt, outcome) = match work.sqe.opcode {
+        Op::SEND => judge(sys::net::send(file.raw(), all, FLAGS), PollEvents::OUT),
+        _ => receive(file, all, RecvSendFlags(work.sqe.ioprio)),
+    };
     if let Attempt::Done(Ok(count)) = attempt {
         work.done = count;
     }
@@ -56,25 +82,30 @@ pub(in crate::host::perform) fn attempt(work: &mut HostWork) -> Attempt {
     attempt
 }
 
-#[inline(always)]
-fn receive(file: &File, to: Span, flags: RecvSendFlags, may_see_later: bool) -> (Attempt, Outcome) {
+fn receive(file: &File, to: Span, flags: RecvSendFlags) -> (Attempt, Outcome) {
     let is_calm = file.take_calm();
     let got = sys::net::recv(file.raw(), to, FLAGS);
     let (attempt, mut outcome) = judge(got, PollEvents::IN);
     match got {
-        // A stream that gave less than there was room for has no more, and goes on.
-        Ok(count) if is_calm && count > 0 && (count as usize) < to.bytes && file.is_stream() => {
-            outcome.is_drained = true;
-        }
-        // What came short took all there was: that more comes, or the end, can be seen later.
-        Ok(count) if may_see_later && count > 0 && (count as usize) < to.bytes => {
-            outcome.is_unseen = true;
-        }
+        Ok(count) if has_taken_all(file, count, to, is_calm) => outcome.is_drained = true,
         Ok(_) => see_what_is_left(file, flags, &mut outcome),
         Err(Errno::EAGAIN) => outcome.is_drained = file.is_stream(),
         Err(_) => {}
     }
     (attempt, outcome)
+}
+
+/// Whether something was received, and took all that there was.
+#[inline(always)]
+fn is_short(count: u32, to: Span) -> bool {
+    count > 0 && (count as usize) < to.bytes
+}
+
+/// Whether it is known that a receive has left nothing: a stream that gave less than there was room
+/// for has no more, and goes on.
+#[inline(always)]
+fn has_taken_all(file: &File, count: u32, to: Span, is_calm: bool) -> bool {
+    is_calm && is_short(count, to) && file.is_stream()
 }
 
 /// What became of it.
