@@ -87,7 +87,9 @@ impl<W: World> Core<W> {
     /// Has chains go on behind what ended in this round, which is told by now, and lets go what
     /// that held.
     pub(super) fn end_round(&mut self) {
-        self.due.append(&mut self.behind);
+        if !self.behind.is_empty() {
+            self.due.append(&mut self.behind);
+        }
         self.release_held();
     }
 }

@@ -123,22 +123,26 @@ impl<W: World> Core<W> {
     /// Ends what waited for so many completions as were told by now: in the next round, before what
     /// is linked behind those.
     pub(super) fn pass_counts(&mut self) {
-        let over = self.end_counts(self.queues.posted());
-        self.due.extend(over);
+        self.end_counts(self.queues.posted());
     }
 
     /// As [`pass_counts`](Self::pass_counts), in the middle of a round, of what counts by now: what
     /// ends is told behind what begins in this round, but counts as told from now on.
     pub(super) fn pass_counts_early(&mut self) {
-        let over = self.end_counts(self.begun_at);
-        self.due.extend(over);
+        self.end_counts(self.begun_at);
     }
 
     /// Ends what waited for so many completions as were `posted`.
-    fn end_counts(&mut self, posted: u32) -> Vec<Token> {
-        if self.times.counts.is_empty() {
-            return Vec::new();
+    #[inline]
+    fn end_counts(&mut self, posted: u32) {
+        if self.times.counts_any() {
+            let over = self.end_some_counts(posted);
+            self.due.extend(over);
         }
+    }
+
+    #[inline(never)]
+    fn end_some_counts(&mut self, posted: u32) -> Vec<Token> {
         // What found no room does not count before it does. Timeouts do not count, even those of
         // which nothing was told: then it is less than before, and Linux, which looks how far it
         // came since the last time, ends them all.
