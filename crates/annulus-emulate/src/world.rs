@@ -317,12 +317,6 @@ pub(crate) trait World: Send + Sized {
     /// Closes a number of the process.
     fn close(&mut self, fd: RawFd) -> Result<(), Errno>;
 
-    /// Keeps a file that is kept, until [`let_go`](Self::let_go).
-    fn hold(&mut self, file: Self::File);
-
-    /// Lets go what was held.
-    fn let_go(&mut self);
-
     /// Gives a kept file a number of the process's own.
     fn install(&mut self, file: &Self::File, cloexec: bool) -> Result<RawFd, Errno>;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use annulus_ring::Errno;
 use annulus_ring::abi::{
-    ClockId, EnterFlags, GeteventsArg, RegWait, RegWaitFlags, SetupFlags, Timespec,
+    ClockId, EnterFlags, GeteventsArg, RegWait, RegWaitFlags, SetupFlags, SqRingFlags, Timespec,
 };
 
 use super::sys;
@@ -81,6 +81,16 @@ impl State {
             _ => Ok(()),
         }
     }
+
+    /// How many completions a thread wants, if it asks for events. One that wants none, and was
+    /// told to ask, would not have asked Linux: there that flag says that something is there, and
+    /// here that something may be.
+    fn wanted(&self, min_complete: u32, flags: EnterFlags) -> Option<u32> {
+        let queues = &self.core.queues;
+        let was_told = || queues.is_raised(SqRingFlags::TASKRUN) && !queues.has_overflow();
+        let asks = flags.contains(EnterFlags::GETEVENTS) && (min_complete > 0 || !was_told());
+        asks.then_some(min_complete)
+    }
 }
 
 impl Inner {
@@ -103,6 +113,8 @@ impl Inner {
         if !state.core.rules.is_enabled() {
             return Err(Errno::EBADFD);
         }
+        let wanted = state.wanted(min_complete, flags);
+        state.core.ask(wanted);
         let taken = state.take_entries(to_submit)?;
         state.core.pass_times();
         state = self.send_messages(state);

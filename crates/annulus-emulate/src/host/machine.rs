@@ -194,8 +194,6 @@ pub(super) struct Machine {
     seen: Vec<Seen>,
     /// The ring that this is the world of.
     pub(super) own: Weak<Inner>,
-    /// What was closed, and is open a little longer.
-    pub(super) held: Vec<File>,
     looks: Looks,
 }
 
@@ -207,7 +205,6 @@ impl Machine {
             kept: HashMap::new(),
             seen: Vec::new(),
             own: Weak::new(),
-            held: Vec::new(),
             looks: Looks { files: Vec::new(), number: 1, next: 0 },
         }
     }
@@ -411,14 +408,6 @@ impl World for Machine {
     fn close(&mut self, fd: RawFd) -> Result<(), Errno> {
         // Linux closes no ring for an entry.
         if rings::has_number(fd) { Err(Errno::EBADF) } else { sys::close(fd).map(drop) }
-    }
-
-    fn hold(&mut self, file: File) {
-        self.held.push(file);
-    }
-
-    fn let_go(&mut self) {
-        self.held.clear();
     }
 
     fn install(&mut self, file: &File, cloexec: bool) -> Result<RawFd, Errno> {

@@ -28,16 +28,24 @@ impl<W: World> Core<W> {
         true
     }
 
-    /// Closes a number of the process. Linux closes the file when it returns to the program: those
-    /// that begin in the same round find that it is open still.
+    /// Closes a number of the process. Linux ends the file a little later: those that begin in the
+    /// same round, or in the next, may find that it is open still.
     fn close(&mut self, token: Token, fd: RawFd) {
+        let has_next = self.requests.get(token).is_some_and(|request| request.next.is_some());
         // Without a descriptor left for it, it is closed a little earlier.
-        if !self.due.is_empty()
+        if self.holds_closed(has_next)
             && let Ok(file) = self.world.file(fd).and_then(|file| self.world.keep(file))
         {
-            self.world.hold(file);
+            self.closed.hold(file);
         }
         let closed = self.world.close(fd);
         self.finish(token, closed.map(|()| 0));
+    }
+
+    /// Whether anybody may find open what is closed now: those of this round, or, where they come
+    /// early enough, those behind them. `has_next`: one is linked behind what closes it.
+    fn holds_closed(&self, has_next: bool) -> bool {
+        let has_behind = has_next || !self.behind.is_empty();
+        !self.due.is_empty() || has_behind && self.closed.outlives_round()
     }
 }

@@ -160,8 +160,8 @@ impl<W: World> Core<W> {
         let file = file?;
         let put = self.put_fixed(file_index, file.clone());
         if put.is_err() {
-            // Linux closes it when it returns to the program.
-            self.world.hold(file);
+            // Linux ends it a little later.
+            self.closed.hold(file);
         }
         put
     }
@@ -236,12 +236,10 @@ impl<W: World> Core<W> {
         Ok(0)
     }
 
-    /// Lets go what was in a slot. Linux closes it when it returns to the program: those that begin
-    /// in the same round find that it is open still.
+    /// Lets go what was in a slot. Linux ends the file a little later: those that begin in the same
+    /// round, or in the next, may find that it is open still.
     pub(super) fn release_file(&mut self, (file, tag): (W::File, Tag)) {
-        if !self.due.is_empty() {
-            self.world.hold(file);
-        }
+        self.closed.hold(file);
         self.release(tag);
     }
 

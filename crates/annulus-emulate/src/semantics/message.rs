@@ -134,7 +134,10 @@ impl<W: World> Core<W> {
         let mut result = message.result;
         if let Some((number, slot)) = file {
             let kept = self.world.file(number).and_then(|file| self.world.keep(file))?;
-            answer = self.put_fixed(slot, kept)?;
+            let put = self.put_fixed(slot, kept);
+            // It is the sender's thread that lets go what was there.
+            self.closed.let_go();
+            answer = put?;
             result = answer as i32;
         }
         if !message.is_silent {

@@ -13,6 +13,7 @@
 mod buffers;
 mod cancel;
 mod chain;
+mod closed;
 mod control;
 mod files;
 mod groups;
@@ -43,6 +44,7 @@ use crate::queues::{Completion, Queues};
 use crate::uaccess::Uaccess;
 use crate::world::{Token, World};
 use buffers::BufferTable;
+use closed::Closed;
 use files::FileTable;
 use groups::Groups;
 use plain::Unseen;
@@ -96,6 +98,8 @@ pub(crate) struct Core<W: World> {
     by_worker: bool,
     /// What requests held that ended in this round.
     let_go: Vec<Tag>,
+    /// What was closed, and is open a little longer.
+    closed: Closed<W::File>,
     /// What was received of files that are not looked at yet: told when they are.
     unseen: Vec<Unseen>,
     /// Messages for other rings, and for this one.
@@ -133,6 +137,7 @@ impl<W: World> Core<W> {
             signal: false,
             by_worker: false,
             let_go: Vec::new(),
+            closed: Closed::new(flags),
             unseen: Vec::new(),
             outbox: Vec::new(),
             own_messages: Vec::new(),
@@ -153,6 +158,11 @@ impl<W: World> Core<W> {
     /// How many of them timeouts told: one ends waits for more.
     pub(crate) fn timeouts_told(&self) -> u32 {
         self.timeouts_told
+    }
+
+    /// A thread enters: how many completions it wants, if it asks for events.
+    pub(crate) fn ask(&mut self, want: Option<u32>) {
+        self.closed.ask(want);
     }
 
     /// Tells a completion.

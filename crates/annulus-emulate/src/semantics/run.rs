@@ -18,10 +18,12 @@ impl<W: World> Core<W> {
     /// Lets everything begin whose turn it is, in rounds: what is linked behind others begins when
     /// all those have begun that were there, and what they told is told.
     pub(crate) fn run(&mut self) {
-        // What was closed outside of a round is closed before the next.
-        self.world.let_go();
         self.begin_round();
-        self.run_rounds();
+        if self.is_quiet() {
+            return self.closed.let_go();
+        }
+        self.closed.begin_run(self.queues.ready());
+        self.run_those_due();
     }
 
     /// What task work tells comes first; then what is in the queue is what counts so far.
@@ -33,30 +35,33 @@ impl<W: World> Core<W> {
         self.begun_at = self.queues.posted();
     }
 
-    /// As [`run`](Self::run), where the first round has begun.
+    /// As [`run`](Self::run), where a submit has begun the first round.
     #[inline]
     pub(super) fn run_rounds(&mut self) {
         match self.is_quiet() {
-            true => self.world.let_go(),
+            true => self.closed.let_go(),
             false => self.run_those_due(),
         }
     }
 
     #[inline(never)]
     fn run_those_due(&mut self) {
+        let mut messages = 0;
         loop {
             // What these bring comes behind them.
-            for _ in 0..self.due.len() {
+            let count = self.due.len();
+            for _ in 0..count {
                 if let Some(token) = self.due.pop_front() {
                     self.begin(token);
                 }
             }
-            self.world.let_go();
+            let sent = self.own_messages.len() as u32;
+            messages = self.closed.end_round(messages + count as u32, sent, self.queues.ready());
             self.pass_counts();
             self.end_round();
             self.begin_deferred();
             if self.due.is_empty() && self.own_messages.is_empty() {
-                return;
+                return self.closed.let_go();
             }
             self.begin_round();
         }
@@ -82,7 +87,7 @@ impl<W: World> Core<W> {
         if request.failed || request.is_over {
             // Those that begin in the same round find that its file is open still.
             if let Some(file) = request.work.as_mut().and_then(|work| work.file.take()) {
-                self.world.hold(file);
+                self.closed.hold(file);
             }
             return self.complete(token);
         }

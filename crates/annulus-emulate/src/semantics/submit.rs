@@ -50,6 +50,7 @@ impl<W: World> Core<W> {
             self.enqueue(first);
         }
         self.queues.release();
+        self.closed.begin_submit(taken == max);
         self.run_rounds();
         taken
     }

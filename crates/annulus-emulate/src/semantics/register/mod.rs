@@ -38,6 +38,8 @@ impl<W: World> Core<W> {
             .or_else(|| self.register_buffers(op, arg, count))
             .or_else(|| self.register_groups(op, arg, count))
             .or_else(|| self.register_ring(op, arg, count));
+        // Nothing begins before it returns.
+        self.closed.let_go();
         found.unwrap_or(Err(Errno::EINVAL))
     }
 }

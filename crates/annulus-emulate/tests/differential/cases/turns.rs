@@ -6,7 +6,8 @@ use super::*;
 /// All of them.
 pub fn all() -> Vec<Case> {
     let families = [pieces(), cancelled(), first(), bundles(), ends(), counts(), rounds()];
-    [families.concat(), shots(), full_queues(), threads(), threads_of_groups()].concat()
+    let more = [shots(), full_queues(), threads(), threads_of_groups(), closes()];
+    [families.concat(), more.concat()].concat()
 }
 
 /// A receive with a buffer of a group.
@@ -304,6 +305,44 @@ fn rounds() -> Vec<Case> {
         case(
             "a poll that waits for something else",
             [submit([poll, change]), submit([on(Op::WRITE, SOCKET + 1, 8)])],
+        ),
+    ]
+}
+
+/// What is linked behind a CLOSE.
+fn closes() -> Vec<Case> {
+    let write = || on(Op::WRITE, PIPE_WRITE, 8);
+    let one = Setting { table: vec![Fd::Slot(PIPE_READ)], ..Setting::default() };
+    let slot = || files_update(0, &[Fd::NONE]);
+    // Half of them find no room: the submit behind those looks for completions, too.
+    let full = |entries: [Entry; 2]| {
+        Step::Submit(std::iter::repeat_with(nop).take(8).chain(entries).collect())
+    };
+    let small = |setting: &Setting| Setting { cq_entries: 4, ..setting.clone() };
+    vec![
+        case(
+            "a pipe that is closed before one looks",
+            [submit([link(close(PIPE_READ)), link(nop()), write()])],
+        ),
+        case_with(
+            "a pipe that is closed where the queue is full",
+            small(&Setting::default()),
+            [full([link(close(PIPE_READ)), write()])],
+        ),
+        case_with(
+            "a listener that is closed where the queue is full",
+            small(&Setting::default()),
+            [full([link(close(LOCAL)), connect(LOCAL + 1)])],
+        ),
+        case_with(
+            "a slot that is emptied where the queue is full",
+            small(&one),
+            [Step::Happen(Event::Close { slot: PIPE_READ }), full([link(slot()), write()])],
+        ),
+        case_with(
+            "a slot that is emptied before one looks",
+            one,
+            [Step::Happen(Event::Close { slot: PIPE_READ }), submit([link(slot()), write()])],
         ),
     ]
 }
