@@ -119,14 +119,15 @@ impl<W: World> Core<W> {
             _ => Some(Bundle::Received),
         };
         let bytes = if request.room > 0 { request.room } else { wanted(&work.sqe) };
-        let want = Want { bytes, opcode: work.sqe.opcode, bundle, uses_up };
+        let in_all = limit(&work.sqe);
+        let want = Want { bytes, in_all, opcode: work.sqe.opcode, bundle, uses_up };
         let takes_several = is_bundle && !by_thread || is_send;
         let none = if takes_several { Errno::ENOENT } else { Errno::ENOBUFS };
         let found = self.groups.get_mut(&group).ok_or(none)?;
-        // What else has arrived is received at once.
-        let queued = || {
+        // What else has arrived behind so many bytes is received at once.
+        let queued = |bytes: usize| {
             let may_extend =
-                is_bundle && extends(&work.sqe) && !request.took_all && !request.was_cut;
+                is_bundle && extends(&work.sqe, bytes) && !request.took_all && !request.was_cut;
             let file = work.file.as_ref().filter(|_| may_extend);
             file.and_then(|file| self.world.queued(file))
         };
@@ -152,7 +153,8 @@ impl<W: World> Core<W> {
         let Some(request) = self.requests.get_mut(token) else { return };
         let (Some(picked), Some(work)) = (&mut request.picked, &mut request.work) else { return };
         let by_thread = work.sqe.flags.contains(SqeFlags::ASYNC);
-        let goes_on = by_thread && is_bundle(&work.sqe) && extends(&work.sqe) && !request.took_all;
+        let goes_on =
+            by_thread && is_bundle(&work.sqe) && extends(&work.sqe, 0) && !request.took_all;
         let is_one = !matches!(work.stable, Stable::Message(_));
         let (From::Used(_), true, true) = (&picked.from, goes_on, is_one) else { return };
         let queued = work.file.as_ref().and_then(|file| self.world.queued(file)).unwrap_or(0);
@@ -188,6 +190,7 @@ impl<W: World> Core<W> {
         let Some(picked) = self.unpick(token) else { return CqeFlags::empty() };
         let flags = picked.flags();
         if let From::Provided(_, second) = picked.from {
+            self.count_first_again(token, &second, bytes);
             // What nothing came for is as before.
             let second = second.filter(|(begin, _)| bytes as usize <= *begin);
             self.put_back(picked.group, second.map(|(_, buffer)| buffer));
@@ -198,6 +201,20 @@ impl<W: World> Core<W> {
         let Some(Group::Ring(ring)) = self.groups.get_mut(&picked.group) else { return flags };
         let is_used_up = ring.commit(self.user, bytes, filled(spans, bytes as usize));
         if is_used_up { flags } else { flags | CqeFlags::BUF_MORE }
+    }
+
+    /// Of a bundle's limit in all, what came into its first buffer counts once more where something
+    /// came into the second: so Linux has it, which looks at it behind each of them.
+    fn count_first_again(&mut self, token: Token, second: &Option<(usize, Provided)>, bytes: u32) {
+        let Some((begin, _)) = second.as_ref().filter(|(begin, _)| bytes as usize > *begin) else {
+            return;
+        };
+        let work = self.requests.get_mut(token).and_then(|request| request.work.as_mut());
+        if let Some(work) = work
+            && let Some(in_all) = limit(&work.sqe)
+        {
+            work.sqe.splice_fd_in = in_all.saturating_sub(*begin) as u32 as i32;
+        }
     }
 
     /// Nothing came: the buffer is as before. One that a ring has gone past is the program's, and
@@ -287,6 +304,8 @@ impl<W: World> Core<W> {
 struct Want {
     /// How much at most; 0 is all.
     bytes: u32,
+    /// How much at most in all shots of a bundle.
+    in_all: Option<usize>,
     opcode: Op,
     bundle: Option<Bundle>,
     /// It is used up when it is picked.
@@ -308,19 +327,21 @@ struct Found {
 fn take_provided(
     buffers: &mut VecDeque<Provided>,
     want: &Want,
-    queued: impl FnOnce() -> Option<u32>,
+    queued: impl FnOnce(usize) -> Option<u32>,
 ) -> Result<Found, Errno> {
     let first = buffers.pop_front().ok_or(Errno::ENOBUFS)?;
     // A send takes all of it, whatever its length.
     let is_all = want.bytes == 0 || want.opcode == Op::SEND;
     let most = if is_all { usize::MAX } else { want.bytes as usize };
     let span = Span { bytes: first.span.bytes.min(most), ..first.span };
-    let behind = queued().map_or(0, |queued| (queued as usize).saturating_sub(span.bytes));
+    let behind =
+        queued(span.bytes).map_or(0, |queued| (queued as usize).saturating_sub(span.bytes));
     let second = if behind > 1 { buffers.pop_front() } else { None };
     let spans = match &second {
         None => Spans::One([span]),
         Some(second) => {
-            let bytes = second.span.bytes.min(behind);
+            let left = want.in_all.map_or(usize::MAX, |in_all| in_all.saturating_sub(span.bytes));
+            let bytes = second.span.bytes.min(behind).min(left);
             Spans::Many(vec![span, Span { bytes, ..second.span }])
         }
     };
@@ -334,11 +355,11 @@ fn take_of_ring(
     user: Uaccess,
     ring: &mut RingGroup,
     want: &Want,
-    queued: impl FnOnce() -> Option<u32>,
+    queued: impl FnOnce(usize) -> Option<u32>,
 ) -> Result<Found, Errno> {
     let (spans, id, passed, was_cut) = match want.bundle {
         Some(bundle) => {
-            let many = ring.peek_many(user, want.bytes, queued(), bundle)?;
+            let many = ring.peek_many(user, want.bytes, queued(usize::MAX), bundle)?;
             (Spans::Many(many.spans), many.first, many.passed, many.is_cut)
         }
         None => ring.peek(user, want.bytes).map(|(span, id)| (Spans::One([span]), id, 1, false))?,
@@ -413,11 +434,18 @@ fn room<F>(work: &Work<F>) -> u32 {
     }
 }
 
-/// Whether a receive goes on with what else has arrived. A multishot with a length, of one or of
-/// all, does not.
-fn extends(sqe: &Sqe) -> bool {
-    let is_bound = sqe.len != 0 || sqe.splice_fd_in != 0;
-    sqe.opcode == Op::RECV && !(is_bound && is_multishot(sqe.opcode, sqe.ioprio))
+/// How much a bundle receives in all its shots, if that is limited.
+fn limit(sqe: &Sqe) -> Option<usize> {
+    let is_limited = sqe.opcode == Op::RECV && is_bundle(sqe) && sqe.splice_fd_in != 0;
+    is_limited.then_some(sqe.splice_fd_in as u32 as usize)
+}
+
+/// Whether a receive goes on with what else has arrived behind so many bytes. A multishot does not
+/// that is as long by then as one, or all, may be.
+fn extends(sqe: &Sqe, bytes: usize) -> bool {
+    let has_room = |most: u32| most == 0 || bytes < most as usize;
+    let may_grow = || has_room(sqe.len) && has_room(sqe.splice_fd_in as u32);
+    sqe.opcode == Op::RECV && (!is_multishot(sqe.opcode, sqe.ioprio) || may_grow())
 }
 
 /// Whether an entry waits before it is first tried: nothing is picked for it yet.

@@ -7,7 +7,7 @@ use super::*;
 pub fn all() -> Vec<Case> {
     let families = [pieces(), cancelled(), first(), bundles(), ends(), counts(), rounds()];
     let more = [shots(), full_queues(), threads(), threads_of_groups(), closes()];
-    [families.concat(), more.concat()].concat()
+    [families.concat(), more.concat(), bundles_of_provided()].concat()
 }
 
 /// A receive with a buffer of a group.
@@ -134,6 +134,57 @@ fn bundles() -> Vec<Case> {
             "a bundle that waited, and had two buffers",
             4,
             [submit([receive(RING, bundle, 256)]), write(SOCKET + 1, 100), write(SOCKET + 1, 300)],
+        ),
+    ]
+}
+
+/// Bundles of what was provided, two buffers at most at once.
+fn bundles_of_provided() -> Vec<Case> {
+    let bundle = RecvSendFlags::BUNDLE | RecvSendFlags::RECV_MULTISHOT;
+    vec![
+        case(
+            "a bundle that is longer than the first of two that were provided",
+            [
+                submit([provide(), provide()]),
+                write(SOCKET + 1, 300),
+                submit([receive(PROVIDED, bundle, 200)]),
+            ],
+        ),
+        case(
+            "a bundle that waited for the first of two that were provided",
+            [
+                submit([provide(), provide()]),
+                submit([receive(PROVIDED, bundle, 200)]),
+                write(SOCKET + 1, 300),
+            ],
+        ),
+        case(
+            "a bundle that is longer than the first of many that were provided",
+            [
+                submit([provide(), provide(), provide(), provide(), provide()]),
+                submit([receive(PROVIDED, bundle, 200)]),
+                write(SOCKET + 1, 500),
+                write(SOCKET + 1, 140),
+            ],
+        ),
+        case(
+            "bundles with a limit of their own, of what was provided",
+            [
+                submit([provide(), provide(), provide(), provide(), provide()]),
+                submit([Entry { splice_fd_in: Fd::Number(300), ..receive(PROVIDED, bundle, 0) }]),
+                write(SOCKET + 1, 600),
+            ],
+        ),
+        case(
+            "bundles with both limits, of what was provided",
+            [
+                submit([provide(), provide(), provide(), provide(), provide()]),
+                submit([Entry {
+                    splice_fd_in: Fd::Number(1000),
+                    ..receive(PROVIDED, bundle, 200)
+                }]),
+                write(SOCKET + 1, 600),
+            ],
         ),
     ]
 }
