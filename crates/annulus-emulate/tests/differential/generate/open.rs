@@ -80,7 +80,9 @@ impl Generator {
         if entry.splice_fd_in != Fd::Number(0) {
             self.put(slot, accepted);
         }
+        // What is behind it begins when that thread has done with it.
         self.has_threads |= self.themes.waiting;
+        self.threaded |= self.themes.waiting;
         if is_multishot {
             entry.ioprio |= AcceptFlags::MULTISHOT.bits();
             entry.memory = Memory::Plain(0);
