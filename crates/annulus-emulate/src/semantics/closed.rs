@@ -61,16 +61,18 @@ impl<F> Closed<F> {
     }
 
     /// A thread enters: how many completions it wants, if it asks for events.
+    #[inline]
     pub(super) fn ask(&mut self, want: Option<u32>) {
         self.want = if self.pace == Pace::Enters { want } else { None };
     }
 
-    /// A submit begins what it took: all that it was to take, or not. In that case it does not come
-    /// to look for events.
-    pub(super) fn begin_submit(&mut self, is_whole: bool) {
-        if !is_whole {
-            self.want = None;
-        }
+    /// A submit has taken less than it was to take: it does not come to look for events.
+    pub(super) fn comes_short(&mut self) {
+        self.want = None;
+    }
+
+    /// A submit begins what it took.
+    pub(super) fn begin_submit(&mut self) {
         self.left = 0;
         self.runs = match self.pace {
             Pace::Polling => 2,

@@ -40,7 +40,10 @@ impl<W: World> Core<W> {
     pub(super) fn run_rounds(&mut self) {
         match self.is_quiet() {
             true => self.closed.let_go(),
-            false => self.run_those_due(),
+            false => {
+                self.closed.begin_submit();
+                self.run_those_due();
+            }
         }
     }
 

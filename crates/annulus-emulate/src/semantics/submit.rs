@@ -50,7 +50,9 @@ impl<W: World> Core<W> {
             self.enqueue(first);
         }
         self.queues.release();
-        self.closed.begin_submit(taken == max);
+        if taken < max {
+            self.closed.comes_short();
+        }
         self.run_rounds();
         taken
     }
