@@ -11,10 +11,11 @@ use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use annulus_ring::Errno;
 use annulus_runtime::Engine;
 use annulus_runtime::engine::{Drive, EngineBuilder, Readiness};
 use common::engines::{begin, poll_once, ship, until};
-use common::{LIMIT, limit, on_host, times};
+use common::{LIMIT, child, limit, on_host, skip, times};
 use futures::executor::block_on;
 
 /// Readable each second time it is asked: a look at the rings, and then nothing to do.
@@ -389,5 +390,49 @@ fn a_ring_that_one_thread_left_with_a_lasting_operation_stays_its_own() {
         to_lasting.write_all(b"at last").expect("room");
         shared.drive_until(&two, || shared.in_flight() == 0);
         assert_eq!(output(&mut lasting), Some(Ok(b"at last".to_vec())));
+    });
+}
+
+#[test]
+fn a_drive_that_is_dropped_waits_no_longer_than_the_kernel() {
+    limit(LIMIT, || {
+        let drops = times(20);
+        let quick = (0..drops).filter(|_| {
+            let shared = Shared::new(|builder| builder.entries(8));
+            let hands = [(); 2].map(|()| Hand::new());
+            let _reads = hands.each_ref().map(|hand| shared.read_by(hand));
+            let drive = Arc::clone(&shared.drive);
+            let took = hands[1].run(move || {
+                let begun = Instant::now();
+                drop(drive.lock().expect("no panic").take());
+                begun.elapsed()
+            });
+            // What the other thread submitted is over at once, in its ring. To wait in another
+            // takes until what was cancelled is cancelled again.
+            took < Duration::from_millis(90)
+        });
+        let quick = quick.count() as u64;
+        assert!(quick > drops / 2, "{quick} of {drops} drops");
+    });
+}
+
+#[test]
+fn where_linux_makes_no_more_rings_there_is_none_of_another_kernel() {
+    const NAME: &str = "where_linux_makes_no_more_rings_there_is_none_of_another_kernel";
+    if on_host() || child::is_blocked_here() {
+        return skip(NAME, child::BLOCKED_HERE);
+    }
+    child::run(NAME, || {
+        let shared = Shared::new(|builder| builder.entries(8));
+        child::block(&[child::SETUP], Errno::EPERM);
+        let [one, two] = [(); 2].map(|()| Hand::new());
+        let (mut first, mut to_first) = shared.read_by(&one);
+        let (mut second, mut to_second) = shared.read_by(&two);
+        assert_eq!(shared.engine.metrics().rings, 1);
+        to_first.write_all(b"first").expect("room");
+        to_second.write_all(b"second").expect("room");
+        shared.drive_until(&one, || shared.in_flight() == 0);
+        assert_eq!(output(&mut first), Some(Ok(b"first".to_vec())));
+        assert_eq!(output(&mut second), Some(Ok(b"second".to_vec())));
     });
 }
