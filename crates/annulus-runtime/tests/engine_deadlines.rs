@@ -25,7 +25,7 @@ use futures::future::{join, join_all, poll_immediate};
 
 use common::engines::{self, CLOSE, Kind, begin, until_in_kernel};
 use common::files::TempFile;
-use common::{LIMIT, limit, on_host, slower};
+use common::{LIMIT, limit, on_host, slower, times};
 use tree::Tree;
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -493,6 +493,27 @@ fn what_waits_for_another_turn_ends_at_its_deadline() {
                 let error = block_on(parts).expect_err("half of it is there");
                 assert_eq!((error.kind(), error.done()), (ErrorKind::TimedOut, 4));
                 drop(holder);
+            });
+        },
+    );
+}
+
+#[test]
+fn of_a_group_the_one_whose_time_is_over_says_so() {
+    engines::each(
+        |builder| builder,
+        |rig| {
+            limit(LIMIT, || {
+                let ends: Vec<_> = (0..times(300)).map(|_| io::pipe().expect("a pipe")).collect();
+                for (n, (reader, writer)) in ends.into_iter().enumerate() {
+                    let span = Duration::from_micros(50 + n as u64 * 37 % 1000);
+                    let (reader, writer) = (rig.file(reader), rig.file(writer));
+                    let read = reader.read(vec![0; 4]).deadline(span);
+                    let (read, write) = block_on(read.then(writer.write("never")));
+                    let error = read.expect_err("nobody writes");
+                    assert!(error.is_timeout(), "group {n}: {error}");
+                    assert!(write.is_err_and(|error| !error.is_timeout()));
+                }
             });
         },
     );

@@ -436,3 +436,27 @@ fn where_linux_makes_no_more_rings_there_is_none_of_another_kernel() {
         assert_eq!(output(&mut second), Some(Ok(b"second".to_vec())));
     });
 }
+
+/// Linux ends a link timeout with the thread that submitted it, and leaves what it is of.
+#[test]
+fn a_deadline_outlives_the_thread_that_submitted_both() {
+    limit(LIMIT, || {
+        let shared = Shared::new(|builder| builder.entries(8));
+        let one = Hand::new();
+        for n in 0..times(200) {
+            let (reader, _writer) = std::io::pipe().expect("a pipe");
+            let shipped = shared.engine.metrics().shipped;
+            let span = Duration::from_micros(50 + n * 37 % 2000);
+            let mut read = begin(shared.engine.file(reader).read(vec![0; 8]).deadline(span));
+            let two = Hand::new();
+            shared.drive_until(&two, || shared.engine.metrics().shipped > shipped);
+            drop(two);
+            let mut done = None;
+            shared.drive_until(&one, || {
+                done = output(&mut read);
+                done.is_some()
+            });
+            assert_eq!(done, Some(Err(ErrorKind::TimedOut)), "read {n}");
+        }
+    });
+}

@@ -21,7 +21,7 @@ use crate::slot::{Finished, Message, Phase, Slot, completion_of};
 pub(super) const BELL: u64 = u64::MAX - 1;
 /// The completion of the timer after which that is tried again. No slot has this number.
 pub(super) const BELL_AGAIN: u64 = u64::MAX - 4;
-/// The completion of an entry whose end nobody cares for: a cancel of everything, a link timeout.
+/// The completion of an entry whose end nobody cares for: a cancel of everything.
 pub(super) const COMPANION: u64 = u64::MAX;
 /// The completion of the timer for the next deadline. No slot has this number.
 pub(super) const ALARM: u64 = u64::MAX - 2;
@@ -37,6 +37,9 @@ pub(super) const BESIDE: u64 = u64::MAX - 5;
 pub(super) const CANCEL: u64 = 1 << 31;
 /// With a slot's name: the completion of the timer after which it is cancelled again.
 pub(super) const PAUSE: u64 = 1 << 30;
+/// With a slot's name: the completion of the link timeout of what is in it. No slot's number has
+/// the bit.
+pub(super) const LIMIT: u64 = 1 << 29;
 
 /// See above.
 pub(super) struct Book {
@@ -385,7 +388,7 @@ impl Book {
         let cqe = Cqe { user_data, res, flags };
         match user_data {
             // Another operation has the slot by now: the kernel has told the end of this before.
-            user_data if user_data & (CANCEL | PAUSE) == 0 => port.counts.strays.add(1),
+            user_data if user_data & (CANCEL | PAUSE | LIMIT) == 0 => port.counts.strays.add(1),
             COMPANION => self.companions = self.companions.saturating_sub(1),
             ALARM => self.alarm = None,
             BELL => self.heard(&cqe),
@@ -394,6 +397,10 @@ impl Book {
             AGAIN => {
                 self.companions = self.companions.saturating_sub(1);
                 self.cancels_all = true;
+            }
+            user_data if user_data & LIMIT != 0 => {
+                self.companions = self.companions.saturating_sub(1);
+                self.limit_ended(port, user_data & !LIMIT, cqe.result());
             }
             user_data if user_data & CANCEL != 0 => {
                 self.companions = self.companions.saturating_sub(1);
@@ -404,6 +411,23 @@ impl Book {
             user_data => {
                 self.companions = self.companions.saturating_sub(1);
                 self.cancel_again(port, user_data & !PAUSE, false);
+            }
+        }
+    }
+
+    /// Takes the end of a link timeout: it has passed, and the kernel ends what it is of; or that
+    /// was over. Or a thread is gone that submitted both, and what it is of may go on without it: a
+    /// poll does (seen on Linux 6.18). Then the reactor keeps the time.
+    fn limit_ended(&mut self, port: &Port, name: u64, result: Result<u32, Errno>) {
+        let slot = port.slots.get(name as u32).filter(|slot| slot.user_data() == name);
+        let Some(slot) = slot else { return };
+        match slot.phase.get() {
+            Phase::Idle | Phase::Queued => {}
+            _ if result == Err(Errno::ETIME) => slot.note_passed(),
+            _ => {
+                if let Some(time) = slot.link_limit() {
+                    self.deadlines.insert(time, name);
+                }
             }
         }
     }
@@ -517,7 +541,7 @@ impl Book {
             }
         }
         self.in_flight -= 1;
-        if let Some(time) = slot.own_limit() {
+        if let Some(time) = slot.limit() {
             self.deadlines.remove(time, slot.user_data());
         }
         completion.origin = self.origin(slot, &completion);

@@ -51,9 +51,9 @@ impl<P: Place, K: Kernel> Other<P, K> {
         self.ring.parts().0
     }
 
-    /// Whether there may be something to cancel.
+    /// Whether there may be something to cancel, or to wait for.
     pub(super) fn is_busy(&self) -> bool {
-        self.lane.pending > 0
+        self.lane.pending > 0 || self.ring.sq_len() > 0
     }
 }
 
@@ -81,6 +81,7 @@ pub(super) fn take<const LOCAL: bool, P: Place, K: Kernel>(
 ) -> u32 {
     let mut count = 0;
     loop {
+        let (mut ended, strays) = (0, port.counts.strays.get());
         let overflows = ring.has_overflow();
         if overflows {
             port.counts.overflows.add(1);
@@ -91,10 +92,13 @@ pub(super) fn take<const LOCAL: bool, P: Place, K: Kernel>(
         debug_assert!(book.has_room_to_wake(completions.slots_left()));
         for cqe in completions {
             count += 1;
-            if !LOCAL && !cqe.flags.contains(CqeFlags::MORE) {
-                lane.pending = lane.pending.saturating_sub(1);
-            }
+            ended += u32::from(!LOCAL && !cqe.flags.contains(CqeFlags::MORE));
             book.complete::<LOCAL>(port, cqe);
+        }
+        if !LOCAL {
+            // Not what somebody else has posted there.
+            let strange = port.counts.strays.get() - strays;
+            lane.pending = lane.pending.saturating_sub(ended.saturating_sub(strange as u32));
         }
         // What overflows after that look the next one finds, and so does an enter that waits.
         if !overflows {
@@ -118,7 +122,8 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     /// Whether a completion waits to be taken.
     pub(super) fn has_completions(&self) -> bool {
         let there = |ring: &RingOf<P, Sqe, Cqe, K>| ring.cq_len() > 0 || ring.has_overflow();
-        there(&self.ring) || self.others.iter().any(|other| there(&other.ring))
+        let there_too = |other: &Other<P, K>| other.lane.pending > 0 && there(&other.ring);
+        there(&self.ring) || self.others.iter().any(there_too)
     }
 
     /// The rings that have something to tell, by their numbers.
@@ -154,7 +159,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         let mut count = 0;
         for Other { ring, lane } in others {
             // Where another thread is to run what brings them, to enter here is in vain.
-            if ring.cq_len() > 0 || ring.has_overflow() {
+            if lane.pending > 0 && (ring.cq_len() > 0 || ring.has_overflow()) {
                 count += take::<false, P, K>(ring, lane, book, port);
                 book.wake(port);
             }
@@ -185,8 +190,9 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         if let Some(at) = self.others.iter().position(|other| other.lane.thread == Some(thread)) {
             return self.exchange(at);
         }
-        if self.port.inbox.is_quiet() && !self.book.has_to_push() {
-            // It comes to take what completed: that needs no ring.
+        let has_work = !self.port.inbox.is_quiet() || self.book.has_to_push();
+        if !has_work || self.book.closing {
+            // It comes to take what completed, or to end everything: that needs no ring.
             return;
         }
         // What has completed keeps no ring from being another's.

@@ -82,6 +82,9 @@ struct Round {
 /// See above.
 pub(crate) struct Reactor<P: Place, K: Kernel> {
     ring: RingOf<P, Sqe, Cqe, K>,
+    /// Those of other threads, where a task drives. They go before the port, which keeps what they
+    /// have registered.
+    others: Vec<Other<P, K>>,
     port: OwnPort,
     book: Book,
     habits: Habits,
@@ -93,8 +96,6 @@ pub(crate) struct Reactor<P: Place, K: Kernel> {
     beside: Option<Beside>,
     /// Whose the ring is.
     lane: Lane,
-    /// Those of other threads, where a task drives.
-    others: Vec<Other<P, K>>,
 }
 
 /// The reactor that stays on its thread.
@@ -327,6 +328,8 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
     /// enough.
     pub(crate) fn drain(&mut self, tries: u32) -> bool {
         self.port.close();
+        // It waits with a limit: a timer would be what it waits for, and keep it from other rings.
+        self.book.resubmits = false;
         let mut left = tries;
         loop {
             if self.prepare().is_none() {

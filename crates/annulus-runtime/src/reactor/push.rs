@@ -7,7 +7,7 @@ use annulus_ring::{Place, SubmissionQueue, op};
 
 use super::Reactor;
 use super::beside::Beside;
-use super::book::{AGAIN, ALARM, BELL, BELL_AGAIN, Book, CANCEL, COMPANION, PAUSE};
+use super::book::{AGAIN, ALARM, BELL, BELL_AGAIN, Book, CANCEL, COMPANION, LIMIT, PAUSE};
 use super::lanes::{self, Lane};
 use crate::port::Port;
 use crate::slot::{Phase, Slot, Slots};
@@ -262,7 +262,7 @@ impl<'a> Entries<'a> {
     fn next(&mut self) -> Sqe {
         if let Some(slot) = self.limited.take() {
             let limit = op::LinkTimeout::new(slot.time_ptr()).absolute().build();
-            let limit = limit.user_data(COMPANION);
+            let limit = limit.user_data(slot.user_data() | LIMIT);
             return if slot.group_next(self.slots).is_none() { limit } else { limit.link() };
         }
         // As many are asked for as `Group` counted: a NOP would answer to nobody.

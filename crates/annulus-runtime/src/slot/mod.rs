@@ -689,7 +689,12 @@ impl Slot {
         self.limit.set(Limit::Passed);
     }
 
-    /// Whether the reactor has found its time over.
+    /// Takes note that the kernel has found its time over, and ends it.
+    pub(crate) fn note_passed(&self) {
+        self.limit.set(Limit::Passed);
+    }
+
+    /// Whether its time was found to be over.
     pub(crate) fn has_passed(&self) -> bool {
         self.has(LIMITED) && self.limit.get() == Limit::Passed
     }

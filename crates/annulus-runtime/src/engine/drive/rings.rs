@@ -19,16 +19,24 @@ type Ring = RingOf<Movable, Sqe, Cqe, AnyKernel>;
 /// Makes of a ring's descriptor what waits for it.
 type Watch<R> = Box<dyn FnMut(OwnedFd) -> io::Result<R> + Send>;
 
+/// How often another ring is asked for until it is tried again to make one.
+const PAUSE_MIN: u32 = 64;
+/// The same where it failed again and again.
+const PAUSE_MAX: u32 = 1 << 16;
+
 /// See above.
 pub(super) struct Rings<R> {
     entries: u32,
-    kernel: KernelChoice,
     workers: (u32, u32),
     watch: Watch<R>,
     /// For each ring, in the order in which they were made.
     ready: Vec<R>,
     /// How many there may be.
     count_max: usize,
+    /// How often another is asked for until it is tried to make one, where that failed.
+    left: u32,
+    /// The same after the last time that it failed.
+    pause: u32,
 }
 
 impl<R: Readiness> Rings<R> {
@@ -41,8 +49,9 @@ impl<R: Readiness> Rings<R> {
         // In user space a ring has one lock for its submits and another for its completions.
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let count_max = if ring.kernel().is_host() { 1 } else { threads.min(LANES_MAX) };
-        let (entries, kernel, workers) = (ring.sq_entries(), plan.kernel, plan.workers);
-        let mut rings = Self { entries, kernel, workers, watch, ready: Vec::new(), count_max };
+        let (entries, workers, ready) = (ring.sq_entries(), plan.workers, Vec::new());
+        let (left, pause) = (0, 0);
+        let mut rings = Self { entries, workers, watch, ready, count_max, left, pause };
         rings.keep(&ring)?;
         Ok((ring, rings))
     }
@@ -53,16 +62,24 @@ impl<R: Readiness> Rings<R> {
         if self.ready.len() >= self.count_max {
             return None;
         }
+        if let Some(left) = self.left.checked_sub(1) {
+            self.left = left;
+            return None;
+        }
         let made = self.make(model, ports);
         if made.is_err() {
             // A limit, most likely, on descriptors or locked memory: those that there are will do.
-            self.count_max = self.ready.len();
+            self.pause = (2 * self.pause).clamp(PAUSE_MIN, PAUSE_MAX);
+            self.left = self.pause;
         }
         made.ok()
     }
 
     fn make(&mut self, model: &Ring, ports: &Ports) -> io::Result<Ring> {
-        let ring = driver::builder(self.entries, self.kernel).coop_taskrun().build()?;
+        // Not a shorter one, and none of another kernel, where Linux makes no more: who drives
+        // looks at all of them in the same way.
+        let builder = driver::builder(self.entries, KernelChoice::Linux);
+        let ring = builder.coop_taskrun().build()?;
         driver::share_fixed(&ring.register(), model.raw_fd(), ports)?;
         self.keep(&ring)?;
         Ok(ring)
