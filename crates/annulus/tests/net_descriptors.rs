@@ -11,11 +11,24 @@ use annulus::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener
 use annulus::time::sleep;
 use net_common::{Dice, LIMIT, alone, descriptors, limit, run, turn, unique, within};
 
+/// How many there are, once what ended before has closed its own: their threads end by themselves.
+fn settled() -> usize {
+    let (begun, mut since, mut count) = (Instant::now(), Instant::now(), descriptors());
+    while since.elapsed() < Duration::from_millis(20) && begun.elapsed() < LIMIT / 10 {
+        let now = descriptors();
+        if now != count {
+            (since, count) = (Instant::now(), now);
+        }
+        std::thread::yield_now();
+    }
+    count
+}
+
 /// Runs it, and looks whether it left descriptors open. What was cancelled lets go in some turns.
 #[track_caller]
 fn leaks_nothing(body: impl AsyncFn()) {
     let _alone = alone();
-    let before = descriptors();
+    let before = settled();
     limit(LIMIT, || annulus::run(body()).expect("a runtime"));
     // The threads of a pool end on their own.
     let begun = Instant::now();
