@@ -251,6 +251,18 @@ impl Book {
         self.cancels.push(&port.slots, slot);
     }
 
+    /// Takes note that the kernel is given an operation's cancel, or the timer before that: of one
+    /// of a group it may find nothing.
+    pub(super) fn cancel_pushed(&mut self, port: &Port, slot: &Slot) {
+        self.cancels.remove(&port.slots, slot);
+        if slot.is_grouped() {
+            slot.phase.set(Phase::Asked);
+            self.asked.push(&port.slots, slot);
+        } else {
+            slot.phase.set(Phase::InFlight);
+        }
+    }
+
     /// Begins to end everything, once the port is closed.
     pub(super) fn close_if_asked(&mut self, port: &Port) {
         if self.closing || !port.is_closing() {

@@ -140,21 +140,14 @@ fn push_cancels(
         if let Some(beside) = beside.as_mut().filter(|_| slot.is_private()) {
             // It has room always; and without a ring there was nothing to cancel.
             book.companions += u32::from(beside.push(entry.user_data(name | bit)).is_ok());
-            book.cancels.remove(&port.slots, slot);
-            slot.phase.set(Phase::InFlight);
+            book.cancel_pushed(port, slot);
             continue;
         }
         if !push(slot, entry.user_data(name | bit)) {
             return false;
         }
         book.companions += 1;
-        book.cancels.remove(&port.slots, slot);
-        if slot.is_grouped() {
-            slot.phase.set(Phase::Asked);
-            book.asked.push(&port.slots, slot);
-        } else {
-            slot.phase.set(Phase::InFlight);
-        }
+        book.cancel_pushed(port, slot);
     }
     true
 }

@@ -116,13 +116,7 @@ impl Driver {
             let name = slot.user_data();
             let found = kernel.iter_mut().find(|entry| entry.user_data == name);
             found.expect("the kernel has it").is_cancelled = true;
-            book.cancels.remove(&port.slots, slot);
-            if slot.is_grouped() {
-                slot.phase.set(Phase::Asked);
-                book.asked.push(&port.slots, slot);
-            } else {
-                slot.phase.set(Phase::InFlight);
-            }
+            book.cancel_pushed(port, slot);
         }
         while let Some(first) = book.queued.first(&port.slots) {
             book.queued.remove_first(&port.slots, first);
