@@ -53,7 +53,7 @@ impl<P: Place, K: Kernel> Other<P, K> {
 
     /// Whether there may be something to cancel, or to wait for.
     pub(super) fn is_busy(&self) -> bool {
-        self.lane.pending > 0 || self.ring.sq_len() > 0
+        !is_free(&self.ring, &self.lane)
     }
 }
 
@@ -197,7 +197,7 @@ impl<P: Place, K: Kernel> Reactor<P, K> {
         }
         // What has completed keeps no ring from being another's.
         self.gather::<false>(Some(0), false);
-        let free = self.others.iter().position(|other| is_free(&other.ring, &other.lane));
+        let free = self.others.iter().position(|other| !other.is_busy());
         if is_free(&self.ring, &self.lane) {
             // Most often: nobody is busy.
         } else if let Some(at) = free {
