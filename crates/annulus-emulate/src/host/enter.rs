@@ -154,9 +154,7 @@ impl Inner {
             self.settle(&mut state);
             return Err(errno);
         }
-        if state.core.queues.has_overflow() {
-            state.core.flush();
-        }
+        state.flush();
         let timeouts = state.core.timeouts_told();
         if state.core.queues.ready() >= want {
             state = self.look(state);

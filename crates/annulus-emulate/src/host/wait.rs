@@ -152,12 +152,16 @@ impl State {
     /// Whether nobody sleeps, nobody is to be signalled, and who looks sees what there is to see.
     #[inline]
     fn is_settled(&self) -> bool {
-        let Core { queues, world, .. } = &self.core;
-        let waits = self.core.has_times() || !world.watches.is_idle();
         self.turns.is_empty()
             && !self.core.is_signalled()
             && !self.is_polled
-            && queues.is_raised(SqRingFlags::TASKRUN) == waits
+            && self.core.queues.is_raised(SqRingFlags::TASKRUN) == self.may_go_on()
+    }
+
+    /// Whether a time or a file may have something go on.
+    #[inline]
+    fn may_go_on(&self) -> bool {
+        self.core.has_times() || !self.core.world.watches.is_idle()
     }
 
     /// Goes on with what files told, and times that are due.
@@ -177,7 +181,7 @@ impl State {
         self.flush();
     }
 
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         if self.core.queues.has_overflow() {
             self.core.flush();
         }
@@ -228,8 +232,8 @@ impl Inner {
 
     /// Shows those who look, and do not enter, that there is something to enter for.
     fn show(&self, state: &mut State, due: Option<Duration>) {
-        let Core { queues, world, .. } = &mut state.core;
-        let waits = !state.turns.is_led() && (due.is_some() || !world.watches.is_idle());
+        let waits = !state.turns.is_led() && state.may_go_on();
+        let queues = &mut state.core.queues;
         if !state.is_polled {
             return match waits {
                 true => queues.raise(SqRingFlags::TASKRUN),
