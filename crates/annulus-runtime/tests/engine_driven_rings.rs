@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use annulus_ring::Errno;
 use annulus_runtime::Engine;
+use annulus_runtime::buffer::BufResult;
 use annulus_runtime::engine::{Drive, EngineBuilder, Readiness};
-use common::engines::{begin, poll_once, ship, until};
+use common::engines::{begin, poll_once, until};
 use common::{LIMIT, child, limit, on_host, skip, times};
 use futures::executor::block_on;
 
@@ -89,6 +90,26 @@ impl Shared {
         });
     }
 
+    /// Has a thread drive until `future` is over: what it gave.
+    fn output_by<F: Future + Unpin>(&self, hand: &Hand, future: &mut F) -> F::Output {
+        loop {
+            self.drive(hand);
+            if let Poll::Ready(output) = poll_once(future) {
+                return output;
+            }
+        }
+    }
+
+    /// Drops the drive on a thread: how long that took.
+    fn drop_drive_on(&self, hand: &Hand) -> Duration {
+        let drive = Arc::clone(&self.drive);
+        hand.run(move || {
+            let begun = Instant::now();
+            drop(drive.lock().expect("no panic").take());
+            begun.elapsed()
+        })
+    }
+
     fn in_flight(&self) -> u64 {
         self.engine.metrics().in_flight
     }
@@ -124,9 +145,27 @@ type Read = annulus_runtime::engine::Op<annulus_runtime::engine::ops::Read<Vec<u
 /// What a future that is over gave.
 fn output(read: &mut Read) -> Option<Result<Vec<u8>, ErrorKind>> {
     match poll_once(read) {
-        Poll::Ready(done) => Some(done.map(|(n, buf)| buf[..n].to_vec()).map_err(|e| e.kind())),
+        Poll::Ready(done) => Some(told(done)),
         Poll::Pending => None,
     }
+}
+
+/// What a read said.
+fn told(done: BufResult<usize, Vec<u8>>) -> Result<Vec<u8>, ErrorKind> {
+    done.map(|(n, buf)| buf[..n].to_vec()).map_err(|error| error.kind())
+}
+
+/// Two busy threads have one ring, and each takes what the other submitted.
+fn two_threads_share_one_ring(shared: &Shared) {
+    let [one, two] = [(); 2].map(|()| Hand::new());
+    let (mut first, mut to_first) = shared.read_by(&one);
+    let (mut second, mut to_second) = shared.read_by(&two);
+    assert_eq!(shared.engine.metrics().rings, 1);
+    to_first.write_all(b"first").expect("room");
+    to_second.write_all(b"second").expect("room");
+    shared.drive_until(&one, || shared.in_flight() == 0);
+    assert_eq!(output(&mut first), Some(Ok(b"first".to_vec())));
+    assert_eq!(output(&mut second), Some(Ok(b"second".to_vec())));
 }
 
 /// How many rings so many busy threads have.
@@ -167,13 +206,9 @@ fn a_program_with_one_operation_at_a_time_has_one_ring() {
         for n in 0..30 {
             let (mut read, mut writer) = shared.read_by(&hands[n % 3]);
             writer.write_all(&[n as u8]).expect("room");
-            let mut done = None;
             // Whoever comes next has it, and submits the next.
-            shared.drive_until(&hands[(n + 1) % 3], || {
-                done = output(&mut read);
-                done.is_some()
-            });
-            assert_eq!(done, Some(Ok(vec![n as u8])));
+            let done = shared.output_by(&hands[(n + 1) % 3], &mut read);
+            assert_eq!(told(done), Ok(vec![n as u8]));
         }
         assert_eq!(shared.engine.metrics().rings, 1);
     });
@@ -250,12 +285,7 @@ fn a_drive_that_is_dropped_waits_for_the_rings_of_all_threads() {
             let shared = Shared::new(|builder| builder.entries(8));
             let hands = [(); 3].map(|()| Hand::new());
             let mut reads: Vec<_> = (0..9).map(|n: usize| shared.read_by(&hands[n % 3])).collect();
-            let drive = Arc::clone(&shared.drive);
-            let took = hands[by].run(move || {
-                let begun = Instant::now();
-                drop(drive.lock().expect("no panic").take());
-                begun.elapsed()
-            });
+            let took = shared.drop_drive_on(&hands[by]);
             for (read, _) in &mut reads {
                 assert_eq!(output(read), Some(Err(ErrorKind::BrokenPipe)));
             }
@@ -275,21 +305,11 @@ fn what_a_thread_submitted_that_is_gone_another_begins_again() {
             let (mut second, mut to_second) = shared.read_by(&two);
             drop(two);
             to_second.write_all(&[n as u8]).expect("room");
-            let mut done = None;
-            shared.drive_until(&one, || {
-                done = output(&mut second);
-                done.is_some()
-            });
-            assert_eq!(done, Some(Ok(vec![n as u8])));
+            assert_eq!(told(shared.output_by(&one, &mut second)), Ok(vec![n as u8]));
         }
         drop(one);
         to_first.write_all(b"late").expect("room");
-        let (three, mut done) = (Hand::new(), None);
-        shared.drive_until(&three, || {
-            done = output(&mut first);
-            done.is_some()
-        });
-        assert_eq!(done, Some(Ok(b"late".to_vec())));
+        assert_eq!(told(shared.output_by(&Hand::new(), &mut first)), Ok(b"late".to_vec()));
         assert_eq!(shared.engine.metrics().rings, rings(2));
     });
 }
@@ -331,15 +351,7 @@ fn where_no_other_ring_can_be_had_they_share_one() {
             (watched == 1).then_some(Alternating(false)).ok_or_else(refused)
         };
         let shared = Shared::watched(|builder| builder.entries(8), watch);
-        let [one, two] = [(); 2].map(|()| Hand::new());
-        let (mut first, mut to_first) = shared.read_by(&one);
-        let (mut second, mut to_second) = shared.read_by(&two);
-        assert_eq!(shared.engine.metrics().rings, 1);
-        to_first.write_all(b"first").expect("room");
-        to_second.write_all(b"second").expect("room");
-        shared.drive_until(&one, || shared.in_flight() == 0);
-        assert_eq!(output(&mut first), Some(Ok(b"first".to_vec())));
-        assert_eq!(output(&mut second), Some(Ok(b"second".to_vec())));
+        two_threads_share_one_ring(&shared);
     });
 }
 
@@ -357,17 +369,10 @@ fn registered_buffers_are_those_of_each_ring() {
             shared.drive_until(hand, || shared.in_flight() == n as u64 + 1);
         }
         assert_eq!(shared.engine.metrics().rings, rings(2));
-        for (n, (read, mut writer)) in reads.into_iter().enumerate() {
+        for (n, (mut read, mut writer)) in reads.into_iter().enumerate() {
             writer.write_all(&[n as u8; 5]).expect("room");
-            let mut read = ship(read);
-            let mut done = None;
-            shared.drive_until(&two, || {
-                if let Poll::Ready(output) = poll_once(&mut read) {
-                    done = Some(output);
-                }
-                done.is_some()
-            });
-            let (count, buf) = done.expect("it is over").expect("it is registered there");
+            let done = shared.output_by(&two, &mut read);
+            let (count, buf) = done.expect("it is registered there");
             assert_eq!((count, &buf[..]), (5, &[n as u8; 5][..]));
         }
         assert_eq!(pool.free_count(), 4);
@@ -401,12 +406,7 @@ fn a_drive_that_is_dropped_waits_no_longer_than_the_kernel() {
             let shared = Shared::new(|builder| builder.entries(8));
             let hands = [(); 2].map(|()| Hand::new());
             let _reads = hands.each_ref().map(|hand| shared.read_by(hand));
-            let drive = Arc::clone(&shared.drive);
-            let took = hands[1].run(move || {
-                let begun = Instant::now();
-                drop(drive.lock().expect("no panic").take());
-                begun.elapsed()
-            });
+            let took = shared.drop_drive_on(&hands[1]);
             // What the other thread submitted is over at once, in its ring. To wait in another
             // takes until what was cancelled is cancelled again.
             took < Duration::from_millis(90)
@@ -425,15 +425,7 @@ fn where_linux_makes_no_more_rings_there_is_none_of_another_kernel() {
     child::run(NAME, || {
         let shared = Shared::new(|builder| builder.entries(8));
         child::block(&[child::SETUP], Errno::EPERM);
-        let [one, two] = [(); 2].map(|()| Hand::new());
-        let (mut first, mut to_first) = shared.read_by(&one);
-        let (mut second, mut to_second) = shared.read_by(&two);
-        assert_eq!(shared.engine.metrics().rings, 1);
-        to_first.write_all(b"first").expect("room");
-        to_second.write_all(b"second").expect("room");
-        shared.drive_until(&one, || shared.in_flight() == 0);
-        assert_eq!(output(&mut first), Some(Ok(b"first".to_vec())));
-        assert_eq!(output(&mut second), Some(Ok(b"second".to_vec())));
+        two_threads_share_one_ring(&shared);
     });
 }
 
@@ -451,12 +443,8 @@ fn a_deadline_outlives_the_thread_that_submitted_both() {
             let two = Hand::new();
             shared.drive_until(&two, || shared.engine.metrics().shipped > shipped);
             drop(two);
-            let mut done = None;
-            shared.drive_until(&one, || {
-                done = output(&mut read);
-                done.is_some()
-            });
-            assert_eq!(done, Some(Err(ErrorKind::TimedOut)), "read {n}");
+            let done = told(shared.output_by(&one, &mut read));
+            assert_eq!(done, Err(ErrorKind::TimedOut), "read {n}");
         }
     });
 }
