@@ -392,6 +392,21 @@ pub unsafe trait Operation: 'static {
     /// ```
     fn complete(self, completion: Completion) -> Self::Output;
 
+    /// The same of an operation that lies at `at`, whose parts may so go to the output from where
+    /// they lie, and all of it nowhere else first. Ours alone.
+    ///
+    /// # Safety
+    /// - At `at` is a `Self`, which is not used again, not to be dropped either, whatever happens.
+    #[doc(hidden)]
+    #[inline(always)]
+    unsafe fn complete_at(at: *mut Self, completion: Completion) -> Self::Output
+    where
+        Self: Sized,
+    {
+        // SAFETY: it is there, and taken once (the caller's promise).
+        unsafe { at.read() }.complete(completion)
+    }
+
     /// Takes care of a result that nobody waits for: a descriptor is closed, a pool's buffer given
     /// back. There is no default: whoever writes an operation must have thought of it.
     ///

@@ -406,17 +406,28 @@ impl<T: Operation> Shipped<T> {
         taken
     }
 
-    /// Takes operation and result out for `end`, and releases the slot whatever that does.
+    /// Completes the operation by its result, and releases the slot whatever that does.
     ///
     /// # Safety
     /// - The slot was found done; it is not used again.
     #[inline(always)]
-    unsafe fn finish<R>(self, port: &Port, end: impl FnOnce(T, Completion) -> R) -> R {
+    unsafe fn complete(self, port: &Port) -> T::Output {
         let slot = self.slot(port);
-        // SAFETY: it holds a `T`, and is done (the caller's promise).
-        let (operation, completion) = unsafe { slot.take::<T>() };
         let _emptied = Emptied { port, slot };
-        end(operation, completion)
+        // SAFETY: it holds a `T`, is done, and not used again (the caller's promise).
+        unsafe { slot.complete::<T>(|_| ()) }
+    }
+
+    /// Has the operation take care of its result, and releases the slot whatever that does.
+    ///
+    /// # Safety
+    /// - The slot was found done; it is not used again.
+    unsafe fn reclaim(self, port: &Port) {
+        let slot = self.slot(port);
+        let _emptied = Emptied { port, slot };
+        // SAFETY: it holds a `T`, is done, and not used again (the caller's promise).
+        let (operation, completion) = unsafe { slot.take::<T>() };
+        operation.reclaim(completion);
     }
 }
 
@@ -453,7 +464,7 @@ impl<T: Operation + Send> Future for Op<T> {
                 // There is nothing to drop in what it was.
                 core::mem::forget(core::mem::replace(&mut this.state, State::Over));
                 // SAFETY: it was found done, and the state says that it is over.
-                Poll::Ready(unsafe { shipped.finish(port, T::complete) })
+                Poll::Ready(unsafe { shipped.complete(port) })
             }
         }
     }
@@ -499,7 +510,7 @@ impl<T: Operation + Send> Op<T> {
         }
         if is_done {
             // SAFETY: it is done, and not used again.
-            unsafe { shipped.finish(port, T::reclaim) };
+            unsafe { shipped.reclaim(port) };
         }
     }
 }

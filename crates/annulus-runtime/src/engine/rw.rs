@@ -6,7 +6,7 @@ use annulus_ring::abi::{RwFlags, Sqe};
 use annulus_ring::op;
 
 use super::file::{OpenFile, Way};
-use super::transfer::{Load, Progress, rw_operations};
+use super::transfer::{Load, Progress, complete_otherwise, rw_operations};
 use super::{File, Op};
 use crate::buffer::{BufResult, IoBuf, IoBufMut, io_len};
 use crate::operation::{Advance, Completion, Operation};

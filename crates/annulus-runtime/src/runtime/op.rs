@@ -384,6 +384,19 @@ impl<T: Operation> LocalOp<T> {
         taken
     }
 
+    /// Completes the operation by its result, and gives the slot back whatever that does.
+    ///
+    /// # Safety
+    /// - The slot was found done.
+    #[inline(always)]
+    unsafe fn complete(&mut self) -> T::Output {
+        self.stage = Stage::Over;
+        let slot = self.slot();
+        let _emptied = Emptied { core: &self.core, slot };
+        // SAFETY: a `T` was put there, and it is done; the stage says that it is taken.
+        unsafe { slot.complete::<T>(|completion| self.span.done(completion)) }
+    }
+
     /// Takes operation and result out for `end`, and gives the slot back whatever that does.
     ///
     /// # Safety
@@ -523,7 +536,7 @@ impl<T: Operation> Future for LocalOp<T> {
             return Poll::Pending;
         }
         // SAFETY: it was found done.
-        Poll::Ready(unsafe { this.finish(T::complete) })
+        Poll::Ready(unsafe { this.complete() })
     }
 }
 

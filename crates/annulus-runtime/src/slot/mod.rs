@@ -230,12 +230,12 @@ unsafe fn reclaim_of<T: Operation>(payload: *mut u8, completion: Completion) {
     operation.reclaim(completion);
 }
 
-/// Drops the operation that a payload holds, where the filling of its slot comes to no end.
+/// Drops the operation that a payload holds, where what was to be done with it comes to no end.
 struct Filled<T>(*mut u8, PhantomData<T>);
 
 impl<T> Drop for Filled<T> {
     fn drop(&mut self) {
-        // SAFETY: `fill` has put a `T` there, and goes no further: nobody uses it again.
+        // SAFETY: whoever made this found a `T` there, and goes no further: nobody uses it again.
         drop(unsafe { take::<T>(self.0) });
     }
 }
@@ -435,6 +435,32 @@ impl Slot {
         // SAFETY: the operation is there and the caller's alone, who takes it once.
         let operation = unsafe { take::<T>(self.payload()) };
         (operation, completion)
+    }
+
+    /// Completes the operation by its result, of which `tell` hears first, from where it lies; the
+    /// slot is empty then.
+    ///
+    /// # Safety
+    /// - As [`take`](Self::take), in place of which this is called.
+    #[inline(always)]
+    pub(crate) unsafe fn complete<T: Operation>(
+        &self,
+        tell: impl FnOnce(&Completion),
+    ) -> T::Output {
+        // SAFETY: since `DONE` nobody writes the result.
+        let completion = unsafe { self.result.read() };
+        let payload = self.payload();
+        // Not our code, where somebody traces: whatever that does, nothing is left behind.
+        let filled = Filled::<T>(payload, PhantomData);
+        tell(&completion);
+        core::mem::forget(filled);
+        if fits::<T>() {
+            // SAFETY: the operation is there and the caller's alone, who uses it once.
+            unsafe { T::complete_at(payload.cast(), completion) }
+        } else {
+            // SAFETY: as above.
+            unsafe { take::<T>(payload) }.complete(completion)
+        }
     }
 
     /// Takes the waker out.
@@ -699,7 +725,7 @@ impl Slot {
         self.has(LIMITED) && self.limit.get() == Limit::Passed
     }
 
-    fn waits_in_worker(&self) -> bool {
+    pub(crate) fn waits_in_worker(&self) -> bool {
         self.vtable.get().is_some_and(|vtable| vtable.waits_in_worker)
     }
 
