@@ -53,7 +53,7 @@ pub(super) struct Book {
     pub(super) alarm: Option<Timespec>,
     /// That, where the kernel reads it.
     pub(super) alarm_time: Box<Cell<Timespec>>,
-    /// Operations of groups in the kernel whose cancel it has as well: it may find nothing.
+    /// Operations in the kernel whose cancel it has as well, which may find nothing.
     pub(super) asked: List,
     /// Operations in the kernel.
     pub(super) in_flight: u32,
@@ -251,11 +251,12 @@ impl Book {
         self.cancels.push(&port.slots, slot);
     }
 
-    /// Takes note that the kernel is given an operation's cancel, or the timer before that: of one
-    /// of a group it may find nothing.
+    /// Takes note that the kernel is given an operation's cancel, or the timer before that. Of one
+    /// of a group it may find nothing, and of what a thread of the kernel does: for a moment that
+    /// is in none of its lists (seen on Linux 6.1, where a FIFO was waited for ever after).
     pub(super) fn cancel_pushed(&mut self, port: &Port, slot: &Slot) {
         self.cancels.remove(&port.slots, slot);
-        if slot.is_grouped() {
+        if slot.is_grouped() || slot.waits_in_worker() {
             slot.phase.set(Phase::Asked);
             self.asked.push(&port.slots, slot);
         } else {
@@ -418,8 +419,9 @@ impl Book {
             }
             user_data if user_data & CANCEL != 0 => {
                 self.companions = self.companions.saturating_sub(1);
-                if cqe.result() == Err(Errno::ENOENT) {
-                    self.cancel_again(port, user_data & !CANCEL, true);
+                match cqe.result() {
+                    Err(Errno::ENOENT) => self.cancel_again(port, user_data & !CANCEL, true),
+                    _ => self.cancel_found(port, user_data & !CANCEL),
                 }
             }
             user_data => {
@@ -461,9 +463,20 @@ impl Book {
         }
     }
 
-    /// Has one of a group cancelled again, after a pause if that is said, whose cancel found
-    /// nothing: the kernel begins the next a moment after it told the end of the one before. Any
-    /// other is being completed, or beyond cancels.
+    /// Takes note that the kernel knows that an operation is to end. One of a group may not have
+    /// begun all the same.
+    fn cancel_found(&mut self, port: &Port, user_data: u64) {
+        let found = self.asked.find(&port.slots, |slot| slot.user_data() == user_data);
+        if let Some(slot) = found.filter(|slot| !slot.is_grouped()) {
+            self.asked.remove(&port.slots, slot);
+            slot.phase.set(Phase::InFlight);
+        }
+    }
+
+    /// Has an operation cancelled again, after a pause if that is said, whose cancel found nothing
+    /// and may have to: the kernel begins the next of a group a moment after it told the end of the
+    /// one before, and what its threads do is in none of its lists while one takes it up. Any other
+    /// is being completed, or beyond cancels.
     fn cancel_again(&mut self, port: &Port, user_data: u64, pauses: bool) {
         let slots = &port.slots;
         // Its slot may be somebody else's by now: only where it is in the list it is looked at.

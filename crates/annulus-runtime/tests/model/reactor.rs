@@ -16,7 +16,7 @@ use annulus_ring::abi::{Cqe, CqeFlags, Timespec};
 use super::port::{OwnPort, Port, Ports};
 use super::probe::{Log, Probe};
 use super::slot::Phase;
-use book::Book;
+use book::{Book, CANCEL, PAUSE};
 
 /// When the kernel is done with an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +27,15 @@ pub(crate) enum Work {
     Held,
     /// At once, and it says so twice, which no kernel does.
     Twice,
+    /// When it is cancelled, and the first cancels find nothing.
+    Elusive,
 }
 
 /// What an operation that was done returns.
 pub(crate) const RESULT: u32 = 7;
+
+/// How many cancels find nothing where that is so.
+const MISSES: u32 = 2;
 
 /// What the kernel has of an operation.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +52,10 @@ pub(crate) struct Driver {
     book: Book,
     work: Work,
     kernel: Vec<Entry>,
+    /// What is to be told of cancels, and of the pauses between them.
+    answers: Vec<Cqe>,
+    /// How many more cancels find nothing.
+    misses: u32,
     /// Whether this thread uses slots itself, as a waker that polls another future here does.
     uses_slots: bool,
     /// How many waits end without the bell, as if something had completed: with nothing in the
@@ -59,7 +68,9 @@ impl Driver {
         let port = ports.own(0);
         // SAFETY: the book is given this port only.
         let book = unsafe { Book::new(&port, 64, 8) };
-        Self { port, book, work, kernel: Vec::new(), uses_slots, early: None }
+        let misses = if work == Work::Elusive { MISSES } else { 0 };
+        let (kernel, answers) = (Vec::new(), Vec::new());
+        Self { port, book, work, kernel, answers, misses, uses_slots, early: None }
     }
 
     /// One that does not end its sleep where it finds nothing; so many waits end early.
@@ -109,14 +120,23 @@ impl Driver {
     }
 
     fn push(&mut self) {
-        let Self { port, book, kernel, .. } = self;
+        let Self { port, book, kernel, answers, misses, .. } = self;
         let all = std::mem::take(&mut book.cancels_all);
         kernel.iter_mut().for_each(|entry| entry.is_cancelled |= all);
         while let Some(slot) = book.cancels.first(&port.slots) {
-            let name = slot.user_data();
-            let found = kernel.iter_mut().find(|entry| entry.user_data == name);
-            found.expect("the kernel has it").is_cancelled = true;
+            let (name, pauses) = (slot.user_data(), slot.pauses.get());
             book.cancel_pushed(port, slot);
+            let flags = CqeFlags::empty();
+            if pauses {
+                answers.push(Cqe { user_data: name | PAUSE, res: -Errno::ETIME.raw(), flags });
+            } else if *misses > 0 {
+                *misses -= 1;
+                answers.push(Cqe { user_data: name | CANCEL, res: -Errno::ENOENT.raw(), flags });
+            } else {
+                let found = kernel.iter_mut().find(|entry| entry.user_data == name);
+                found.expect("the kernel has it").is_cancelled = true;
+                answers.push(Cqe { user_data: name | CANCEL, res: 0, flags });
+            }
         }
         while let Some(first) = book.queued.first(&port.slots) {
             book.queued.remove_first(&port.slots, first);
@@ -134,7 +154,10 @@ impl Driver {
 
     /// Completes what is due: the last first, but a chain in its order. Whether there was anything.
     fn complete(&mut self) -> bool {
-        let mut any = false;
+        let mut any = !self.answers.is_empty();
+        for cqe in self.answers.drain(..) {
+            self.book.complete::<false>(&self.port, cqe);
+        }
         while let Some(at) = (0..self.kernel.len()).rev().find(|at| self.is_due(*at)) {
             let Entry { user_data, chain, is_cancelled } = self.kernel.remove(at);
             let behind = self.kernel.iter_mut().filter(|entry| entry.chain == chain);
@@ -153,7 +176,7 @@ impl Driver {
     fn is_due(&self, at: usize) -> bool {
         let entry = self.kernel[at];
         let is_behind = self.kernel[..at].iter().any(|other| other.chain == entry.chain);
-        !is_behind && (entry.is_cancelled || self.work != Work::Held)
+        !is_behind && (entry.is_cancelled || !matches!(self.work, Work::Held | Work::Elusive))
     }
 }
 
