@@ -4,7 +4,7 @@
 mod common;
 mod files;
 
-use std::io::{Read, SeekFrom, Write};
+use std::io::{Read, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -13,29 +13,17 @@ use annulus_ring::Errno;
 use annulus_runtime::engine::{DirEntries, Times};
 use annulus_runtime::{Engine, File};
 use common::engines::{self, begin, ship};
+use common::full::{LONG, fill};
 use common::{LIMIT, limit};
 use files::TempDir;
 use futures::executor::block_on;
 use futures::future::join_all;
 
-/// More than a socket holds.
-const LONG: usize = 8 << 20;
-
-/// Fills a socket to the last byte.
-fn fill(mut socket: &UnixStream) {
-    socket.set_nonblocking(true).unwrap();
-    for bytes in [65536, 1] {
-        while socket.write(&vec![0; bytes]).is_ok() {}
-    }
-    socket.set_nonblocking(false).unwrap();
-}
-
 /// A file that is long, a socket that is full, and the other end.
 fn endless(dir: &TempDir, engine: &Engine) -> (File, File, UnixStream) {
     let (here, there) = UnixStream::pair().unwrap();
-    fill(&there);
     let file = dir.file("long", b"");
-    file.set_len(LONG as u64).unwrap();
+    fill(&there, &file);
     (engine.file(file), engine.file(there), here)
 }
 
@@ -191,13 +179,12 @@ fn what_is_dropped_lets_go_of_its_files() {
             |rig| {
                 let dir = TempDir::new();
                 let (file, socket, mut peer) = endless(&dir, rig.engine());
-                let sends: Vec<_> =
-                    (0..8).map(|_| begin(file.send_to(0, &socket, LONG as u64))).collect();
+                let sends: Vec<_> = (0..8).map(|_| begin(file.send_to(0, &socket, LONG))).collect();
                 drop((sends, file, socket));
                 // The end comes when the last of them has let go of the socket.
                 let mut sent = Vec::new();
                 peer.read_to_end(&mut sent).unwrap();
-                assert!(sent.len() < 9 * LONG);
+                assert!((sent.len() as u64) < 9 * LONG);
                 // Nobody knows of descriptors that nobody waits for.
                 for _ in 0..100 {
                     drop(ship(rig.engine().pidfd_open(std::process::id())));
@@ -266,7 +253,7 @@ fn the_end_of_an_engine_ends_them() {
             let dir = TempDir::new();
             let rig = kind.rig(|builder| builder);
             let (file, socket, _peer) = endless(&dir, rig.engine());
-            let send = begin(file.send_to(0, &socket, LONG as u64));
+            let send = begin(file.send_to(0, &socket, LONG));
             rig.engine().shutdown(Duration::ZERO);
             assert!(block_on(send).unwrap_err().is_closed());
             let late = block_on(file.set_permissions(0o600)).unwrap_err();

@@ -5,7 +5,7 @@ mod common;
 mod files;
 
 use std::future::Future;
-use std::io::{Read, SeekFrom, Write};
+use std::io::{Read, SeekFrom};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,32 +18,20 @@ use annulus_runtime::runtime::net::TcpStream;
 use annulus_runtime::runtime::{File, engine, metrics};
 use annulus_runtime::time::{sleep, timeout};
 use annulus_runtime::{LocalOp, Runtime, run, spawn_local, submit};
+use common::full::{LONG, fill};
 use common::{LIMIT, limit, on_host};
 use files::TempDir;
-
-/// More than a socket holds.
-const LONG: u64 = 8 << 20;
 
 /// Runs `body` on a runtime, in a time.
 fn on_runtime<F: Future<Output = ()>>(body: impl FnOnce() -> F + Send + 'static) {
     limit(LIMIT, || run(async { body().await }).unwrap());
 }
 
-/// Fills a socket to the last byte.
-fn fill(mut socket: &UnixStream) {
-    socket.set_nonblocking(true).unwrap();
-    for bytes in [65536, 1] {
-        while socket.write(&vec![0; bytes]).is_ok() {}
-    }
-    socket.set_nonblocking(false).unwrap();
-}
-
 /// A file that is long, a socket that is full, and the other end.
 fn endless(dir: &TempDir) -> (File, File, UnixStream) {
     let (here, there) = UnixStream::pair().unwrap();
-    fill(&there);
     let file = dir.file("long", b"");
-    file.set_len(LONG).unwrap();
+    fill(&there, &file);
     (File::new(file), File::new(there), here)
 }
 

@@ -9,6 +9,7 @@
 //! - [`detector`]: an allocator that sees what the kernel writes to freed memory, and counts;
 //! - [`files`]: temporary files with known content, direct I/O, the page cache;
 //! - [`child`]: a test's body in a process of its own, with filters and limits;
+//! - [`full`]: a socket that takes nothing more;
 //! - [`process`]: how many descriptors, threads and context switches there are.
 #![allow(dead_code, reason = "each file of tests uses what it needs")]
 
@@ -16,6 +17,7 @@ pub mod child;
 pub mod detector;
 pub mod engines;
 pub mod files;
+pub mod full;
 pub mod process;
 
 #[path = "../../../annulus-ring/tests/common/harness.rs"]
