@@ -1,4 +1,5 @@
-//! Futexes in memory that is mapped more than once, here and in another process.
+//! Futexes in memory that is mapped more than once, here and in another process: a child of this,
+//! which makes a ring too, as the name of the file says.
 
 mod common;
 
