@@ -5,16 +5,20 @@
 //! - `blocking`: a plain `pread` in `spawn_blocking`.
 //! - `engine`: Annulus's engine, one for all tasks, with a thread of its own.
 //! - `driven`: the same, driven by a future on the runtime.
+//! - `none`: nothing is read: what this program takes itself.
+//! - `woken`: nothing is read, but each task waits until another has woken it: what tokio takes
+//!   too, where a read is handed to somebody who drives.
 //!
 //! `kernel=` (`environment`, `linux`, `host`) is who answers the engine. `workers=` (2) is the
 //! number of tokio's threads. The run is `ops=` reads of all tasks together, or `seconds=` long.
 
 use std::fs::File;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::marker::PhantomData;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use annulus_bench::{Args, BLOCK_BYTES, Block, Limit, Meter, Random, Share, Target, fail, pin};
 use annulus_emulate::KernelChoice;
@@ -50,7 +54,9 @@ fn main() {
         "blocking" => run.through::<Blocking>(&runtime),
         "engine" => run.through::<ThroughEngine<Thread>>(&runtime),
         "driven" => run.through::<ThroughEngine<Driven>>(&runtime),
-        other => fail(&format!("way={other}: fs, blocking, engine or driven")),
+        "none" => run.through::<Nothing>(&runtime),
+        "woken" => run.through::<Woken>(&runtime),
+        other => fail(&format!("way={other}: fs, blocking, engine, driven, none or woken")),
     };
     if let Err(why) = done {
         fail(&why.to_string());
@@ -226,5 +232,85 @@ impl<D: Driver> Way for ThroughEngine<D> {
         let (count, buf) = self.file.read_at(buf, offset).await?;
         self.buf = Some(buf);
         Ok(count)
+    }
+}
+
+/// Nothing at all.
+struct Nothing;
+
+impl Way for Nothing {
+    type Shared = ();
+
+    fn shared(_: &Target, _: KernelChoice) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn task((): &(), _: &Target) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn read(&mut self, offset: u64) -> io::Result<usize> {
+        std::hint::black_box(offset);
+        Ok(BLOCK_BYTES as usize)
+    }
+}
+
+/// Who waits, and the task that wakes them, while that has nobody to wake.
+#[derive(Default)]
+struct Waiting {
+    tasks: Vec<Waker>,
+    driver: Option<Waker>,
+}
+
+impl Waiting {
+    /// Wakes all who wait: the driver's whole work, whose next turn comes after theirs.
+    fn wake_all(this: &Mutex<Self>, woken: &mut Vec<Waker>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut waiting = this.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.tasks.is_empty() {
+            waiting.driver = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        std::mem::swap(&mut waiting.tasks, woken);
+        drop(waiting);
+        woken.drain(..).for_each(Waker::wake);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// A task that waits for the driver, which does nothing but wake it.
+struct Woken(Arc<Mutex<Waiting>>);
+
+impl Way for Woken {
+    type Shared = Arc<Mutex<Waiting>>;
+
+    fn shared(_: &Target, _: KernelChoice) -> io::Result<Self::Shared> {
+        let shared = Self::Shared::default();
+        let (driven, mut woken) = (Arc::clone(&shared), Vec::new());
+        tokio::spawn(poll_fn(move |cx| Waiting::wake_all(&driven, &mut woken, cx)));
+        Ok(shared)
+    }
+
+    fn task(shared: &Self::Shared, _: &Target) -> io::Result<Self> {
+        Ok(Self(Arc::clone(shared)))
+    }
+
+    async fn read(&mut self, offset: u64) -> io::Result<usize> {
+        std::hint::black_box(offset);
+        let mut waits = false;
+        poll_fn(|cx| {
+            if waits {
+                return Poll::Ready(());
+            }
+            waits = true;
+            let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.tasks.push(cx.waker().clone());
+            if let Some(driver) = waiting.driver.take() {
+                driver.wake();
+            }
+            Poll::Pending
+        })
+        .await;
+        Ok(BLOCK_BYTES as usize)
     }
 }
