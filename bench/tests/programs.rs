@@ -65,6 +65,8 @@ const READERS: &[(&str, &[&str])] = &[
     (env!("CARGO_BIN_EXE_randread-tokio"), &["qd=7", "way=blocking"]),
     (env!("CARGO_BIN_EXE_randread-tokio"), &["qd=7", "way=fs"]),
     (env!("CARGO_BIN_EXE_randread-tokio"), &["qd=7", "way=engine"]),
+    (env!("CARGO_BIN_EXE_randread-tokio"), &["qd=7", "way=driven"]),
+    (env!("CARGO_BIN_EXE_randread-tokio"), &["qd=7", "way=woken"]),
 ];
 const PUSHER: &str = env!("CARGO_BIN_EXE_shared-push");
 const TASKS: &str = env!("CARGO_BIN_EXE_tasks-annulus");
@@ -121,7 +123,7 @@ fn readers_refuse_what_they_cannot_read() {
         refuses(program, &[&file, "hello"], "not key=value");
     }
     let tokio = env!("CARGO_BIN_EXE_randread-tokio");
-    refuses(tokio, &[&file, "way=none"], "way=none");
+    refuses(tokio, &[&file, "way=ring"], "way=ring");
     refuses(tokio, &[&file, "qd=0"], "qd=0");
     refuses(tokio, &[&file, "workers=0"], "workers=0");
 }
