@@ -39,6 +39,9 @@ fn shortage(op: RegisterOp, errno: Errno) -> &'static str {
             Errno::ENOMEM,
             RegisterOp::BUFFERS | RegisterOp::BUFFERS2 | RegisterOp::BUFFERS_UPDATE,
         ) => "registered buffers count as locked memory: raise RLIMIT_MEMLOCK (`ulimit -l`)",
+        (Errno::ENOMEM, RegisterOp::PBUF_RING) => {
+            "a ring of buffers counts as locked memory: raise RLIMIT_MEMLOCK (`ulimit -l`)"
+        }
         (Errno::EOPNOTSUPP, RegisterOp::BUFFERS | RegisterOp::BUFFERS2) => {
             "memory that is a mapping of a file cannot be registered: use anonymous memory"
         }
