@@ -184,8 +184,10 @@ fn a_flood_does_not_starve_others() {
                 let [median, worst] = [latencies[50], latencies[99]];
                 eprintln!("{:?}: in completions: median {median}, worst {worst}", rig.kind());
                 // Those that were there, those in flight, and a queue of completions taken in one
-                // go; that much again for what was over between the count and the first poll.
-                assert!(worst <= 2 * (FLOOD as u64 + 32 + 32), "{latencies:?}");
+                // go; that much again for what was over between the count and the first poll, and
+                // for each time that a busy machine keeps this thread from counting. Who starves
+                // waits for thousands.
+                assert!(worst <= 4 * (FLOOD as u64 + 32 + 32), "{latencies:?}");
             });
         },
     );
