@@ -13,7 +13,7 @@ use annulus_runtime::buffer::{
     regions_to_iovecs,
 };
 
-use common::{LIMIT, limit};
+use common::{LIMIT, limit, may_not_lock};
 
 /// An open file that has no name any more.
 fn file(name: &str, content: &[u8]) -> File {
@@ -75,6 +75,9 @@ fn pieces_of_a_vectored_operation() {
 
 #[test]
 fn buffers_of_a_registered_pool() {
+    if may_not_lock() {
+        return;
+    }
     limit(LIMIT, || {
         let mut ring = LocalRing::new(8).expect("a ring");
         let mut file = file("fixed", b"0123456789");

@@ -16,7 +16,7 @@ use annulus_runtime::Engine;
 use annulus_runtime::buffer::BufResult;
 use annulus_runtime::engine::{Drive, EngineBuilder, Readiness};
 use common::engines::{begin, poll_once, until};
-use common::{LIMIT, child, limit, on_host, skip, times};
+use common::{LIMIT, child, limit, may_not_lock, on_host, skip, times};
 use futures::executor::block_on;
 
 /// Readable each second time it is asked: a look at the rings, and then nothing to do.
@@ -357,6 +357,9 @@ fn where_no_other_ring_can_be_had_they_share_one() {
 
 #[test]
 fn registered_buffers_are_those_of_each_ring() {
+    if may_not_lock() {
+        return;
+    }
     limit(LIMIT, || {
         let shared = Shared::new(|builder| builder.entries(8).fixed_buffers(4, 64));
         let [one, two] = [(); 2].map(|()| Hand::new());

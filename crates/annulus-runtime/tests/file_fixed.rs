@@ -9,25 +9,16 @@ use annulus_runtime::Engine;
 use annulus_runtime::buffer::{FixedPool, IoBuf};
 use futures::executor::block_on;
 
-use common::{LIMIT, child, limit, on_host, skip};
+use common::{LIMIT, limit, may_not_lock, skip};
 use files::{TempDir, begin, pattern, pipe};
 
 fn engine(drivers: usize) -> Engine {
     Engine::builder().drivers(drivers).fixed_buffers(8, 8192).build().expect("an engine")
 }
 
-/// Whether the test `name` is skipped: registered buffers count as locked memory, and it is short.
-fn is_skipped(name: &str) -> bool {
-    let is_short = !on_host() && child::is_blocked_here();
-    if is_short {
-        skip(name, "locked memory is too short for the buffers");
-    }
-    is_short
-}
-
 #[test]
 fn they_are_read_and_written_past_the_page_cache() {
-    if is_skipped("they_are_read_and_written_past_the_page_cache") {
+    if may_not_lock() {
         return;
     }
     limit(LIMIT, || {
@@ -55,7 +46,7 @@ fn they_are_read_and_written_past_the_page_cache() {
 
 #[test]
 fn on_each_driver_and_from_each_thread() {
-    if is_skipped("on_each_driver_and_from_each_thread") {
+    if may_not_lock() {
         return;
     }
     limit(LIMIT, || {
@@ -84,7 +75,7 @@ fn on_each_driver_and_from_each_thread() {
 
 #[test]
 fn another_engines_buffers_go_by_address() {
-    if is_skipped("another_engines_buffers_go_by_address") {
+    if may_not_lock() {
         return;
     }
     limit(LIMIT, || {
@@ -112,7 +103,7 @@ fn another_engines_buffers_go_by_address() {
 
 #[test]
 fn cached_and_exact_and_in_a_vector_they_are_buffers_like_others() {
-    if is_skipped("cached_and_exact_and_in_a_vector_they_are_buffers_like_others") {
+    if may_not_lock() {
         return;
     }
     limit(LIMIT, || {
@@ -132,7 +123,7 @@ fn cached_and_exact_and_in_a_vector_they_are_buffers_like_others() {
 
 #[test]
 fn the_pool_outlives_the_engine_while_its_buffers_do() {
-    if is_skipped("the_pool_outlives_the_engine_while_its_buffers_do") {
+    if may_not_lock() {
         return;
     }
     limit(LIMIT, || {
@@ -163,7 +154,7 @@ fn a_pool_that_cannot_be_is_told_when_the_engine_is_made() {
 #[cfg(feature = "tokio")]
 #[test]
 fn an_engine_that_a_future_drives_has_them_too() {
-    if is_skipped("an_engine_that_a_future_drives_has_them_too") {
+    if may_not_lock() {
         return;
     }
     limit(LIMIT, || {

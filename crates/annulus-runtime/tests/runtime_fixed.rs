@@ -14,21 +14,17 @@ use annulus_runtime::runtime::{File, RuntimeBuilder, fixed_pool, ops};
 use annulus_runtime::time::timeout;
 use annulus_runtime::{LocalOp, Runtime, operation::Operation};
 use common::files::{TempFile, first_difference};
-use common::{LIMIT, child, limit, on_host, skip};
+use common::{LIMIT, limit, may_not_lock};
 
-/// What makes a runtime with 8 buffers of 4 KiB. None where they cannot be: the test `name` is
-/// skipped then.
-fn builder(name: &str) -> Option<RuntimeBuilder> {
-    if !on_host() && child::is_blocked_here() {
-        skip(name, "locked memory is too short for the buffers");
-        return None;
-    }
-    Some(Runtime::builder().fixed_buffers(8, 4096))
+/// What makes a runtime with 8 buffers of 4 KiB. None where they cannot be: the test is skipped
+/// then.
+fn builder() -> Option<RuntimeBuilder> {
+    (!may_not_lock()).then(|| Runtime::builder().fixed_buffers(8, 4096))
 }
 
 /// A runtime with such buffers, and its pool.
-fn runtime(name: &str) -> Option<(Runtime, FixedPool)> {
-    let runtime = builder(name)?.build().expect("a runtime");
+fn runtime() -> Option<(Runtime, FixedPool)> {
+    let runtime = builder()?.build().expect("a runtime");
     let pool = runtime.fixed_pool().expect("it was asked for").clone();
     Some((runtime, pool))
 }
@@ -43,7 +39,7 @@ fn begun<T: Operation>(op: &mut LocalOp<T>) -> &'static str {
 #[test]
 fn they_are_read_and_written_past_the_page_cache() {
     let name = "they_are_read_and_written_past_the_page_cache";
-    let Some((runtime, pool)) = runtime(name) else { return };
+    let Some((runtime, pool)) = runtime() else { return };
     limit(LIMIT, || {
         let content = TempFile::patterned(32 << 10);
         let Some(direct) = content.direct(name) else { return };
@@ -68,8 +64,7 @@ fn they_are_read_and_written_past_the_page_cache() {
 
 #[test]
 fn their_own_ring_goes_by_index_and_others_by_address() {
-    let name = "their_own_ring_goes_by_index_and_others_by_address";
-    let (Some((one, pool)), Some((_two, others))) = (runtime(name), runtime(name)) else { return };
+    let (Some((one, pool)), Some((_two, others))) = (runtime(), runtime()) else { return };
     let strange = FixedPool::new(8, 4096).expect("memory");
     limit(LIMIT, || {
         one.block_on(async {
@@ -98,7 +93,7 @@ fn their_own_ring_goes_by_index_and_others_by_address() {
 
 #[test]
 fn writes_wait_by_index_too() {
-    let Some((runtime, pool)) = runtime("writes_wait_by_index_too") else { return };
+    let Some((runtime, pool)) = runtime() else { return };
     limit(LIMIT, || {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         runtime.block_on(async {
@@ -120,8 +115,7 @@ fn writes_wait_by_index_too() {
 /// pool's again. That of one that was cancelled is the program's.
 #[test]
 fn dropped_and_cancelled_ones_go_back_to_the_pool() {
-    let name = "dropped_and_cancelled_ones_go_back_to_the_pool";
-    let Some((runtime, pool)) = runtime(name) else { return };
+    let Some((runtime, pool)) = runtime() else { return };
     limit(LIMIT, || {
         let (reader, _writer) = std::io::pipe().expect("a pipe");
         runtime.block_on(async {
@@ -148,8 +142,7 @@ fn dropped_and_cancelled_ones_go_back_to_the_pool() {
 
 #[test]
 fn the_pool_outlives_the_runtime_while_its_buffers_do() {
-    let name = "the_pool_outlives_the_runtime_while_its_buffers_do";
-    let Some((runtime, pool)) = runtime(name) else { return };
+    let Some((runtime, pool)) = runtime() else { return };
     limit(LIMIT, || {
         let (reader, _writer) = std::io::pipe().expect("a pipe");
         let (mut read, own) = runtime.block_on(async {
@@ -168,7 +161,7 @@ fn the_pool_outlives_the_runtime_while_its_buffers_do() {
 
 #[test]
 fn each_of_several_threads_has_its_own() {
-    let Some(builder) = builder("each_of_several_threads_has_its_own") else { return };
+    let Some(builder) = builder() else { return };
     limit(LIMIT, || {
         let threads = builder.threads(3).start(|_| async {
             let pool = fixed_pool().expect("it was asked for");
@@ -184,9 +177,8 @@ fn each_of_several_threads_has_its_own() {
 /// Restrictions hold for them as for everything else.
 #[test]
 fn a_restricted_ring_has_them_where_their_operations_are_allowed() {
-    let name = "a_restricted_ring_has_them_where_their_operations_are_allowed";
     for allowed in [&[Op::READ][..], &[Op::READ, Op::READ_FIXED]] {
-        let Some(builder) = builder(name) else { return };
+        let Some(builder) = builder() else { return };
         limit(LIMIT, || {
             let runtime = builder.allow_only(allowed.iter().copied()).build().expect("a runtime");
             runtime.block_on(async {

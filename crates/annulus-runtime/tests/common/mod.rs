@@ -4,7 +4,8 @@
 //! common;`) and uses what it needs of:
 //!
 //! - [`limit`] around what may hang, [`skip`] where something cannot run here, [`only_on_linux`]
-//!   where it cannot run in user space (`ANNULUS_KERNEL` says which kernel the engines have);
+//!   where it cannot run in user space (`ANNULUS_KERNEL` says which kernel the engines have),
+//!   [`may_not_lock`] where it takes memory that this user may not have;
 //! - [`engines`]: the same test for each kind of engine;
 //! - [`detector`]: an allocator that sees what the kernel writes to freed memory, and counts;
 //! - [`files`]: temporary files with known content, direct I/O, the page cache;
@@ -42,6 +43,21 @@ pub fn only_on_linux(name: &str, reason: &str) -> bool {
         skip(name, reason);
     }
     on_host()
+}
+
+/// Whether this test is skipped, what it registers or lends to the kernel being locked memory: this
+/// user may have too little beside its rings, but some, so that those are Linux's all the same.
+pub fn may_not_lock() -> bool {
+    use rustix::process::{Resource, geteuid, getrlimit};
+    let limit = getrlimit(Resource::Memlock).current;
+    let is_short = limit.is_some_and(|limit| (1..1 << 20).contains(&limit));
+    let is_other = std::env::var_os("ANNULUS_KERNEL").is_some_and(|kernel| kernel == "host");
+    let may_not = is_short && !is_other && !geteuid().is_root();
+    if may_not {
+        let test = std::thread::current();
+        skip(test.name().unwrap_or("without a name"), "it locks memory (ulimit -l)");
+    }
+    may_not
 }
 
 /// How long a test may take that has no reason to take longer. An interpreter has one.
