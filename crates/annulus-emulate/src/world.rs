@@ -304,6 +304,9 @@ pub(crate) trait World: Send + Sized {
         is_unready: bool,
     ) -> Result<(), Errno>;
 
+    /// Adds to `ready` whose files have told something by now, and are not told of it again.
+    fn gather(&mut self, ready: &mut Vec<Token>);
+
     /// Takes back a watch that has told nothing.
     fn unwatch(&mut self, token: Token, file: &Self::File);
 

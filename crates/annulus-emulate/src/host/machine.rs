@@ -391,6 +391,12 @@ impl World for Machine {
         self.watches.watch(token, kept, events, is_unready)
     }
 
+    fn gather(&mut self, ready: &mut Vec<Token>) {
+        if !self.watches.is_idle() {
+            self.watches.gather(ready);
+        }
+    }
+
     fn unwatch(&mut self, token: Token, file: &File) {
         if let Some(kept) = file.kept() {
             self.watches.unwatch(token, kept);

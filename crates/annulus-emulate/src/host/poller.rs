@@ -44,6 +44,11 @@ impl Events {
         self.count = 0;
     }
 
+    /// Whether there may be more than there was room for.
+    pub(super) fn is_full(&self) -> bool {
+        self.count == EVENTS
+    }
+
     /// What files told, but for the bell: their names, and the events.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u32)> {
         let found = self.found[..self.count].iter().map(|event| (event.u64, event.events));

@@ -21,6 +21,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use annulus_ring::Errno;
 use annulus_ring::abi::PollEvents;
@@ -171,7 +172,23 @@ impl Watches {
         }
     }
 
+    /// Adds to `ready` who waits for what has come by now.
+    #[cold]
+    pub(super) fn gather(&mut self, ready: &mut Vec<Token>) {
+        let poller = Arc::clone(&self.poller);
+        let mut told = Events::default();
+        loop {
+            // Without waiting it fails for no reason that matters: nothing is told then.
+            let _ = poller.wait(Some(Duration::ZERO), core::ptr::null(), &mut told);
+            self.tell(&told, ready);
+            if !told.is_full() {
+                return;
+            }
+        }
+    }
+
     /// Adds to `ready` who waited for what came.
+    #[inline(always)]
     pub(super) fn tell(&mut self, events: &Events, ready: &mut Vec<Token>) {
         for (name, came) in events.iter() {
             let (place, generation) = (name as u32, (name >> 32) as u32);

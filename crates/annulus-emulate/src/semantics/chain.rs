@@ -88,8 +88,18 @@ impl<W: World> Core<W> {
     /// that held.
     pub(super) fn end_round(&mut self) {
         if !self.behind.is_empty() {
+            if self.looks_behind() {
+                self.take_news();
+            }
             self.due.append(&mut self.behind);
         }
         self.release_held();
+    }
+
+    /// Whether one that comes next looks at others. What woke those in this round has its turn
+    /// before, or it would find them waiting.
+    fn looks_behind(&self) -> bool {
+        let mut next = self.behind.iter().filter_map(|token| self.requests.get(*token));
+        next.any(|request| matches!(request.opcode, Op::POLL_REMOVE | Op::ASYNC_CANCEL))
     }
 }

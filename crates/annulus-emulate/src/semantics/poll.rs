@@ -109,12 +109,26 @@ impl<W: World> Core<W> {
         }
     }
 
-    /// Whether a poll has something to tell that came in this round. What one that goes on has told
-    /// is no news.
+    /// Whether a poll has something to tell that came in this round. Of one that goes on a look
+    /// would find what it has told already: it is about to tell if its file was woken since.
     fn is_about_to_tell(&mut self, token: Token) -> bool {
-        let goes_on = self.wanted(token).is_some_and(|(goes_on, _)| goes_on);
-        let has_told = self.requests.get(token).is_some_and(|request| request.was_polled);
-        !(goes_on && has_told) && self.look(token).is_ok_and(|found| !found.is_empty())
+        if self.wanted(token).is_some_and(|(goes_on, _)| goes_on) {
+            self.take_news();
+            return self.due.contains(&token);
+        }
+        self.look(token).is_ok_and(|found| !found.is_empty())
+    }
+
+    /// Has those go on in the next round whose files have told something by now, before what is
+    /// not in it yet: as on Linux, where a wake-up asks for task work at once.
+    pub(super) fn take_news(&mut self) {
+        let mut ready = Vec::new();
+        self.world.gather(&mut ready);
+        for token in ready {
+            if !self.due.contains(&token) {
+                self.due.push_back(token);
+            }
+        }
     }
 
     /// `POLL_REMOVE`: ends a poll, or changes what it waits for and what it is called. That it goes
@@ -145,7 +159,7 @@ impl<W: World> Core<W> {
             self.requests.rename(target, sqe.off);
         }
         if let Some(request) = self.requests.get_mut(target) {
-            (request.state, request.was_polled) = (State::Begun, false);
+            request.state = State::Begun;
             if let Some(work) = &mut request.work
                 && flags.contains(PollFlags::UPDATE_EVENTS)
             {

@@ -1,5 +1,6 @@
 //! Programs that once differed, each as small as it became.
 
+mod news;
 mod turns;
 
 use annulus_emulate::abi::{
@@ -162,7 +163,7 @@ fn case_with<const N: usize>(name: &'static str, setting: Setting, steps: [Step;
 pub fn all() -> Vec<Case> {
     let families = [transfers(), sockets(), groups(), rings(), ring_reads(), connections()];
     let families = [families.concat(), tables()];
-    [families.concat(), accepts(), times(), cancels(), turns::all()].concat()
+    [families.concat(), accepts(), times(), cancels(), news::all(), turns::all()].concat()
 }
 
 fn transfers() -> Vec<Case> {

@@ -1,0 +1,70 @@
+//! Programs that once differed by what was known already: of files that were woken within one
+//! submit.
+
+use super::*;
+
+/// All of them.
+pub fn all() -> Vec<Case> {
+    [polls(), woken()].concat()
+}
+
+/// A poll that goes on.
+fn poll(slot: i32, events: u32) -> Entry {
+    Entry { len: PollFlags::ADD_MULTI.bits(), rw_flags: events, ..bare(Op::POLL_ADD, slot) }
+}
+
+/// Has the first entry, which is a poll, wait for room.
+fn change() -> Entry {
+    let flags = PollFlags::UPDATE_EVENTS | PollFlags::ADD_MULTI;
+    Entry { len: flags.bits(), rw_flags: 4, ..remove() }
+}
+
+fn remove() -> Entry {
+    Entry { memory: Memory::Plain(1), ..plain(Op::POLL_REMOVE) }
+}
+
+/// Polls that go on, and have told something.
+fn polls() -> Vec<Case> {
+    let rename = || {
+        let flags = PollFlags::UPDATE_EVENTS | PollFlags::UPDATE_USER_DATA;
+        Entry { len: flags.bits(), off: 1001, ..change() }
+    };
+    vec![
+        case(
+            "a poll that has told, and is woken again",
+            [
+                submit([poll(PIPE_READ, 5)]),
+                write(PIPE_WRITE, 300),
+                submit([on(Op::WRITE, PIPE_WRITE, 4096), rename()]),
+            ],
+        ),
+        case(
+            "a poll that has told, and is not woken again",
+            [submit([poll(PIPE_READ, 5)]), write(PIPE_WRITE, 300), submit([rename(), remove()])],
+        ),
+        case(
+            "a change behind one that has a poll tell",
+            [submit([poll(SOCKET, 1)]), submit([link(change()), remove()])],
+        ),
+        case(
+            "a change beside one that has a poll tell",
+            [submit([poll(SOCKET, 1)]), submit([change(), remove()])],
+        ),
+    ]
+}
+
+/// What looks at one that was woken before it in its chain.
+fn woken() -> Vec<Case> {
+    let comes = || link(on(Op::WRITE, SOCKET + 1, 8));
+    let once = Entry { rw_flags: 1, ..bare(Op::POLL_ADD, SOCKET) };
+    let of = |name, waits, looks| case(name, [submit([waits]), submit([comes(), looks])]);
+    vec![
+        of("a removal behind what wakes a poll that goes on", poll(SOCKET, 1), remove()),
+        of("a removal behind what wakes a poll", once, remove()),
+        of(
+            "a cancel behind what wakes a receive",
+            on(Op::RECV, SOCKET, 64),
+            cancel(1, CancelFlags::empty()),
+        ),
+    ]
+}
