@@ -179,7 +179,8 @@ impl<W: World> Core<W> {
                 Attempt::Wait(events) => {
                     let moved = work.done;
                     self.leave_buffer(token, moved);
-                    if waits_first && self.is_ready(token, events) {
+                    let may_go_on = waits_first || self.connects(token);
+                    if may_go_on && self.is_ready(token, events) {
                         return self.go_on_first(token, events);
                     }
                     if moved == 0 {
@@ -209,6 +210,13 @@ impl<W: World> Core<W> {
                 Shot::Again => {}
             }
         }
+    }
+
+    /// Whether it is a connect that has only begun: it may be made by now. Whatever else is to wait
+    /// was looked at.
+    fn connects(&self, token: Token) -> bool {
+        let request = self.requests.get(token);
+        request.is_some_and(|request| request.opcode == Op::CONNECT && !request.was_polled)
     }
 
     /// Has it wait for its file.

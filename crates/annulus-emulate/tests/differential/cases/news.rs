@@ -1,11 +1,11 @@
-//! Programs that once differed by what was known already: of files that were woken within one
-//! submit.
+//! Programs that once differed by what was known already: of files that were woken, and of
+//! connections that were made, all within one submit.
 
 use super::*;
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    [polls(), woken()].concat()
+    [polls(), woken(), at_once()].concat()
 }
 
 /// A poll that goes on.
@@ -67,4 +67,15 @@ fn woken() -> Vec<Case> {
             cancel(1, CancelFlags::empty()),
         ),
     ]
+}
+
+/// What is behind connections that are made at once.
+fn at_once() -> Vec<Case> {
+    let fills = || files_update(2, &[Fd::NONE, Fd::Slot(SOCKET), Fd::Slot(INTERNET + 2)]);
+    let uses = || fixed(4, connect(INTERNET + 2));
+    vec![case_full(
+        "a connection that another chain does not wait for",
+        0,
+        [submit([link(connect(INTERNET + 2)), uses(), link(nop()), fills()])],
+    )]
 }

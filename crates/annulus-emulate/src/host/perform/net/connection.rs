@@ -96,11 +96,7 @@ pub(super) fn connect(work: &mut HostWork) -> Result<Attempt, Errno> {
     match connected {
         Err(Errno::EINPROGRESS) => {
             work.sqe.len |= BEGUN;
-            // To this host it is done by now: the second call says so.
-            match sys::poll(fd, PollEvents::OUT.bits())? {
-                0 => Ok(Attempt::Wait(PollEvents::OUT)),
-                _ => connect(work),
-            }
+            Ok(Attempt::Wait(PollEvents::OUT))
         }
         Err(Errno::EALREADY) if has_begun => Ok(Attempt::Wait(PollEvents::OUT)),
         // That an attempt before this one has failed: as Linux, which goes on.
