@@ -11,6 +11,9 @@ use super::Core;
 use super::request::State;
 use crate::world::{Token, World};
 
+/// A shorter time may be over as soon as it is set.
+const SOON: Duration = Duration::from_micros(1);
+
 /// What waits for a time, or a number of completions.
 #[derive(Debug)]
 pub(super) struct Times {
@@ -76,15 +79,14 @@ impl<W: World> Core<W> {
         self.times.set.first().map(|(due, _)| *due)
     }
 
-    /// When a time of an entry is, by the monotonic clock.
-    fn point(&self, time: Timespec, flags: TimeoutFlags) -> Result<Duration, Errno> {
-        let time = duration(time)?;
+    /// When a time of an entry is, by the monotonic clock; and whether that may be by now.
+    fn point(&self, time: Timespec, flags: TimeoutFlags) -> Result<(Duration, bool), Errno> {
+        let mut left = duration(time)?;
         let now = self.world.now(ClockId::MONOTONIC);
-        if !flags.contains(TimeoutFlags::ABS) {
-            return Ok(now.saturating_add(time));
+        if flags.contains(TimeoutFlags::ABS) {
+            left = left.saturating_sub(self.world.now(clock(flags)));
         }
-        let left = time.saturating_sub(self.world.now(clock(flags)));
-        Ok(now.saturating_add(left))
+        Ok((now.saturating_add(left), left < SOON))
     }
 
     fn schedule(&mut self, token: Token, due: Duration) {
@@ -102,16 +104,34 @@ impl<W: World> Core<W> {
     pub(super) fn begin_time(&mut self, token: Token) {
         let Some(sqe) = self.entry(token) else { return };
         let (time, flags) = (timespec(&sqe), TimeoutFlags(sqe.rw_flags));
-        match self.point(time, flags) {
-            Ok(due) => self.schedule(token, due),
+        let (due, is_soon) = match self.point(time, flags) {
+            Ok(point) => point,
             Err(errno) => return self.finish(token, Err(errno)),
-        }
+        };
+        self.schedule(token, due);
         let is_counted = sqe.opcode == Op::TIMEOUT && sqe.off > 0;
         if is_counted && !flags.contains(TimeoutFlags::MULTISHOT) {
             // What this round has told so far counts: Linux posts it at the round's end.
             let base = self.begun_at.wrapping_sub(self.timeouts_told);
             self.times.counted = base;
             self.times.counts.push((token, base.wrapping_add(sqe.off as u32)));
+        }
+        if is_soon && sqe.opcode == Op::TIMEOUT {
+            self.pass_at_once(token, flags);
+        }
+    }
+
+    /// Ends a timeout that is over as soon as it is set. Linux's timer is, too, before the submit
+    /// is: its chain goes on with those behind what ended in this round, and not behind all that.
+    fn pass_at_once(&mut self, token: Token, flags: TimeoutFlags) {
+        let now = self.world.now(ClockId::MONOTONIC);
+        let Some(request) = self.requests.get_mut(token) else { return };
+        let is_over = request.due.is_some_and(|due| due <= now);
+        if is_over && !flags.contains(TimeoutFlags::MULTISHOT) {
+            if let Some(due) = request.due.take() {
+                self.times.remove(due, token);
+            }
+            self.pass_timeout(token, now);
         }
     }
 
@@ -222,6 +242,8 @@ impl<W: World> Core<W> {
             return self.schedule(token, now.saturating_add(span));
         }
         self.timeouts_told = self.timeouts_told.wrapping_add(1);
+        // It is told in the next round; what is told in this one ends it no more.
+        self.times.forget_count(token);
         let Some(request) = self.requests.get_mut(token) else { return };
         request.result = etime;
         if !flags.contains(TimeoutFlags::ETIME_SUCCESS) {
@@ -271,7 +293,7 @@ impl<W: World> Core<W> {
             return self.finish(token, Ok(0));
         }
         match self.point(timespec(&sqe), flags) {
-            Ok(due) => {
+            Ok((due, is_soon)) => {
                 // It counts nothing from now on; one that goes on does so for ever, at this
                 // interval, even where that was a point in time.
                 self.times.forget_count(target);
@@ -279,6 +301,10 @@ impl<W: World> Core<W> {
                     (work.sqe.off, work.sqe.addr3, work.sqe.resv) = (0, sqe.addr3, sqe.resv);
                 }
                 self.schedule(target, due);
+                if is_soon && !is_link {
+                    let flags = self.entry(target).map_or(0, |sqe| sqe.rw_flags);
+                    self.pass_at_once(target, TimeoutFlags(flags));
+                }
                 self.finish(token, Ok(0));
             }
             Err(errno) => self.finish(token, Err(errno)),

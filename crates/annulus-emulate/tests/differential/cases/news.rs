@@ -1,5 +1,5 @@
-//! Programs that once differed by what was known already: of files that were woken, and of
-//! connections that were made, all within one submit.
+//! Programs that once differed by what was known already: of files that were woken, of times that
+//! were over, and of connections that were made, all within one submit.
 
 use super::*;
 
@@ -69,13 +69,24 @@ fn woken() -> Vec<Case> {
     ]
 }
 
-/// What is behind connections that are made at once.
+/// What is behind times that are over at once, and connections that are made at once.
 fn at_once() -> Vec<Case> {
+    let time = || {
+        let flags = (TimeoutFlags::ETIME_SUCCESS | TimeoutFlags::REALTIME).bits();
+        link(op_flags(flags, timeout(Time::Now, 0)))
+    };
     let fills = || files_update(2, &[Fd::NONE, Fd::Slot(SOCKET), Fd::Slot(INTERNET + 2)]);
     let uses = || fixed(4, connect(INTERNET + 2));
-    vec![case_full(
-        "a connection that another chain does not wait for",
-        0,
-        [submit([link(connect(INTERNET + 2)), uses(), link(nop()), fills()])],
-    )]
+    vec![
+        case_full(
+            "a time that is over before another chain goes on",
+            0,
+            [submit([time(), fills(), link(connect(INTERNET + 2)), uses()])],
+        ),
+        case_full(
+            "a connection that another chain does not wait for",
+            0,
+            [submit([link(connect(INTERNET + 2)), uses(), link(nop()), fills()])],
+        ),
+    ]
 }
