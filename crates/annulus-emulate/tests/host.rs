@@ -106,3 +106,18 @@ fn a_changed_interval_lasts() {
         }
     }
 }
+
+/// There is no such thread; but what Linux refuses is refused.
+#[test]
+fn the_processor_of_a_polling_thread_is_there() {
+    use annulus_emulate::{Builder, KernelChoice};
+    let bound = |cpu| {
+        let builder = Builder::new().entries(8).kernel(KernelChoice::Host);
+        builder.sqpoll(Duration::from_millis(1)).sqpoll_cpu(cpu).build()
+    };
+    let mut ring = bound(0).expect("the first is there");
+    push(&mut ring, op::Nop::new().build().user_data(1));
+    assert_eq!(results(&mut ring, 1), [(1, 0)]);
+    let error = bound(100_000).expect_err("not so many");
+    assert_eq!(error.errno(), Some(annulus_emulate::Errno::EINVAL));
+}

@@ -118,9 +118,12 @@ impl Host {
                 return Err(Errno::EOVERFLOW);
             }
             let attached = plan.workers_of().map(|ring| ring.as_raw_fd());
+            // No thread is there to be bound to it; but a request that Linux refuses is refused.
+            let binds = flags.contains(SetupFlags::SQ_AFF);
+            let has_processor = !binds || plan.params().sq_thread_cpu < sys::processors();
             let is_fine =
                 KNOWN.contains(flags) && agree(flags) && attached.is_none_or(rings::is_ring);
-            if !is_fine {
+            if !is_fine || !has_processor {
                 return Err(Errno::EINVAL);
             }
             Self::new(Shape { sq_entries, cq_entries, flags }, workers)

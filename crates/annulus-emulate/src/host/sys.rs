@@ -155,6 +155,14 @@ pub(super) fn files_max() -> u64 {
     limit.rlim_cur
 }
 
+/// How many processors the machine has.
+pub(super) fn processors() -> u32 {
+    // SAFETY: a number.
+    let count = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_CONF) };
+    // Where nobody says, none is refused.
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 /// `close(2)`.
 pub(super) fn close(fd: RawFd) -> Answer {
     // SAFETY: the number is an entry's, whose maker owns it and gives it up (`Kernel::enter`).
