@@ -135,20 +135,19 @@ pub(in crate::host) fn option(fd: RawFd, name: c_int) -> Result<c_int, Errno> {
     Ok(value)
 }
 
-/// Whether a TCP stream has seen its end (`TCP_INFO`), which is not the one that it made itself.
+/// Whether a TCP stream has seen its end, of which nothing is left to receive: an end that it made
+/// itself is none, nor is a reset, nor a connection that was refused.
 pub(in crate::host) fn has_ended(fd: RawFd) -> bool {
-    // `tcp_info` up to `tcpi_segs_in`; its first byte is the state.
-    let mut info = [0_u32; 36];
-    let mut len = size_of_val(&info) as libc::socklen_t;
-    let at: *mut c_void = info.as_mut_ptr().cast();
+    const TCP_ZEROCOPY_RECEIVE: c_int = 35;
+    // `tcp_zerocopy_receive` up to `length`: a receive of nothing, to nowhere, which fails behind
+    // the end.
+    let mut nothing = [0_u32; 3];
+    let mut len = size_of_val(&nothing) as libc::socklen_t;
+    let at: *mut c_void = nothing.as_mut_ptr().cast();
     let level = libc::IPPROTO_TCP;
     // SAFETY: room for so many bytes, and their number, which live during the call.
-    let got = unsafe { libc::getsockopt(fd, level, libc::TCP_INFO, at, &raw mut len) };
-    let (state, segments) = (info[0].to_ne_bytes()[0], info[35]);
-    let (time_wait, close, close_wait, last_ack, closing) = (6, 7, 8, 9, 11);
-    got == 0
-        && ([time_wait, close_wait, last_ack, closing].contains(&state)
-            || state == close && segments > 0)
+    int(unsafe { libc::getsockopt(fd, level, TCP_ZEROCOPY_RECEIVE, at, &raw mut len) })
+        == Err(Errno::EIO)
 }
 
 /// `getsockopt(2)` to the program's memory: how many bytes it is.

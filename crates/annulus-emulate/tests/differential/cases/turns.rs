@@ -230,6 +230,24 @@ fn ends() -> Vec<Case> {
             ],
         ),
         case(
+            "no end, where a connection was refused",
+            [submit([
+                link(close(INTERNET)),
+                with(SqeFlags::IO_HARDLINK, connect(INTERNET + 1)),
+                on(Op::RECV, INTERNET + 1, 64),
+            ])],
+        ),
+        case(
+            "no end, where a connection was reset",
+            [
+                Step::Happen(Event::Connect { slot: INTERNET + 1 }),
+                write(INTERNET + 1, 8),
+                Step::Happen(Event::Accept { slot: INTERNET }),
+                submit([on(Op::RECV, INTERNET + 1, 64)]),
+                submit([on(Op::RECV, INTERNET + 1, 64)]),
+            ],
+        ),
+        case(
             "nothing to a place in a socket",
             [submit([Entry { off: 10, ..on(Op::WRITE, DATAGRAM, 0) }])],
         ),
