@@ -26,7 +26,9 @@
 //!    that come.
 //! 6. How often a timer tells at a short interval.
 //! 7. How many buffers a bundle without a length takes ahead: Linux takes as many as what a message
-//!    before it has left room for, and ends with the last of its group.
+//!    before it has left room for, and ends with the last of its group. Nor what a bundle receives
+//!    that waits for all of its length, behind a part of it: Linux does not take the buffers that
+//!    the rest fills, and receives over it what is behind.
 //! 8. Who of several is told before the queue is full: a multishot goes on, or ends, by that. Linux
 //!    tells of a read or write that fails behind what became ready meanwhile. Multishots are asked
 //!    for where there is room; how they end without any, by cases of their own.

@@ -283,8 +283,9 @@ impl Generator {
 
     /// Whether something may come that looks at others.
     fn may_look(&self) -> bool {
-        // What is before it in its chain wakes nobody.
-        let is_certain = self.is_first || self.is_only && self.claims.is_unused();
+        // What is before it in its chain ends within the step, or is no file's.
+        let is_now = !self.waits || self.claims.is_unused();
+        let is_certain = self.is_first || self.is_only && is_now;
         is_certain && !self.drained && !self.has_threads && !self.threaded
     }
 

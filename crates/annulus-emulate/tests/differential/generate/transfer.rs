@@ -240,6 +240,10 @@ impl Generator {
         if is_bundle {
             entry.rw_flags &= !MSG_PEEK;
             entry.ioprio |= RecvSendFlags::BUNDLE.bits();
+            if entry.op == Op::RECV && entry.buf_index != RING {
+                // Behind a part of it Linux receives over what it has (see `compare`).
+                entry.rw_flags &= !MSG_WAITALL;
+            }
         }
         if reads && self.may_repeat(multishot) {
             entry.flags = entry.flags.difference(SqeFlags::ASYNC);
