@@ -24,7 +24,8 @@
 //! 4. Which one of several is cancelled, or changed, where one is meant.
 //! 5. Whether what has come, and goes within the same step, was seen by a poll; or which of several
 //!    that come.
-//! 6. How often a timer tells at a short interval.
+//! 6. How often a timer tells at a short interval; which of two times is over first, of which one
+//!    counts completions too: the other ends its count.
 //! 7. How many buffers a bundle without a length takes ahead: Linux takes as many as what a message
 //!    before it has left room for, and ends with the last of its group. Nor what a bundle receives
 //!    that waits for all of its length, behind a part of it: Linux does not take the buffers that

@@ -29,9 +29,7 @@ impl Generator {
 
     pub(super) fn timeout(&mut self) -> Entry {
         let mut entry = self.new_entry(Op::TIMEOUT);
-        let time = self.time();
-        entry.memory = Memory::Time(time);
-        entry.len = 1;
+        let mut time = self.time();
         // What a chain has behind it may wait meanwhile: how far others are then is open.
         let is_certain = self.is_first || !self.moves() && !self.themes.table;
         if self.themes.counts && is_certain && self.random.chance(60) {
@@ -51,7 +49,12 @@ impl Generator {
         if repeats && self.random.chance(20) {
             flags |= TimeoutFlags::MULTISHOT;
             self.repeating.push(entry.user_data);
+        } else if entry.off > 0 && time == Time::Short {
+            // Others' times are over with it, and end its count: which is first is open.
+            time = Time::Long;
         }
+        entry.memory = Memory::Time(time);
+        entry.len = 1;
         entry.rw_flags = flags.bits();
         self.waits = true;
         entry
