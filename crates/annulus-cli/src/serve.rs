@@ -7,6 +7,7 @@ mod encoding;
 mod listen;
 mod listing;
 mod log;
+mod multipart;
 mod notes;
 mod open;
 mod path;
@@ -30,10 +31,11 @@ pub use run::run;
 pub const ABOUT: &str = "\
 Serve the files of a directory over HTTP
 
-Answers GET and HEAD, with ranges, conditional requests, and compressed siblings (FILE.br, FILE.zst,
-FILE.gz beside FILE, if they are not older). Nothing outside of the directory is served: the kernel
-refuses `..`, absolute links and links that lead out (openat2, RESOLVE_BENEATH). Each thread has a
-listener and a ring of its own; files are sent by the kernel (sendfile).
+Answers GET and HEAD, with ranges (up to 16 in a request, each a part of the answer; to more, the
+whole file), conditional requests, and compressed siblings (FILE.br, FILE.zst, FILE.gz beside FILE,
+if they are not older). Nothing outside of the directory is served: the kernel refuses `..`,
+absolute links and links that lead out (openat2, RESOLVE_BENEATH). Each thread has a listener and a
+ring of its own; files are sent by the kernel (sendfile).
 
 SIGTERM and Ctrl-C end it: requests under way are answered, up to --drain, and the exit code is 0. A
 second one ends it at once.";

@@ -1,4 +1,4 @@
-//! The body of an answer: bytes, or a part of a file that never comes into the program.
+//! The body of an answer: bytes, or parts of a file that never come into the program.
 //!
 //! hyper writes what a body gives it as memory. A part of a file gives *stand-ins*: slices of a
 //! static region of zeros, as long as the part, which nobody reads. Where hyper comes to write one
@@ -39,7 +39,7 @@ pub fn is_stand_in(bytes: &[u8]) -> bool {
 /// A part of a file that is to be sent.
 pub struct Part {
     /// Not yet one of the ring's, which asks what it is: most are in memory, and only named here.
-    pub file: OwnedFd,
+    pub file: Rc<OwnedFd>,
     pub offset: Cell<u64>,
     pub left: Cell<u64>,
 }
@@ -50,10 +50,19 @@ pub struct Outbox {
     parts: RefCell<VecDeque<Rc<Part>>>,
     /// How many bytes of files were sent whose stand-ins nobody has taken.
     sent: Cell<usize>,
+    /// How many bodies there are of which hyper has not got all yet.
+    unfinished: Cell<usize>,
     is_broken: Cell<bool>,
 }
 
 impl Outbox {
+    /// One more part: what stands for it, for hyper.
+    fn push(self: &Rc<Self>, file: Rc<OwnedFd>, offset: u64, count: u64) -> Piece {
+        let part = Part { file, offset: Cell::new(offset), left: Cell::new(count) };
+        self.parts.borrow_mut().push_back(Rc::new(part));
+        Piece::File { left: count, outbox: Rc::clone(self) }
+    }
+
     /// What is to be sent next.
     pub fn first(&self) -> Option<Rc<Part>> {
         self.parts.borrow().front().cloned()
@@ -83,9 +92,9 @@ impl Outbox {
         self.is_broken.get()
     }
 
-    /// Whether no file is under way.
+    /// Whether no file is under way, and none will be for a body that is.
     pub fn is_empty(&self) -> bool {
-        self.parts.borrow().is_empty()
+        self.parts.borrow().is_empty() && self.unfinished.get() == 0
     }
 }
 
@@ -100,6 +109,8 @@ pub enum Answer {
         count: u64,
         outbox: Rc<Outbox>,
     },
+    /// Bytes and parts of a file in turn.
+    Series(Series),
 }
 
 impl Answer {
@@ -109,7 +120,75 @@ impl Answer {
             Self::Empty => 0,
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::File { count, .. } => *count,
+            Self::Series(series) => series.left,
         }
+    }
+
+    /// How many of them the kernel is to send out of a file.
+    pub fn file_bytes(&self) -> u64 {
+        match self {
+            Self::Empty | Self::Bytes(_) => 0,
+            Self::File { count, .. } => *count,
+            Self::Series(series) => series.segments.iter().map(Segment::file_bytes).sum(),
+        }
+    }
+}
+
+/// What a series is made of.
+pub enum Segment {
+    Bytes(Vec<u8>),
+    File { offset: u64, count: u64 },
+}
+
+impl Segment {
+    /// How many bytes of the file it is.
+    pub fn file_bytes(&self) -> u64 {
+        match self {
+            Self::Bytes(_) => 0,
+            Self::File { count, .. } => *count,
+        }
+    }
+
+    fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { count, .. } => *count,
+        }
+    }
+}
+
+/// Bytes and parts of one file, in turn. Each is given to hyper when it asks for more, which is
+/// when it has room: between two of them nothing may be under way, and the answer not at its end.
+/// The outbox knows that, so that the connection is not taken for an idle one.
+pub struct Series {
+    file: Rc<OwnedFd>,
+    segments: VecDeque<Segment>,
+    left: u64,
+    outbox: Rc<Outbox>,
+}
+
+impl Series {
+    pub fn new(file: OwnedFd, segments: VecDeque<Segment>, outbox: Rc<Outbox>) -> Self {
+        outbox.unfinished.set(outbox.unfinished.get() + 1);
+        let left = segments.iter().map(Segment::len).sum();
+        Self { file: Rc::new(file), segments, left, outbox }
+    }
+
+    fn next(&mut self) -> Option<Piece> {
+        let segment = self.segments.pop_front()?;
+        self.left -= segment.len();
+        Some(match segment {
+            Segment::Bytes(bytes) => Piece::Bytes { bytes, taken: 0 },
+            Segment::File { offset, count } => {
+                self.outbox.push(Rc::clone(&self.file), offset, count)
+            }
+        })
+    }
+}
+
+impl Drop for Series {
+    fn drop(&mut self) {
+        self.outbox.unfinished.set(self.outbox.unfinished.get() - 1);
     }
 }
 
@@ -121,14 +200,17 @@ impl Body for Answer {
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Piece>, Infallible>>> {
-        let piece = match core::mem::replace(self.get_mut(), Self::Empty) {
+        let this = self.get_mut();
+        let piece = match core::mem::replace(this, Self::Empty) {
             Self::Empty => return Poll::Ready(None),
             Self::Bytes(bytes) => Piece::Bytes { bytes, taken: 0 },
-            Self::File { file, offset, count, outbox } => {
-                let (offset, left) = (Cell::new(offset), Cell::new(count));
-                let part = Part { file, offset, left };
-                outbox.parts.borrow_mut().push_back(Rc::new(part));
-                Piece::File { left: count, outbox }
+            Self::File { file, offset, count, outbox } => outbox.push(Rc::new(file), offset, count),
+            Self::Series(mut series) => {
+                let Some(piece) = series.next() else { return Poll::Ready(None) };
+                if !series.segments.is_empty() {
+                    *this = Self::Series(series);
+                }
+                piece
             }
         };
         Poll::Ready(Some(Ok(Frame::data(piece))))
@@ -217,6 +299,49 @@ mod tests {
         assert!(!outbox.is_broken());
         one.advance(1);
         assert!(outbox.is_broken());
+    }
+
+    #[test]
+    fn a_series_is_under_way_until_hyper_has_all_of_it() {
+        let outbox = Rc::new(Outbox::default());
+        let segments = [
+            Segment::Bytes(b"head".to_vec()),
+            Segment::File { offset: 7, count: 10 },
+            Segment::Bytes(b"end".to_vec()),
+        ];
+        let file = std::fs::File::open("/dev/null").unwrap().into();
+        let series = Series::new(file, segments.into(), Rc::clone(&outbox));
+        let mut body = Answer::Series(series);
+        let mut cx = Context::from_waker(core::task::Waker::noop());
+        assert_eq!((body.len(), body.file_bytes()), (17, 10));
+        let mut seen = Vec::new();
+        for left in [13, 3, 0] {
+            assert!(!outbox.is_empty() && !body.is_end_stream());
+            let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut cx) else {
+                panic!("there is more");
+            };
+            let piece = frame.into_data().ok().unwrap();
+            seen.push((piece.remaining(), is_stand_in(piece.chunk())));
+            assert_eq!(body.len(), left);
+            if let Some(part) = outbox.first() {
+                assert_eq!(part.offset.get(), 7);
+                outbox.sent(&part, 10);
+            }
+        }
+        assert_eq!(seen, [(4, false), (10, true), (3, false)]);
+        assert!(outbox.is_empty() && body.is_end_stream());
+        assert!(matches!(Pin::new(&mut body).poll_frame(&mut cx), Poll::Ready(None)));
+    }
+
+    #[test]
+    fn a_series_that_is_given_up_is_not_under_way() {
+        let outbox = Rc::new(Outbox::default());
+        let segments = [Segment::File { offset: 0, count: 1 }, Segment::Bytes(b"end".to_vec())];
+        let file = std::fs::File::open("/dev/null").unwrap().into();
+        let series = Series::new(file, segments.into(), Rc::clone(&outbox));
+        assert!(!outbox.is_empty());
+        drop(Answer::Series(series));
+        assert!(outbox.is_empty());
     }
 
     #[test]

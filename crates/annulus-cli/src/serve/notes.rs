@@ -33,10 +33,8 @@ impl Notes {
     /// An answer to a request.
     pub fn answer(&self, head: &Parts, peer: IpAddr, answer: &Response<Answer>) {
         let bytes = if head.method == hyper::Method::HEAD { 0 } else { answer.body().len() };
-        if let Answer::File { count, .. } = answer.body()
-            && bytes > 0
-        {
-            self.counts().file_bytes.add(*count);
+        if bytes > 0 {
+            self.counts().file_bytes.add(answer.body().file_bytes());
         }
         self.note(&Line {
             peer,

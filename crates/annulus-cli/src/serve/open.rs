@@ -13,7 +13,7 @@ use std::path::Path;
 use annulus::fs::{Dir, File, OpenOptions};
 use hyper::StatusCode;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
-use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use rustix::io::{Errno, ReadWriteFlags, fcntl_dupfd_cloexec, preadv2};
 
 /// Read only; a fifo without a writer is opened, too, rather than waited for, and a terminal does
 /// not become the program's.
@@ -121,7 +121,7 @@ impl Found {
     ///
     /// # Errors
     /// The status to answer: it has become shorter meanwhile, or cannot be read.
-    pub async fn read(self, offset: u64, count: usize) -> Result<Vec<u8>, StatusCode> {
+    pub async fn read(&self, offset: u64, count: usize) -> Result<Vec<u8>, StatusCode> {
         let mut bytes = vec![0; count];
         let at_once =
             preadv2(&self.file, &mut [IoSliceMut::new(&mut bytes)], offset, ReadWriteFlags::NOWAIT);
@@ -129,8 +129,9 @@ impl Found {
             return Ok(bytes);
         }
         bytes.clear();
-        // It is not in memory, or not all of it is.
-        match File::from(self.file).read_exact_at(bytes, offset).await {
+        // It is not in memory, or not all of it is. The operation keeps its own descriptor open.
+        let file = fcntl_dupfd_cloexec(&self.file, 0).map_err(status_of)?;
+        match File::from(file).read_exact_at(bytes, offset).await {
             Ok((_, bytes)) => Ok(bytes),
             Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(StatusCode::SERVICE_UNAVAILABLE)

@@ -1,6 +1,7 @@
 //! What is answered to a request.
 
 use core::cell::Cell;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,13 +15,14 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 
-use super::body::Answer;
+use super::body::{Answer, Segment, Series};
 use super::conditions::{self, Outcome, Version as FileVersion};
 use super::encoding::{self, Coding};
+use super::multipart::{Boundaries, Multipart};
 use super::notes::Notes;
 use super::open::{Found, Root};
 use super::path::{self, Refused, Target};
-use super::range::{self, Wanted};
+use super::range::{self, Span, Wanted};
 use super::types::{self, Type};
 use super::watch::Connection;
 use super::{Config, listing};
@@ -39,6 +41,7 @@ pub struct Site {
     pub root: Root,
     /// The last date that was written, which most files of a site share.
     pub last_date: Cell<Option<(u64, HeaderValue)>>,
+    pub boundaries: Boundaries,
 }
 
 /// A file that is to be answered.
@@ -165,23 +168,36 @@ impl Site {
             }
             Outcome::Failed => return Err(StatusCode::PRECONDITION_FAILED),
         }
+        let all = Span { first: 0, count: found.len };
+        let (status, span) = match asked(head, &version, found.len) {
+            Wanted::All => (StatusCode::OK, all),
+            Wanted::Part(span) => {
+                headers.insert(CONTENT_RANGE, value(&span.text(found.len)));
+                (StatusCode::PARTIAL_CONTENT, span)
+            }
+            Wanted::Parts(spans) => {
+                let multipart = Multipart::new(self.boundaries.make(), kind, coding, found.len);
+                headers.insert(CONTENT_TYPE, value(&multipart.content_type()));
+                let body = series(found, multipart.segments(&spans), connection).await?;
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+                return Ok(answer(StatusCode::PARTIAL_CONTENT, headers, body));
+            }
+            Wanted::Nothing => {
+                headers.insert(CONTENT_RANGE, value(&format!("bytes */{}", found.len)));
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
+                return Ok(answer(StatusCode::RANGE_NOT_SATISFIABLE, headers, Answer::Empty));
+            }
+        };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind.name));
         if let Some(coding) = coding {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name));
         }
-        let (status, offset, count) = part(head, &mut headers, &version, found.len)?;
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(count));
-        // No body is longer than memory could be, if there were as much.
-        if usize::try_from(count).is_err() {
-            return Err(StatusCode::INTERNAL_SERVER_ERROR);
-        }
-        let body = if count == 0 || head.method == Method::HEAD {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(span.count));
+        check_size(span.count)?;
+        let body = if head.method == Method::HEAD {
             Answer::Empty
-        } else if count <= SMALL_BYTES {
-            Answer::Bytes(found.read(offset, count as usize).await?)
         } else {
-            let outbox = Rc::clone(&connection.outbox);
-            Answer::File { file: found.file, offset, count, outbox }
+            body(found, span, connection).await?
         };
         Ok(answer(status, headers, body))
     }
@@ -217,28 +233,57 @@ impl Site {
     }
 }
 
-/// Which bytes of the file are answered.
-fn part(
-    head: &Parts,
-    headers: &mut HeaderMap,
-    version: &FileVersion,
-    len: u64,
-) -> Result<(StatusCode, u64, u64), StatusCode> {
+/// Which bytes of the file are asked for. Of other methods than GET ranges have no meaning.
+fn asked(head: &Parts, version: &FileVersion, len: u64) -> Wanted {
     let range = head.headers.get(RANGE).filter(|_| head.method == Method::GET);
     let range = range.and_then(|value| value.to_str().ok());
     let range = range.filter(|_| conditions::may_send_part(&head.headers, version));
-    match range.map_or(Wanted::All, |value| range::wanted(value, len)) {
-        Wanted::All => Ok((StatusCode::OK, 0, len)),
-        Wanted::Part { first, count } => {
-            let text = format!("bytes {first}-{}/{len}", first + count - 1);
-            headers.insert(CONTENT_RANGE, value(&text));
-            Ok((StatusCode::PARTIAL_CONTENT, first, count))
+    range.map_or(Wanted::All, |value| range::wanted(value, len))
+}
+
+/// The bytes of a file: read, if they are few, or sent from it.
+async fn body(found: Found, span: Span, connection: &Connection) -> Result<Answer, StatusCode> {
+    let Span { first: offset, count } = span;
+    if count == 0 {
+        return Ok(Answer::Empty);
+    }
+    if count <= SMALL_BYTES {
+        return Ok(Answer::Bytes(found.read(offset, count as usize).await?));
+    }
+    let outbox = Rc::clone(&connection.outbox);
+    Ok(Answer::File { file: found.file, offset, count, outbox })
+}
+
+/// The same of several parts, with what stands between them: few bytes are put together here, so
+/// that they are written at once.
+async fn series(
+    found: Found,
+    segments: VecDeque<Segment>,
+    connection: &Connection,
+) -> Result<Answer, StatusCode> {
+    let count = segments.iter().map(Segment::file_bytes).sum();
+    check_size(count)?;
+    if count > SMALL_BYTES {
+        let outbox = Rc::clone(&connection.outbox);
+        return Ok(Answer::Series(Series::new(found.file, segments, outbox)));
+    }
+    let mut together = Vec::new();
+    for segment in segments {
+        match segment {
+            Segment::Bytes(bytes) => together.extend_from_slice(&bytes),
+            Segment::File { offset, count } => {
+                together.extend_from_slice(&found.read(offset, count as usize).await?);
+            }
         }
-        Wanted::Nothing => {
-            headers.remove(CONTENT_TYPE);
-            headers.insert(CONTENT_RANGE, value(&format!("bytes */{len}")));
-            Ok((StatusCode::RANGE_NOT_SATISFIABLE, 0, 0))
-        }
+    }
+    Ok(Answer::Bytes(together))
+}
+
+/// No body is longer than memory could be, if there were as much.
+fn check_size(count: u64) -> Result<(), StatusCode> {
+    match usize::try_from(count) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
 

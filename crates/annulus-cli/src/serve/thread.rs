@@ -45,6 +45,7 @@ pub async fn serve(shared: &Shared, index: usize, listener: TcpListener) -> io::
         notes: Rc::clone(&notes),
         root: Root::open(&config.dir).await?,
         last_date: Default::default(),
+        boundaries: Default::default(),
     });
     let watch = Watch::new(config.limits, notes);
     drop(spawn_local(Rc::clone(&watch).run()));
