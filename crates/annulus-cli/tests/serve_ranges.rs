@@ -279,8 +279,9 @@ fn parts_are_not_kept_in_memory() {
         let more: Vec<_> = (0..30).map(|_| begin()).collect();
         let grown = served.memory_kib().saturating_sub(before);
         assert!(grown < 8192, "{before} KiB, and {grown} more");
-        // A connection has its socket and its file, however many parts there are.
-        assert!(served.descriptors() <= open + 2 * 40, "{open}, then {}", served.descriptors());
+        // A connection has its socket and its file, however many parts there are; the kernel in
+        // user space has the socket twice.
+        assert!(served.descriptors() <= open + 3 * 40, "{open}, then {}", served.descriptors());
         drop((first, more));
         check(&served.get("/big.bin", &field(&ranges)), &whole, &ranges);
     });
