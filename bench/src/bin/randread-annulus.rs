@@ -115,14 +115,15 @@ impl Work {
     fn refill_in_batches(
         &mut self,
         ring: &mut LocalRing,
-        mut submitted: u64,
+        mut in_flight: u64,
         entry: impl Fn(&mut Self, u64) -> Sqe,
     ) -> Result<u64> {
-        let mut done = 0;
-        while done < self.ops {
+        let mut left = self.ops - in_flight;
+        while in_flight > 0 {
             ring.submit_and_wait(1)?;
             if self.limit.is_over() {
-                self.ops = submitted; // what is in flight is still waited for
+                self.ops -= left; // what is in flight is still waited for
+                left = 0;
             }
             let (sq, cq, _) = ring.parts();
             let ready = cq.ready()?;
@@ -131,7 +132,7 @@ impl Work {
                 if cqes.iter().any(|cqe| cqe.res != BLOCK_BYTES as i32) {
                     short();
                 }
-                let more = self.ops.saturating_sub(submitted).min(cqes.len() as u64);
+                let more = left.min(cqes.len() as u64);
                 let room = sq.reserve(more as u32)?;
                 let next = |n: u32| {
                     let slot = cqes[n as usize].user_data;
@@ -139,12 +140,12 @@ impl Work {
                 };
                 // SAFETY: the slots' reads are complete, so their buffers are free again.
                 unsafe { room.fill(next) };
-                submitted += more;
-                done += cqes.len() as u64;
+                left -= more;
+                in_flight -= cqes.len() as u64 - more;
             }
             ready.consume();
         }
-        Ok(done)
+        Ok(self.ops)
     }
 
     /// Takes completion by completion, and pushes a read for each.
@@ -152,30 +153,33 @@ impl Work {
     fn refill_one_by_one(
         &mut self,
         ring: &mut LocalRing,
-        mut submitted: u64,
+        mut in_flight: u64,
         entry: impl Fn(&mut Self, u64) -> Sqe,
     ) -> Result<u64> {
-        let mut done = 0;
-        while done < self.ops {
+        // Counted down, so that the loop has few numbers to keep beside the ring's own.
+        let mut left = self.ops - in_flight;
+        while in_flight > 0 {
             ring.submit_and_wait(1)?;
             if self.limit.is_over() {
-                self.ops = submitted; // what is in flight is still waited for
+                self.ops -= left; // what is in flight is still waited for
+                left = 0;
             }
             let (sq, cq, _) = ring.parts();
             for cqe in cq.completions()? {
                 if cqe.res != BLOCK_BYTES as i32 {
                     short();
                 }
-                done += 1;
-                if submitted < self.ops {
-                    submitted += 1;
+                if left > 0 {
+                    left -= 1;
                     let slot = cqe.user_data;
                     let read = entry(self, slot).user_data(slot);
                     // SAFETY: the slot's read is complete, so its buffer is free again.
                     unsafe { sq.push(read)? };
+                } else {
+                    in_flight -= 1;
                 }
             }
         }
-        Ok(done)
+        Ok(self.ops)
     }
 }
